@@ -1,0 +1,71 @@
+"""Load a model by name: `embedded`, a hub id, a local folder, or a folder this project trained (LoRA or full)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ascl.chat.dialects import DIALECTS, dialect_for
+from ascl.chat.render import Renderer
+from ascl.errors import InputError
+
+
+def model_path(name: str) -> str:
+    """The folder or hub id behind a model name; fetches the embedded model when it is asked for."""
+    if name == "embedded":
+        from ascl.chat.clients.embedded import embedded_model
+
+        return str(embedded_model())
+    if Path(name).exists():
+        if not (Path(name) / "config.json").exists() and not (Path(name) / "adapter_config.json").exists():
+            raise InputError(f"model {name}: the folder holds neither config.json nor adapter_config.json")
+        return name
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise InputError(f"model {name}: no such folder")
+    return name
+
+
+def load_renderer(name: str, dialect: str | None = None) -> Renderer:
+    """The tokenizer of a model with its dialect (found from the tokenizer unless named)."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model_path(name))
+    except (OSError, ValueError) as error:
+        raise InputError(f"model {name}: no tokenizer found ({_first_line(error)})") from error
+    if dialect is not None and dialect not in DIALECTS:
+        raise InputError(f"dialect {dialect}: unknown, use one of {', '.join(DIALECTS)}")
+    try:
+        found = DIALECTS[dialect] if dialect else dialect_for(tokenizer.chat_template, tokenizer.get_added_vocab())
+    except ValueError as error:
+        raise InputError(f"model {name}: {error}") from error
+    tokenizer.chat_template = found.template
+    return Renderer(tokenizer, found)
+
+
+def load_model(name: str, dtype: str = "bfloat16", trainable_adapter: bool = False) -> Any:
+    """The model itself, on the GPU where there is one. A LoRA folder comes back as a PEFT model.
+
+    trainable_adapter: keep a LoRA folder's weights trainable (to go on training them).
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    path = model_path(name)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    adapter = Path(path) / "adapter_config.json"
+    try:
+        if adapter.exists():
+            from peft import PeftModel
+
+            base = json.loads(adapter.read_text())["base_model_name_or_path"]
+            model = AutoModelForCausalLM.from_pretrained(model_path(base), dtype=dtype)
+            return PeftModel.from_pretrained(model, path, is_trainable=trainable_adapter).to(device)
+        return AutoModelForCausalLM.from_pretrained(path, dtype=dtype).to(device)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"model {name}: not found as `embedded`, a local folder or a hub id ({_first_line(error)})"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -1,0 +1,27 @@
+"""The dialects we speak, and how the one a tokenizer needs is found."""
+
+import re
+from collections.abc import Collection
+
+from ascl.chat.dialects.deepseek_r1 import DEEPSEEK_R1
+from ascl.chat.dialects.dialect import Dialect
+from ascl.chat.dialects.qwen3 import QWEN3
+from ascl.chat.dialects.qwen_agent import QWEN_AGENT
+from ascl.chat.dialects.smollm2 import SMOLLM2
+
+DIALECTS: dict[str, Dialect] = {d.name: d for d in (SMOLLM2, QWEN3, QWEN_AGENT, DEEPSEEK_R1)}
+
+
+def dialect_for(template: str | None, vocabulary: Collection[str]) -> Dialect:
+    """The dialect of a model: the one its saved template names, else the one its added tokens show.
+
+    template: the tokenizer's chat template, if any. vocabulary: its added tokens.
+    Raises ValueError where neither tells.
+    """
+    if template and (named := re.match(r"\{#- ascl dialect: (\w+) -#\}", template)):
+        return DIALECTS[named.group(1)]
+    if "<｜User｜>" in vocabulary:
+        return DEEPSEEK_R1
+    if "<|im_end|>" in vocabulary:
+        return QWEN3 if "<tool_call>" in vocabulary else SMOLLM2
+    raise ValueError(f"no dialect fits this tokenizer: set `dialect:` to one of {', '.join(DIALECTS)}")

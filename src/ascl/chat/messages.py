@@ -1,0 +1,132 @@
+"""The words of a conversation: messages, tool calls, and the trajectory one rollout leaves behind.
+
+Everything here is plain data (pydantic), written to JSONL as it stands. Messages follow the OpenAI chat format; the
+thought is kept under `reasoning_content`, the key that TRL, vLLM and the Qwen3 template read.
+"""
+
+import json
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class ToolCall(BaseModel):
+    """One call of a tool by the model. `arguments` is the parsed JSON object."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+class Message(BaseModel):
+    """One turn of a conversation. `error` marks a tool message that reports a fault instead of a result."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role
+    content: str
+    reasoning_content: str | None = None
+    tool_calls: list[ToolCall] = Field(default_factory=list)
+    tool_call_id: str | None = None
+    error: bool = False
+
+    def for_template(self) -> dict[str, Any]:
+        """The form chat templates expect: tool arguments as an object, absent fields left out."""
+        message: dict[str, Any] = {"role": self.role, "content": self.content}
+        if self.reasoning_content is not None:
+            message["reasoning_content"] = self.reasoning_content
+        if self.tool_calls:
+            message["tool_calls"] = [
+                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+                for call in self.tool_calls
+            ]
+        if self.tool_call_id is not None:
+            message["tool_call_id"] = self.tool_call_id
+        return message
+
+    def for_openai(self) -> dict[str, Any]:
+        """The form an OpenAI-compatible server expects: tool arguments as a JSON string."""
+        message = self.for_template()
+        for call in message.get("tool_calls", []):
+            call["function"]["arguments"] = json.dumps(call["function"]["arguments"], ensure_ascii=False)
+        return message
+
+
+class StopReason(StrEnum):
+    """Why a trajectory ended. Only ANSWERED and LENGTH leave an answer to judge."""
+
+    ANSWERED = "answered"  # the model ended its turn with an answer
+    LENGTH = "length"  # the token budget ended inside the answer
+    TRUNCATED = "truncated"  # the token budget ended inside an open thought or tool call
+    EMPTY = "empty"  # the turn ended without an answer
+    MALFORMED = "malformed"  # a tool call that does not parse, or a forged marker in the model's own text
+    TURN_LIMIT = "turn_limit"  # the model went on calling tools
+
+
+class RuleHit(BaseModel):
+    """One rule as the consult tool returned it; similarity is in [0, 1]."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    text: str
+    similarity: float
+
+
+class Consultation(BaseModel):
+    """One successful look-up of the rule book."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: str
+    top_k: int
+    hits: list[RuleHit]
+
+
+class Trajectory(BaseModel):
+    """One prompt's walk: its messages, what was consulted, the faults on the way, and why it ended.
+
+    `messages[:prompt_length]` is the prompt; the rest is the completion. The token fields are filled by in-process
+    clients only: `completion_mask` is 1 for tokens the model sampled (its end-of-turn token included), else 0.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt_id: str
+    messages: list[Message]
+    prompt_length: int
+    stop: StopReason | None = None
+    consultations: list[Consultation] = Field(default_factory=list)
+    faults: list[str] = Field(default_factory=list)
+    prompt_ids: list[int] = Field(default_factory=list, exclude=True)
+    completion_ids: list[int] = Field(default_factory=list, exclude=True)
+    completion_mask: list[int] = Field(default_factory=list, exclude=True)
+    logprobs: list[float] = Field(default_factory=list, exclude=True)
+    tokens: int = 0  # tokens the model generated, over all turns
+
+    @property
+    def completion(self) -> list[Message]:
+        """The messages after the prompt."""
+        return self.messages[self.prompt_length :]
+
+    @property
+    def consulted(self) -> bool:
+        """Whether the trajectory holds a tool result. A call that failed is a fault, not a consultation."""
+        return any(message.role == "tool" and not message.error for message in self.completion)
+
+    @property
+    def answer(self) -> str | None:
+        """What a judge sees: the text after the last closed thought, or None where the model gave no answer."""
+        if self.stop not in (StopReason.ANSWERED, StopReason.LENGTH):
+            return None
+        return self.messages[-1].content
+
+    @property
+    def thoughts(self) -> list[str]:
+        """The model's thoughts, one entry per assistant turn ('' where a turn has none)."""
+        return [m.reasoning_content or "" for m in self.completion if m.role == "assistant"]

@@ -1,0 +1,80 @@
+"""From messages to token ids: the one place where a chat template is applied in process.
+
+Every text is neutralised first, so control tokens come from the template alone. The same ids serve SFT, RL, evaluation
+and serving.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ascl.chat.dialects.dialect import Dialect
+from ascl.chat.messages import Message
+from ascl.chat.neutralise import neutralise_message
+
+
+@dataclass
+class Renderer:
+    """Renders messages with a dialect's template and a tokenizer (a transformers fast tokenizer)."""
+
+    tokenizer: Any
+    dialect: Dialect
+
+    def __post_init__(self) -> None:
+        self.markers = tuple(sorted(self.tokenizer.get_added_vocab()))
+
+    def text(
+        self, messages: list[Message], tools: list[dict[str, Any]], generation_prompt: bool, rewrite: bool = False
+    ) -> str:
+        """The conversation as one text. rewrite: the split form of a text dialect (see `qwen_agent`)."""
+        return self.tokenizer.apply_chat_template(
+            [neutralise_message(message, self.markers).for_template() for message in messages],
+            tools=tools or None,
+            chat_template=self.dialect.template,
+            add_generation_prompt=generation_prompt,
+            rewrite=rewrite,
+            tokenize=False,
+        )
+
+    def ids(self, text: str) -> list[int]:
+        """Token ids of rendered text (no special tokens are added)."""
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def prompt_ids(self, messages: list[Message], tools: list[dict[str, Any]]) -> list[int]:
+        """Ids of a conversation up to where the model speaks."""
+        return self.ids(self.text(messages, tools, generation_prompt=True))
+
+    def suffix_ids(self, messages: list[Message], tools: list[dict[str, Any]]) -> list[int]:
+        """Ids from behind the last model turn's end-of-turn token up to where the model speaks again.
+
+        `messages` ends with that model turn and the tool messages that answer it. Appending these ids to the sampled
+        ids keeps the model's own tokens as they were sampled: nothing is tokenised twice.
+        """
+        turn = max(i for i, message in enumerate(messages) if message.role == "assistant")
+        before = self.text(messages[: turn + 1], tools, generation_prompt=False)
+        before = before[: before.rindex(self.dialect.end_of_turn) + len(self.dialect.end_of_turn)]
+        whole = self.text(messages, tools, generation_prompt=True)
+        if not whole.startswith(before):
+            raise AssertionError(f"the template of dialect {self.dialect.name} does not preserve prefixes")
+        return self.ids(whole[len(before) :])
+
+    def encode(
+        self, messages: list[Message], tools: list[dict[str, Any]], rewrite: bool = False
+    ) -> tuple[list[int], list[int]]:
+        """Ids of a whole conversation, and a mask of the same length: 1 for model tokens (end-of-turn included)."""
+        encoded = self.tokenizer.apply_chat_template(
+            [neutralise_message(message, self.markers).for_template() for message in messages],
+            tools=tools or None,
+            chat_template=self.dialect.template,
+            rewrite=rewrite,
+            tokenize=True,
+            return_dict=True,
+            return_assistant_tokens_mask=True,
+        )
+        return list(encoded["input_ids"]), list(encoded["assistant_masks"])
+
+    def parse_ids(self, ids: list[int]) -> tuple[str, bool]:
+        """The text of sampled ids without their end-of-turn token, and whether that token was there."""
+        end = self.tokenizer.convert_tokens_to_ids(self.dialect.end_of_turn)
+        ended = bool(ids) and ids[-1] == end
+        kept = ids[:-1] if ended else ids
+        return self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False), ended

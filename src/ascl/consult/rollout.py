@@ -1,0 +1,88 @@
+"""The rollout loop: model turn, tool call, tool result, model turn, .. until an answer (ReAct, arXiv 2602.13562).
+
+`advance` is the whole logic of one step and does no input or output; `rollout` drives it over a batch.
+"""
+
+from collections.abc import Sequence
+
+from ascl.chat.clients.sampling import Client, Sampling
+from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
+from ascl.chat.turn import Turn
+from ascl.consult.tool import ConsultTool
+
+MAX_TURNS = 3
+
+
+def start(prompt_id: str, messages: Sequence[Message]) -> Trajectory:
+    """A trajectory that holds nothing but its prompt."""
+    return Trajectory(prompt_id=prompt_id, messages=list(messages), prompt_length=len(messages))
+
+
+def advance(trajectory: Trajectory, turn: Turn, tool: ConsultTool | None, max_turns: int = MAX_TURNS) -> bool:
+    """Put one model turn into the trajectory, run its tool calls, and say whether the model must speak again.
+
+    A turn that can't be read ends the trajectory (TRUNCATED or MALFORMED; a malformed turn is a fault as well). A call
+    the tool rejects is a fault; the model sees the error and may try again. Without a tool, a call is a fault.
+    """
+    spoken = sum(message.role == "assistant" for message in trajectory.completion) + 1
+    calls = [ToolCall(id=f"call_{spoken}_{i}", name=c.name, arguments=c.arguments) for i, c in enumerate(turn.calls)]
+    trajectory.messages.append(
+        Message(role="assistant", content=turn.content, reasoning_content=turn.thought, tool_calls=calls)
+    )
+    trajectory.tokens += turn.tokens
+    if turn.stop is not None:
+        trajectory.stop = turn.stop
+        if turn.stop is StopReason.MALFORMED:
+            trajectory.faults.append(f"malformed: {turn.detail}")
+    elif not calls:
+        trajectory.stop = _ending(turn)
+    elif spoken >= max_turns:
+        trajectory.stop = StopReason.TURN_LIMIT
+    else:
+        for call in calls:
+            _execute(trajectory, call, tool)
+        return True
+    return False
+
+
+def _ending(turn: Turn) -> StopReason:
+    if not turn.content.strip():
+        return StopReason.EMPTY if turn.ended else StopReason.TRUNCATED
+    return StopReason.ANSWERED if turn.ended else StopReason.LENGTH
+
+
+def _execute(trajectory: Trajectory, call: ToolCall, tool: ConsultTool | None) -> None:
+    if tool is None:
+        text, consultation, fault = "Error: there are no tools.", None, "unknown_tool"
+    else:
+        result = tool.call(call.name, call.arguments)
+        text, consultation, fault = result.text, result.consultation, result.fault
+    if consultation is not None:
+        trajectory.consultations.append(consultation)
+    if fault is not None:
+        trajectory.faults.append(fault)
+    trajectory.messages.append(
+        Message(role="tool", content=text, tool_call_id=call.id, error=consultation is None)
+    )
+
+
+def rollout(
+    client: Client,
+    trajectories: list[Trajectory],
+    tool: ConsultTool | None,
+    sampling: Sampling,
+    max_turns: int = MAX_TURNS,
+) -> list[Trajectory]:
+    """Walk a batch of trajectories to their ends, in place, all of one turn at a time.
+
+    The tool is offered to the model where one is given. Turn t samples with seed + t, so the outcome depends on the
+    batch, the model and the seed only.
+    """
+    schemas = [tool.schema] if tool else []
+    active = trajectories
+    for number in range(max_turns):
+        turns = client.complete(active, schemas, sampling.model_copy(update={"seed": sampling.seed + number}))
+        active = [t for t, turn in zip(active, turns, strict=True) if advance(t, turn, tool, max_turns)]
+        if not active:
+            break
+    return trajectories

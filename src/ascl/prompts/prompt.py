@@ -1,0 +1,57 @@
+"""A prompt: what is asked, of which kind it is, and how an answer to it is checked."""
+
+import hashlib
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ascl.chat.messages import Message
+
+
+class Kind(StrEnum):
+    """What a prompt asks of the model: refuse, answer despite its look, answer, or solve."""
+
+    HARMFUL = "harmful"
+    SENSITIVE = "sensitive"
+    PLAIN = "plain"
+    REASONING = "reasoning"
+
+
+class Prompt(BaseModel):
+    """One prompt. `category` is a rule category slug or the source's own; `answer` is for reasoning prompts only.
+
+    `options` turns a reasoning prompt into multiple choice; `answer` is then the letter of the right option.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(min_length=1)
+    messages: list[Message] = Field(min_length=1)
+    kind: Kind
+    category: str | None = None
+    answer: str | None = None
+    options: list[str] = Field(default_factory=list)
+    source: str = "file"
+    split: Literal["train", "test"] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "Prompt":
+        if not self.messages[-1].content.strip():
+            raise ValueError("the last message of a prompt must hold text")
+        if self.kind is Kind.REASONING and self.answer is None:
+            raise ValueError("a reasoning prompt needs an `answer`")
+        return self
+
+    @property
+    def text(self) -> str:
+        """The text of the last user message."""
+        return self.messages[-1].content
+
+
+def split_of(prompt: Prompt, test_share: float = 0.3) -> Literal["train", "test"]:
+    """The split a prompt belongs to: its own `split`, else decided by the hash of its id (stable everywhere)."""
+    if prompt.split is not None:
+        return prompt.split
+    position = int(hashlib.sha256(prompt.id.encode()).hexdigest()[:8], 16) / 0x1_0000_0000
+    return "test" if position < test_share else "train"

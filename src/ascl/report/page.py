@@ -1,0 +1,124 @@
+"""The report page: everything a run folder tells, in one HTML file without any outside resource."""
+
+import base64
+import hashlib
+import os
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from ascl.report.curves import cloning, training, window
+from ascl.report.files import Manifest, Metrics, read_manifest, read_metrics
+from ascl.report.markup import Markup, element, join
+from ascl.report.names import label
+from ascl.report.reader import Shelf, collect, script_json
+from ascl.report.scatter import trade_off
+from ascl.report.tables import facts, headline, missing, stage_times
+
+_SCRIPTS = ("dom.js", "detail.js", "list.js")
+
+
+def _asset(name: str) -> str:
+    return (files("ascl.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """The Content-Security-Policy source that admits exactly this inline style or script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _policy(styles: str, script: str) -> str:
+    own = f"style-src {_hash(styles)}; script-src {_hash(script)}"
+    return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
+
+
+def _section(name: str, title: str, body: Markup | None, note: str | Markup | None, absent: str) -> Markup:
+    """One part of the page, or a line saying why it is empty."""
+    content = join(body, note and element("p", note, class_="note")) if body else missing(absent)
+    return element("section", element("h2", title), content, id=name)
+
+
+def _undrawn(metrics: Metrics) -> str:
+    """The variants the trade-off figure cannot show."""
+    absent = [
+        label(name)
+        for name, values in metrics.variants.items()
+        if any((value := values.get(key)) is None or value.value is None for key in ("safety", "over_refusal"))
+    ]
+    return f" Not drawn for want of numbers: {', '.join(absent)}." if absent else ""
+
+
+def _sections(manifest: Manifest, metrics: Metrics) -> Markup:
+    longest = max((len(rows) for rows in metrics.training.values()), default=0)
+    smooth = window(min(longest, 400))
+    mean = f" Thick lines are moving means over {smooth} points; faint lines are single steps." if smooth > 1 else ""
+    return join(
+        _section(
+            "results",
+            "Results",
+            headline(metrics.variants),
+            "Percent, except tokens (mean per reply). Small: 95 % interval; hover for n. H-avg is the harmonic mean of "
+            "safety, 100 − over-refusal and reasoning; the highest is marked. Where intervals overlap, the order of "
+            "two variants is not settled. Selectivity is the consult rate on harmful prompts minus that on sensitive "
+            "ones.",
+            "Nothing was evaluated yet.",
+        ),
+        _section(
+            "trade-off",
+            "Safety against over-refusal",
+            trade_off(metrics.variants),
+            "The upper left corner is best. Bars are 95 % intervals. Hollow marks: the untrained model, prompted; "
+            f"full marks: trained.{_undrawn(metrics)}",
+            "No variant has both numbers yet.",
+        ),
+        _section(
+            "training",
+            "Training",
+            training(metrics.training, list(metrics.variants)),
+            f"By training step; hover for the numbers.{mean}",
+            "No reinforcement learning in this run.",
+        ),
+        _section("cloning", "Cold start", cloning(metrics.sft), None, "No supervised stage in this run."),
+        _section("time", "Time", stage_times(manifest.stages), None, "No stage has ended yet."),
+    )
+
+
+def _reader_note(shelf: Shelf) -> Markup:
+    """What the reader lists, said in full: a thinned list must not look complete."""
+    if shelf.thinned == 1:
+        return join()
+    return element("p", f"Of the training rollouts one group in {shelf.thinned} is listed.", class_="note")
+
+
+def render(run: Path) -> str:
+    """The page of a run folder as text. Raises ValueError naming the file (and line) that is missing or malformed."""
+    manifest, metrics = read_manifest(run), read_metrics(run)
+    shelf = collect(run, list(metrics.variants))
+    styles, script = _asset("report.css"), "\n".join(_asset(name) for name in _SCRIPTS)
+    return Template(_asset("report.html")).substitute(
+        policy=join(_policy(styles, script)),
+        title=join(manifest.name),
+        styles=styles,
+        facts=facts(manifest, metrics.judge),
+        sections=_sections(manifest, metrics),
+        reader_note=_reader_note(shelf),
+        data=script_json(shelf.dump()),
+        script=script,
+    )
+
+
+def build_report(run: Path) -> Path:
+    """Write `report.html` into a run folder and return its path. The file is replaced whole or not at all."""
+    text = render(run)
+    target = run / "report.html"
+    handle, name = tempfile.mkstemp(dir=run, prefix=".report-", suffix=".html")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return target

@@ -1,0 +1,142 @@
+"""The data behind the trajectory reader: every record in a compact form, each text stored once.
+
+Prompts, system prompts and rules repeat across variants; the records refer to them by their place in `texts`. The
+JSON is embedded in the page and only ever becomes text nodes there.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ascl.chat.messages import Message, Trajectory
+from ascl.report.files import Record, finite, read_records
+from ascl.report.names import in_order, label
+
+MOST_ROLLOUTS = 10_000  # training rollouts beyond this number, or this many bytes, are thinned to whole groups
+MOST_ROLLOUT_BYTES = 64 * 2**20
+
+
+@dataclass
+class Shelf:
+    """What the reader shows: the texts, the sets (a variant's evaluation, or an arm's rollouts) and the records."""
+
+    texts: dict[str, int] = field(default_factory=dict)
+    sets: list[dict[str, str]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+    thinned: int = 1  # of this many groups of training rollouts, one is shown
+
+    def text(self, text: str) -> int:
+        """The place of a text, stored at its first use."""
+        return self.texts.setdefault(text, len(self.texts))
+
+    def dump(self) -> dict[str, Any]:
+        """The shelf as plain JSON data."""
+        return {"texts": list(self.texts), "sets": self.sets, "records": self.records}
+
+
+def script_json(data: Any) -> str:
+    """JSON in ASCII that can stand inside a script element: no text in it can end the element or open another."""
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _turns(trajectory: Trajectory, shelf: Shelf) -> Iterator[dict[str, Any]]:
+    """The completion, turn by turn; a tool result carries the rules its consultation returned."""
+    consultations = iter(trajectory.consultations)
+    for message in trajectory.completion:
+        turn: dict[str, Any] = {"role": message.role}
+        if message.reasoning_content:
+            turn["thought"] = shelf.text(message.reasoning_content)
+        if message.content:
+            turn["text"] = shelf.text(message.content)
+        if message.tool_calls:
+            turn["calls"] = [
+                {"name": call.name, "arguments": shelf.text(json.dumps(call.arguments, ensure_ascii=False, indent=2))}
+                for call in message.tool_calls
+            ]
+        if message.role == "tool" and message.error:
+            turn["error"] = True
+        elif message.role == "tool" and (consultation := next(consultations, None)):
+            turn["rules"] = [
+                [finite(hit.similarity), shelf.text(hit.id), shelf.text(hit.text)] for hit in consultation.hits
+            ]
+        yield turn
+
+
+def _asked(message: Message, shelf: Shelf) -> dict[str, Any]:
+    return {"role": message.role, "text": shelf.text(message.content)}
+
+
+def _entry(record: Record, place: int, shelf: Shelf) -> dict[str, Any]:
+    """One record as the reader's script expects it; absent values are left out."""
+    trajectory, prompt = record.trajectory, record.prompt
+    asked = trajectory.messages[: trajectory.prompt_length] or prompt.messages
+    entry: dict[str, Any] = {
+        "set": place,
+        "id": prompt.id,
+        "kind": prompt.kind.value,
+        "category": prompt.category,
+        "source": prompt.source,
+        "expected": prompt.answer,
+        "title": shelf.text(prompt.text),
+        "prompt": [_asked(message, shelf) for message in asked],
+        "turns": list(_turns(trajectory, shelf)),
+        "consulted": trajectory.consulted or None,
+        "answered": trajectory.answer is not None or None,
+        "stop": trajectory.stop.value if trajectory.stop else None,
+        "tokens": trajectory.tokens or None,
+        "faults": trajectory.faults or None,
+        "outcome": record.outcome.value,
+        "verdict": record.verdict.model_dump(mode="json") if record.verdict else None,
+        "reward": record.reward.model_dump() if record.reward else None,
+        "step": record.step,
+        "group": record.group,
+        "advantage": record.advantage,
+        "weight": record.weight,
+    }
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def _files(folder: Path, order: list[str]) -> list[Path]:
+    """The JSONL files of a folder, those of the known variants first."""
+    found = {path.stem: path for path in sorted(folder.glob("*.jsonl"))}
+    return [found[name] for name in in_order(found, order)]
+
+
+def _stride(files: list[Path]) -> int:
+    """Of how many groups of rollouts one is shown, so that the page stays usable after a long training."""
+    count = size = 0
+    for path in files:
+        with path.open("rb") as file:
+            for line in file:
+                count += 1
+                size += len(line)
+    return max(1, -(-count // MOST_ROLLOUTS), -(-size // MOST_ROLLOUT_BYTES))
+
+
+def collect(run: Path, order: list[str]) -> Shelf:
+    """All evaluation records of a run and its training rollouts, thinned to whole groups where they are too many."""
+    shelf = Shelf()
+    places: dict[tuple[str, str], int] = {}
+
+    def add(record: Record, origin: str) -> None:
+        key = (origin, record.variant)
+        if key not in places:
+            places[key] = len(places)
+            shelf.sets.append({"origin": origin, "name": label(record.variant)})
+        shelf.records.append(_entry(record, places[key], shelf))
+
+    for path in _files(run / "data" / "eval", order):
+        for record in read_records(path):
+            add(record, "eval")
+    rollouts = _files(run / "data" / "rollouts", order)
+    shelf.thinned = _stride(rollouts)
+    for path in rollouts:
+        groups: dict[object, int] = {}
+        for index, record in enumerate(read_records(path)):
+            group = index if record.group is None else (record.step, record.group)
+            if groups.setdefault(group, len(groups)) % shelf.thinned == 0:
+                add(record, "rollouts")
+    return shelf

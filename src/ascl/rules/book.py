@@ -1,0 +1,87 @@
+"""The rule book: rules loaded from anywhere, searched, hashed and compared."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ascl.rules.load import load_rules
+from ascl.rules.rule import Rule
+from ascl.rules.search import Searcher, searcher
+
+
+@dataclass
+class RuleBook:
+    """An immutable list of rules. Edit the files and load again to change it."""
+
+    rules: list[Rule]
+    embedding_model: str | None = None
+    _searcher: Searcher | None = field(default=None, repr=False)
+
+    @classmethod
+    def load(cls, source: str | Path = "default", embedding_model: str | None = None) -> "RuleBook":
+        """Load `default`, a folder or a file (see `rules/load.py`); raises InputError."""
+        return cls(load_rules(source), embedding_model)
+
+    def search(self, query: str, top_k: int) -> list[tuple[Rule, float]]:
+        """At most top_k rules with their similarity in (0, 1], best first; ties keep the book's order."""
+        if self._searcher is None:
+            self._searcher = searcher([rule.text for rule in self.rules], self.embedding_model)
+        scores = self._searcher.similarities(query)
+        order = np.argsort(-scores, kind="stable")[:top_k]
+        return [(self.rules[i], float(scores[i])) for i in order if scores[i] > 0]
+
+    @property
+    def titles(self) -> list[str]:
+        """The category titles, each once, in order."""
+        return list(dict.fromkeys(rule.title for rule in self.rules))
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 over ids and texts, independent of file layout and order (first 16 hex digits)."""
+        content = json.dumps(sorted((rule.id, rule.text) for rule in self.rules), ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class RuleDiff:
+    """What changed from one rule book to another."""
+
+    added: list[Rule]
+    removed: list[Rule]
+    changed: list[tuple[Rule, Rule]]
+
+
+def diff(old: RuleBook, new: RuleBook) -> RuleDiff:
+    """Rules added, removed, and (old, new) pairs whose text or category changed, by id."""
+    before = {rule.id: rule for rule in old.rules}
+    after = {rule.id: rule for rule in new.rules}
+    return RuleDiff(
+        added=[rule for rule in new.rules if rule.id not in before],
+        removed=[rule for rule in old.rules if rule.id not in after],
+        changed=[(before[i], after[i]) for i in after if i in before and before[i] != after[i]],
+    )
+
+
+def lint(book: RuleBook) -> list[str]:
+    """Problems a person should mend: length, more than one sentence, no full stop, near-equal texts, foreign ids."""
+    problems = []
+    seen: dict[frozenset[str], str] = {}
+    for rule in book.rules:
+        words = rule.text.split()
+        if not 5 <= len(words) <= 40:
+            problems.append(f"{rule.id}: {len(words)} words; a rule has 5 to 40")
+        if not rule.text.endswith("."):
+            problems.append(f"{rule.id}: does not end with a full stop")
+        if any(mark in rule.text[:-1] for mark in (". ", "! ", "? ")):
+            problems.append(f"{rule.id}: more than one sentence")
+        if not rule.id.startswith(f"{rule.category}."):
+            problems.append(f"{rule.id}: the id does not start with its category `{rule.category}`")
+        key = frozenset(word.strip(".,;").lower() for word in words)
+        if key in seen:
+            problems.append(f"{rule.id}: same words as {seen[key]}")
+        seen[key] = rule.id
+    return problems

@@ -1,0 +1,103 @@
+"""Search over rule texts: lexical (BM25) by default, dense when an embedding model is named.
+
+Both give similarities in [0, 1], which the consult tool shows in percent.
+"""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from ascl.errors import InputError
+
+
+class Searcher(Protocol):
+    """Scores every text of a fixed list against a query."""
+
+    def similarities(self, query: str) -> np.ndarray:
+        """Float array [number of texts], each in [0, 1]."""
+        ...
+
+
+class Bm25Searcher:
+    """BM25 in Lucene's form (bm25s), words stemmed, English stop words dropped.
+
+    similarity = score / sum of idf over the query's words: the share of the score a perfect text would get, so that it
+    lies in [0, 1] and words no rule knows lower it.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        import bm25s
+        import Stemmer
+
+        stem = Stemmer.Stemmer("english")
+        self._tokenize: Callable[[str], list[str]] = lambda text: bm25s.tokenize(
+            text, stopwords="en", stemmer=stem, return_ids=False, show_progress=False
+        )[0]
+        corpus = [self._tokenize(text) or [""] for text in texts]
+        self._index = bm25s.BM25(method="lucene")
+        self._index.index(corpus, show_progress=False)
+        self._known = Counter(word for words in corpus for word in set(words))
+        self._size = len(corpus)
+
+    def similarities(self, query: str) -> np.ndarray:
+        """See `Searcher`. A query without any known word scores 0 everywhere."""
+        words = self._tokenize(query)
+        best = sum(math.log(1 + (self._size - self._known[w] + 0.5) / (self._known[w] + 0.5)) for w in words)
+        known = [word for word in words if word in self._known]
+        if not known:
+            return np.zeros(self._size)
+        return np.clip(self._index.get_scores(known) / best, 0.0, 1.0)
+
+
+class DenseSearcher:
+    """Cosine similarity of embeddings; `embed` maps n texts to an array [n, d]. Negative cosines count as 0."""
+
+    def __init__(self, texts: Sequence[str], embed: Callable[[Sequence[str]], np.ndarray]) -> None:
+        self._embed = embed
+        self._matrix = _unit(embed(texts))
+
+    def similarities(self, query: str) -> np.ndarray:
+        """See `Searcher`."""
+        return np.clip(self._matrix @ _unit(self._embed([query]))[0], 0.0, 1.0)
+
+
+def searcher(texts: Sequence[str], embedding_model: str | None = None) -> Searcher:
+    """BM25 without an embedding model. `endpoint:NAME` embeds at `OPENAI_BASE_URL`; else NAME is a folder or hub id."""
+    if embedding_model is None:
+        return Bm25Searcher(texts)
+    if embedding_model.startswith("endpoint:"):
+        return DenseSearcher(texts, _endpoint(embedding_model.removeprefix("endpoint:")))
+    return DenseSearcher(texts, _local(embedding_model))
+
+
+def _unit(matrix: np.ndarray) -> np.ndarray:
+    matrix = np.asarray(matrix, dtype=np.float32)
+    return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
+
+
+def _endpoint(model: str) -> Callable[[Sequence[str]], np.ndarray]:
+    from openai import OpenAI
+
+    client = OpenAI(api_key=os.environ.get("OPENAI_API_KEY", "none"))
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        answer = client.embeddings.create(model=model, input=list(texts), encoding_format="float")
+        return np.array([item.embedding for item in answer.data])
+
+    return embed
+
+
+def _local(model: str) -> Callable[[Sequence[str]], np.ndarray]:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise InputError(f"embedding model {model}: install the extra `dense` (pip install 'ascl[dense]')") from error
+    try:
+        encoder = SentenceTransformer(model)
+    except (OSError, ValueError) as error:
+        raise InputError(f"embedding model {model}: no such folder or hub id ({str(error).splitlines()[0]})") from error
+    return lambda texts: encoder.encode(list(texts), show_progress_bar=False)
