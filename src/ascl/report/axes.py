@@ -24,8 +24,9 @@ class Scale:
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """About `count` round values that enclose [low, high]."""
-    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
-        pad = abs(low) * 0.1 or 1.0
+    size = max(abs(low), abs(high))
+    if high - low <= max(1e-9 * size, 1e-10):
+        pad = 0.1 * size if size > 1e-6 else 1.0
         low, high = low - pad, high + pad
     rough = (high - low) / max(count - 1, 1)
     power = 10.0 ** math.floor(math.log10(rough))
@@ -47,7 +48,9 @@ def number(value: float) -> str:
 def tick_labels(values: Sequence[float]) -> list[str]:
     """The tick values with as many decimals as the one that needs most."""
     decimals = max((len(f"{value:.6g}".partition(".")[2]) for value in values if "e" not in f"{value:.6g}"), default=0)
-    return [f"{value:.{decimals}f}".replace("-", "−") if "e" not in f"{value:.6g}" else number(value) for value in values]
+    return [
+        f"{value:.{decimals}f}".replace("-", "−") if "e" not in f"{value:.6g}" else number(value) for value in values
+    ]
 
 
 def frame(x: Scale, y: Scale, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> Markup:

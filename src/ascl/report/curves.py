@@ -77,12 +77,11 @@ def window(count: int) -> int:
 
 
 def _smoothed(points: Points) -> Points:
-    """The centred moving mean; near the ends it spans what there is, alike on both sides."""
+    """The centred moving mean; near the ends it spans what there is."""
     half = window(len(points)) // 2
     means: Points = []
     for index, (step, _) in enumerate(points):
-        reach = min(half, index, len(points) - 1 - index)
-        near = points[index - reach : index + reach + 1]
+        near = points[max(index - half, 0) : index + half + 1]
         means.append((step, sum(value for _, value in near) / len(near)))
     return means
 
@@ -96,7 +95,7 @@ def _path(points: Points, x: Scale, y: Scale, class_: str) -> Markup:
 def _stops(series: Sequence[tuple[str, Points]], x: Scale, y: Scale) -> Markup:
     """Unseen strips across the panel; hovering over one tells what every curve is at that step."""
     steps = sorted({step for _, points in series for step, _ in points})
-    chosen = steps[:: -(-len(steps) // _MOST_STOPS)]
+    chosen = steps[:: -max(1, -(-len(steps) // _MOST_STOPS))][::-1]  # the last step is always told
     tables = [(name, dict(points)) for name, points in series]
     strips: list[Markup] = []
     for index, step in enumerate(chosen):
@@ -116,7 +115,7 @@ def _stops(series: Sequence[tuple[str, Points]], x: Scale, y: Scale) -> Markup:
 
 
 def _key(words: Sequence[str]) -> Markup | None:
-    """Which dash means what, shown under the panel's title."""
+    """Which dash means what, shown beside the panel's title."""
     if len(words) < 2:
         return None
     samples = [
@@ -166,7 +165,7 @@ def panel(plan: Panel, arms: Mapping[str, Rows], classes: Mapping[str, str]) -> 
         role="img",
         aria_label=f"{plan.title} by training step",
     )
-    return element("figure", element("h3", plan.title), _key(words), svg, class_="panel")
+    return element("figure", element("header", element("h3", plan.title), _key(words)), svg, class_="panel")
 
 
 def training(arms: Mapping[str, Rows], order: Sequence[str]) -> Markup | None:

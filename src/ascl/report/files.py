@@ -15,8 +15,8 @@ from ascl.prompts.prompt import Prompt
 
 
 def finite(value: float | None) -> float | None:
-    """The value, or None where it is NaN or infinite: a diverged loss is a gap in a curve, not a broken page."""
-    return value if value is not None and math.isfinite(value) else None
+    """The value, or None where it is NaN, infinite or absurd: a diverged loss is a gap, not a broken page."""
+    return value if value is not None and math.isfinite(value) and abs(value) < 1e100 else None
 
 
 Number = Annotated[float | None, AfterValidator(finite)]

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import os
-import tempfile
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -112,13 +111,10 @@ def build_report(run: Path) -> Path:
     """Write `report.html` into a run folder and return its path. The file is replaced whole or not at all."""
     text = render(run)
     target = run / "report.html"
-    handle, name = tempfile.mkstemp(dir=run, prefix=".report-", suffix=".html")
+    draft = run / f".report-{os.getpid()}.html"
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        draft.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(draft, target)
+    finally:
+        draft.unlink(missing_ok=True)
     return target

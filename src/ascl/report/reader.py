@@ -101,7 +101,7 @@ def _entry(record: Record, place: int, shelf: Shelf) -> dict[str, Any]:
 
 def _files(folder: Path, order: list[str]) -> list[Path]:
     """The JSONL files of a folder, those of the known variants first."""
-    found = {path.stem: path for path in sorted(folder.glob("*.jsonl"))}
+    found = {path.stem: path for path in sorted(folder.glob("[!.]*.jsonl"))}
     return [found[name] for name in in_order(found, order)]
 
 

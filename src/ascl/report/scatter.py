@@ -94,18 +94,19 @@ def _drawn(mark: _Mark, colour: str, x: Scale, y: Scale, estimates: Mapping[str,
     )
 
 
+def _axis(ranges: Sequence[tuple[float, float]]) -> list[float]:
+    """Tick values around the ranges, inside 0 to 100 where the data are."""
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    values = ticks(low, high, 6)
+    return [tick for tick in values if 0 <= tick <= 100] if low >= 0 and high <= 100 else values
+
+
 def trade_off(variants: Mapping[str, Mapping[str, Estimate | None]]) -> Markup | None:
     """The figure, or None where no variant has both numbers."""
     marks = _marks(variants)
     if not marks:
         return None
-    x_ticks, y_ticks = (
-        [tick for tick in ticks(min(lows), max(highs), 6) if 0 <= tick <= 100]
-        for lows, highs in (
-            ([mark.x_range[0] for mark in marks], [mark.x_range[1] for mark in marks]),
-            ([mark.y_range[0] for mark in marks], [mark.y_range[1] for mark in marks]),
-        )
-    )
+    x_ticks, y_ticks = _axis([mark.x_range for mark in marks]), _axis([mark.y_range for mark in marks])
     x = Scale(x_ticks[0], x_ticks[-1], _LEFT, WIDTH - _RIGHT)
     y = Scale(y_ticks[0], y_ticks[-1], HEIGHT - _BOTTOM, _TOP)
     bounds = (_LEFT + 4.0, 2.0, WIDTH - 4.0, HEIGHT - _BOTTOM - 2.0)
@@ -130,7 +131,7 @@ def trade_off(variants: Mapping[str, Mapping[str, Estimate | None]]) -> Markup |
         drawn.append(_drawn(mark, classes[mark.name], x, y, variants[mark.name]))
         labels.append(element("text", name, class_=f"name middle {classes[mark.name]}", x=middle, y=box[3] - 3.5))
     middle_y = (_TOP + HEIGHT - _BOTTOM) / 2
-    return element(
+    figure = element(
         "svg",
         frame(x, y, x_ticks, y_ticks),
         element("text", "Over-refusal, %", class_="title middle", x=(x.start + x.end) / 2, y=HEIGHT - 10),
@@ -143,3 +144,4 @@ def trade_off(variants: Mapping[str, Mapping[str, Estimate | None]]) -> Markup |
         role="img",
         aria_label="Safety against over-refusal for each variant; the numbers are in the table above",
     )
+    return element("div", figure, class_="wide", tabindex=0, role="region", aria_label="Trade-off figure")

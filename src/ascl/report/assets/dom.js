@@ -34,8 +34,18 @@ function cutAt(text, start, end) {
   return code >= 0xdc00 && code <= 0xdfff ? end - 1 : end;
 }
 
+/** The text without blank lines around it. */
+function bare(text) {
+  let start = 0;
+  let end = text.length;
+  while (text[start] === "\n") start += 1;
+  while (end > start && (text[end - 1] === "\n" || text[end - 1] === " ")) end -= 1;
+  return text.slice(start, end);
+}
+
 /** A block of model text. A long one is folded; opened, it is laid out in pieces so that 1 MB does not freeze. */
-function prose(text, className) {
+function prose(whole, className) {
+  const text = bare(whole);
   const block = make("div", `prose ${className || ""}`);
   block.dir = "auto";
   if (text.length <= FOLD) {

@@ -41,7 +41,7 @@ function fill(menu) {
   for (const [origin, title] of [["eval", "Evaluation"], ["rollouts", "Training rollouts"]]) {
     const group = make("optgroup", "");
     group.label = title;
-    data.sets.forEach((set, place) => set.origin === origin && group.append(withCount(String(place), set.name)));
+    data.sets.forEach((set, place) => set.origin === origin && group.append(withCount(String(place), origin === "eval" ? set.name : `${set.name} rollouts`)));
     if (group.childElementCount) menu.append(group);
   }
 }
@@ -192,6 +192,6 @@ search.addEventListener("input", () => {
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("reset").addEventListener("click", reset);
 list.addEventListener("scroll", paint, { passive: true });
-addEventListener("resize", paint);
+addEventListener("resize", () => select(cursor));
 document.addEventListener("keydown", press);
 refresh();

@@ -1,0 +1,67 @@
+"""What SFT and RL share about a trainer's life: LoRA, precision, checkpoints that survive a kill, the final folder."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from ascl.chat.render import Renderer
+from ascl.files import write_json, write_text
+from ascl.train.settings import Lora
+
+
+class MarkComplete(TrainerCallback):
+    """Marks a checkpoint folder once everything in it is written."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Called by the Trainer behind the last write of a checkpoint."""
+        if state.is_world_process_zero:
+            write_text(Path(args.output_dir) / f"checkpoint-{state.global_step}" / "complete", "")
+
+
+def precision(dtype: str) -> dict[str, bool]:
+    """TrainingArguments' switches: the model's own dtype decides, so mixed precision stays off."""
+    import torch
+
+    return {"bf16": False, "fp16": False, "use_cpu": not torch.cuda.is_available()}
+
+
+def with_lora(model: Any, lora: Lora | None) -> Any:
+    """The model wrapped for LoRA training, or as it is (full fine-tuning, or a LoRA folder already loaded)."""
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    if lora is None or isinstance(model, PeftModel):
+        return model
+    config = LoraConfig(
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def last_checkpoint(work: Path) -> str | None:
+    """The newest checkpoint that is whole (marked by `MarkComplete`), or None. Torn ones are removed."""
+    whole = []
+    for path in sorted(work.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1])):
+        if (path / "complete").exists():
+            whole.append(path)
+        else:
+            shutil.rmtree(path)
+    return str(whole[-1]) if whole else None
+
+
+def finish(trainer: Any, renderer: Renderer, out: Path, work: Path) -> None:
+    """Write the final folder atomically (the training log beside the weights) and drop the checkpoints."""
+    temporary = out.with_name(f".{out.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    trainer.model.save_pretrained(temporary)
+    renderer.tokenizer.chat_template = renderer.dialect.template
+    renderer.tokenizer.save_pretrained(temporary)
+    write_json(temporary / "training_log.json", trainer.state.log_history)
+    shutil.rmtree(out, ignore_errors=True)
+    temporary.rename(out)
+    shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,66 @@
+"""Settings of SFT and RL (pydantic; light to import). Names follow TRL where TRL has one."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Lora(BaseModel):
+    """Low-rank adapters on every linear layer; leave `lora` out of a config for full fine-tuning."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    r: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+class SftSettings(BaseModel):
+    """Behaviour cloning. Defaults are the paper's (arXiv 2602.13562, section on behaviour cloning).
+
+    form: `native` keeps a trajectory as one multi-turn sample; `split` makes one sample per model turn, in the text
+    dialect of Qwen-Agent, as the paper does.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    form: Literal["native", "split"] = "native"
+    learning_rate: float = Field(default=1e-5, gt=0)
+    epochs: float = Field(default=3, gt=0)
+    batch_size: int = Field(default=128, ge=1)
+    micro_batch_size: int = Field(default=8, ge=1)
+    warmup: float = Field(default=0.05, ge=0, le=1)
+    max_length: int = Field(default=4096, ge=16)
+    save_steps: int = Field(default=50, ge=1)
+
+
+class RlSettings(BaseModel):
+    """GRPO-family RL. Defaults are the paper's where it says; the clip of the weights is our choice.
+
+    tau, w_min, w_max: see `advantages/ifpo.py`. prompts_per_step x group_size rollouts make one optimiser step.
+    max_steps bounds the run (0: `epochs` passes over the prompts).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    tau: float = Field(default=0.5, ge=0)
+    w_min: float = Field(default=0.25, gt=0)
+    w_max: float = Field(default=4.0, gt=0)
+    group_size: int = Field(default=8, ge=2)
+    prompts_per_step: int = Field(default=16, ge=1)
+    micro_batch_size: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=1e-6, gt=0)
+    warmup: float = Field(default=0.1, ge=0, le=1)
+    epochs: float = Field(default=2, gt=0)
+    max_steps: int = Field(default=0, ge=0)
+    temperature: float = Field(default=1.0, gt=0)
+    max_tokens: int = Field(default=2048, ge=1)
+    save_steps: int = Field(default=20, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "RlSettings":
+        if self.w_min > self.w_max:
+            raise ValueError("w_min must not exceed w_max")
+        if (self.prompts_per_step * self.group_size) % self.micro_batch_size:
+            raise ValueError("micro_batch_size must divide prompts_per_step * group_size")
+        return self

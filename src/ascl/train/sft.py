@@ -1,0 +1,67 @@
+"""Supervised fine-tuning with TRL: loss on model tokens only, resumable, LoRA or full."""
+
+from pathlib import Path
+from typing import Any
+
+from ascl.chat.clients.models import load_model
+from ascl.chat.render import Renderer
+from ascl.errors import InputError
+from ascl.train.checkpoints import MarkComplete, finish, last_checkpoint, precision, with_lora
+from ascl.train.settings import Lora, SftSettings
+from ascl.train.tokens import encode_row
+
+
+def run_sft(
+    model: str,
+    rows: list[dict[str, Any]],
+    renderer: Renderer,
+    out: Path,
+    settings: SftSettings,
+    lora: Lora | None,
+    seed: int,
+    dtype: str = "bfloat16",
+) -> None:
+    """Fine-tune `model` on `rows` and leave a loadable folder at `out` (weights, tokenizer, template).
+
+    Checkpoints lie in `out.trainer` until the end; a run that was killed goes on from the last of them.
+    Raises InputError where no row is left or a row is longer than max_length (the end of a trace is never cut).
+    """
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    encoded = [encode_row(row, renderer) for row in rows]
+    if not encoded:
+        raise InputError("SFT: the training set is empty")
+    longest = max(range(len(encoded)), key=lambda i: len(encoded[i]["input_ids"]))
+    if len(encoded[longest]["input_ids"]) > settings.max_length:
+        raise InputError(
+            f"SFT: row {rows[longest]['id']} has {len(encoded[longest]['input_ids'])} tokens; raise sft.max_length"
+        )
+    work = out.with_name(f"{out.name}.trainer")
+    arguments = SFTConfig(
+        output_dir=str(work),
+        learning_rate=settings.learning_rate,
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=min(settings.micro_batch_size, settings.batch_size),
+        gradient_accumulation_steps=max(1, settings.batch_size // settings.micro_batch_size),
+        warmup_steps=settings.warmup,
+        lr_scheduler_type="cosine",
+        max_length=None,
+        save_steps=settings.save_steps,
+        save_total_limit=2,
+        logging_steps=1,
+        report_to="none",
+        seed=seed,
+        gradient_checkpointing=False,
+        dataloader_pin_memory=False,
+        **precision(dtype),
+    )
+    trainer = SFTTrainer(
+        model=with_lora(load_model(model, dtype, trainable_adapter=True), lora),
+        args=arguments,
+        train_dataset=Dataset.from_list(encoded),
+        processing_class=renderer.tokenizer,
+        callbacks=[MarkComplete()],
+    )
+    trainer.train(resume_from_checkpoint=last_checkpoint(work))
+    finish(trainer, renderer, out, work)

@@ -1,0 +1,92 @@
+"""The page in a browser: no error, no request, working filters and keys, and text that stays text."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from chromium import Browser
+from run_files import HOSTILE, record, write_lines
+
+from ascl.report.page import build_report
+
+TITLE = "document.querySelector('#detail h3').textContent"
+COUNT = "document.querySelector('#count').textContent"
+
+
+def choose(browser: Browser, menu: str, words: str) -> str:
+    """Choose the option of a menu whose text starts with `words`; the count that the list then shows."""
+    browser.value(
+        f"(() => {{ const menu = document.querySelector('#{menu}');"
+        f"menu.value = [...menu.options].find((one) => one.textContent.startsWith('{words}')).value;"
+        "menu.dispatchEvent(new Event('change')); })()"
+    )
+    return str(browser.value(COUNT))
+
+
+def test_filters_and_keys(run_folder: Path, browser: Browser) -> None:
+    browser.open(build_report(run_folder))
+    assert browser.value(COUNT) == "336 of 336"
+    assert choose(browser, "set", "IFPO rollouts") == "48 of 336"
+    assert choose(browser, "kind", "harmful") == "12 of 336"
+    assert choose(browser, "consulted", "yes") == "4 of 336"
+    assert choose(browser, "outcome", "safe") == "4 of 336"
+    browser.press("j")
+    assert browser.value("document.activeElement.id") == "list"
+    assert browser.value(TITLE) == "harmful-00012"
+    browser.press("ArrowDown")
+    assert browser.value(TITLE) == "harmful-00024"
+    browser.press("k")
+    browser.press("Home")
+    assert browser.value(TITLE) == "harmful-00000"
+    assert browser.value("document.querySelector('[aria-selected=true] .row-title').textContent").startswith(
+        "Question 0"
+    )
+    browser.press("/")
+    assert browser.value("document.activeElement.id") == "search"
+    for key in "QUESTION 24":
+        browser.press(key)
+    browser.value("new Promise((done) => setTimeout(done, 300))")
+    assert browser.value(COUNT) == "1 of 336" and browser.value(TITLE) == "harmful-00024"
+    steps = browser.value("[...document.querySelectorAll('#detail h4')].map((node) => node.textContent)")
+    first = ["Prompt", "Thought 1", "Tool call", "Tool reported a fault"]
+    second = ["Thought 2", "Tool call", "Rules returned", "Thought 3", "Answer"]
+    assert steps == [*first, *second, "Faults", "Verdict", "Reward"]
+    browser.value("document.querySelector('#reset').click()")
+    assert browser.value(COUNT) == "336 of 336" and browser.value(TITLE) == "harmful-00024"
+    assert browser.problems == []
+    assert [url for url in browser.requests if not url.startswith("file:")] == []
+
+
+def test_hostile_text_stays_text(run_folder: Path, browser: Browser) -> None:
+    roles = ("prompt", "thought", "second", "answer", "query", "system", "rule", "fault", "reason")
+    rows = [record("pure", 3 * index, texts=dict.fromkeys(roles, text)) for index, text in enumerate(HOSTILE)]
+    for row, text in zip(rows, HOSTILE, strict=True):
+        row["prompt"]["id"] = row["prompt"]["category"] = text
+    write_lines(run_folder / "data" / "eval" / "pure.jsonl", rows)
+    browser.open(build_report(run_folder))
+    scripts = browser.value("document.scripts.length")
+    for text in HOSTILE:
+        shown = browser.value("document.querySelector('.step.answer .prose').textContent")
+        assert shown == text or "[U+" in shown
+        assert browser.value("document.querySelectorAll('#detail img, #detail script, #detail b').length") == 0
+        browser.press("j")
+    assert browser.value("document.scripts.length") == scripts == 2
+    assert browser.problems == []
+
+
+def test_large_texts_and_long_lists(tmp_path: Path, browser: Browser, writer: Callable[..., Path]) -> None:
+    run = writer(tmp_path / "run", prompts=1000, rollouts=1000)
+    endless = {"answer": "x" * 1_000_000, "prompt": "first of all"}
+    write_lines(run / "data" / "eval" / "pure.jsonl", [record("pure", 0, texts=endless)])
+    browser.open(build_report(run))
+    assert browser.value(COUNT) == "9,001 of 9,001"
+    assert browser.value("document.querySelectorAll('.row').length") < 60
+    assert browser.value("document.querySelector('.answer .prose').textContent.length") < 5000
+    click = "(() => { const start = performance.now(); document.querySelector('.fold').click();"
+    assert browser.value(click + "document.body.offsetHeight; return performance.now() - start; })()") < 2000
+    assert browser.value("document.querySelector('.answer .prose').textContent.length") == 1_000_000
+    browser.press("j")
+    browser.press("End")
+    assert browser.value("document.querySelector('[aria-selected=true]').getAttribute('aria-posinset')") == "9001"
+    search = "(() => { const start = performance.now(); search.value = 'question 77'; refresh();"
+    assert browser.value(search + "return performance.now() - start; })()") < 2000
+    assert browser.problems == []
