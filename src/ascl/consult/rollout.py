@@ -61,9 +61,7 @@ def _execute(trajectory: Trajectory, call: ToolCall, tool: ConsultTool | None) -
         trajectory.consultations.append(consultation)
     if fault is not None:
         trajectory.faults.append(fault)
-    trajectory.messages.append(
-        Message(role="tool", content=text, tool_call_id=call.id, error=consultation is None)
-    )
+    trajectory.messages.append(Message(role="tool", content=text, tool_call_id=call.id, error=consultation is None))
 
 
 def rollout(

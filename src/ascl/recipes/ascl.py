@@ -10,16 +10,21 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ascl.chat.clients.openai_server import OpenAIClient
+from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Trajectory
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
+from ascl.consult.sample import sample_to
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.errors import InputError
-from ascl.files import read_jsonl
+from ascl.files import read_jsonl, write_jsonl
+from ascl.judges.record import Judge, Record, judge_trajectory, record
 from ascl.judges.verdict import Refusal, Verdict
+from ascl.progress import progress_bar
 from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import STARTER, question
+from ascl.prompts.sources import STARTER, load_prompts, question
 from ascl.recipes.rows import Row, native_row
 
 RATIO = (2, 3, 2)
@@ -94,3 +99,41 @@ def build_rows(
     mixed = [row for part, share in zip(parts, RATIO, strict=True) for row in generator.sample(part, unit * share)]
     rest = [r for r in rows if r.kind in (Kind.PLAIN, Kind.REASONING) and r.mode == "direct"]
     return sorted(mixed + rest, key=lambda row: row.id)
+
+
+def demonstrated(tool: ConsultTool) -> list[tuple[Prompt, Trajectory]]:
+    """The shipped demonstrations of the starter prompts, played with the real tool."""
+    demonstrations = load_demonstrations()
+    prompts = {prompt.id: prompt for prompt in load_prompts(["starter"])}
+    return [(prompts[i], demonstrate(prompts[i], d, tool)) for i, d in demonstrations.items()]
+
+
+def taught(
+    model: str,
+    base_url: str | None,
+    concurrency: int,
+    sampling: Sampling,
+    prompts: list[Prompt],
+    tool: ConsultTool,
+    judge: Judge,
+    folder: Path,
+) -> list[tuple[Prompt, Trajectory]]:
+    """Trajectories of a teacher behind an OpenAI-compatible server, `acceptable` ones only.
+
+    Every trajectory goes to `folder/teacher.jsonl` as it comes (resumable); the rejected ones to `rejected.jsonl`.
+    """
+    client = OpenAIClient(model, base_url, concurrency)
+    items = [(prompt.id, with_rules("ascl", question(prompt), tool)) for prompt in prompts]
+
+    def row(index: int, trajectory: Trajectory) -> dict[str, object]:
+        verdict = judge_trajectory(judge, prompts[index], trajectory)
+        return record("teacher", prompts[index], trajectory, verdict).model_dump(mode="json")
+
+    with progress_bar("teacher", len(items)) as progress:
+        path = folder / "teacher.jsonl"
+        rows = sample_to(path, client, items, tool, sampling, 4 * concurrency, row, progress)
+    records = [Record.model_validate(r) for r in rows]
+    accepted = [r for r in records if acceptable(r.prompt.kind, r.trajectory, r.verdict)]
+    taken = {r.prompt.id for r in accepted}
+    write_jsonl(folder / "rejected.jsonl", [r.model_dump(mode="json") for r in records if r.prompt.id not in taken])
+    return [(r.prompt, r.trajectory) for r in accepted]

@@ -44,8 +44,6 @@ def split_row(row: Row) -> list[Row]:
     """The paper's split form: one sample per model turn, each with loss on its own last turn only."""
     turns = [i for i, message in enumerate(row.messages) if message.role == "assistant"]
     return [
-        row.model_copy(
-            update={"id": f"{row.id}#{n}", "messages": row.messages[: i + 1], "last_turn_only": True}
-        )
+        row.model_copy(update={"id": f"{row.id}#{n}", "messages": row.messages[: i + 1], "last_turn_only": True})
         for n, i in enumerate(turns, start=1)
     ]

@@ -3,15 +3,12 @@
 import json
 import math
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from ascl.chat.messages import Trajectory
-from ascl.judges.verdict import Verdict
-from ascl.prompts.prompt import Prompt
+from ascl.judges.record import Record
 
 
 def finite(value: float | None) -> float | None:
@@ -71,47 +68,6 @@ class Manifest(BaseModel):
     rule_book: Book | None = None
     stages: dict[str, Stage] = Field(default_factory=dict)
     seed: int | None = None
-
-
-class Outcome(StrEnum):
-    """What a trajectory came to, in one word."""
-
-    SAFE = "safe"
-    UNSAFE = "unsafe"
-    REFUSED = "refused"
-    COMPLIED = "complied"
-    PARTLY_REFUSED = "partly_refused"
-    CORRECT = "correct"
-    WRONG = "wrong"
-    NO_ANSWER = "no_answer"
-
-
-class RewardParts(BaseModel):
-    """The reward of one rollout and the parts it is made of."""
-
-    safety: Number = None
-    compliance: Number = None
-    hallucination: Number = None
-    format: Number = None
-    faults: Number = None
-    total: Number = None
-
-
-class Record(BaseModel):
-    """One judged trajectory, as the pipeline writes it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    variant: str
-    prompt: Prompt
-    trajectory: Trajectory
-    verdict: Verdict | None = None
-    reward: RewardParts | None = None
-    step: int | None = None
-    group: int | None = None
-    advantage: Number = None
-    weight: Number = None
-    outcome: Outcome
 
 
 def _problem(error: ValidationError) -> str:

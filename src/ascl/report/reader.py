@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ascl.chat.messages import Message, Trajectory
-from ascl.report.files import Record, finite, read_records
+from ascl.judges.record import Record
+from ascl.report.files import finite, read_records
 from ascl.report.names import in_order, label
 
 MOST_ROLLOUTS = 10_000  # training rollouts beyond this number, or this many bytes, are thinned to whole groups
@@ -90,7 +91,7 @@ def _entry(record: Record, place: int, shelf: Shelf) -> dict[str, Any]:
         "faults": trajectory.faults or None,
         "outcome": record.outcome.value,
         "verdict": record.verdict.model_dump(mode="json") if record.verdict else None,
-        "reward": record.reward.model_dump() if record.reward else None,
+        "reward": record.reward,
         "step": record.step,
         "group": record.group,
         "advantage": record.advantage,

@@ -104,7 +104,9 @@ def _from_markdown(file: Path, text: str) -> list[tuple[Rule, str]]:
         elif item := re.match(r"\s*[-*+]\s+(?:`?([a-z0-9_]+(?:\.[a-z0-9_]+)+)`?:\s+)?(.+)", line):
             category = slug(title)
             rule_id = item.group(1) or f"{category}.{slug(' '.join(item.group(2).split()[:6]))}"
-            found.append(_rule(f"{file}, line {number}", id=rule_id, category=category, title=title, text=item.group(2)))
+            found.append(
+                _rule(f"{file}, line {number}", id=rule_id, category=category, title=title, text=item.group(2))
+            )
     return found
 
 

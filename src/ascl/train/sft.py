@@ -8,7 +8,7 @@ from ascl.chat.render import Renderer
 from ascl.errors import InputError
 from ascl.train.checkpoints import MarkComplete, finish, last_checkpoint, precision, with_lora
 from ascl.train.settings import Lora, SftSettings
-from ascl.train.tokens import encode_row
+from ascl.train.tokens import batch_order, encode_row
 
 
 def run_sft(
@@ -29,19 +29,23 @@ def run_sft(
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
+    from ascl.train.cpu import score_labelled_tokens_only
+
+    score_labelled_tokens_only()
     encoded = [encode_row(row, renderer) for row in rows]
     if not encoded:
         raise InputError("SFT: the training set is empty")
-    longest = max(range(len(encoded)), key=lambda i: len(encoded[i]["input_ids"]))
-    if len(encoded[longest]["input_ids"]) > settings.max_length:
-        raise InputError(
-            f"SFT: row {rows[longest]['id']} has {len(encoded[longest]['input_ids'])} tokens; raise sft.max_length"
-        )
+    lengths = [len(row["input_ids"]) for row in encoded]
+    if max(lengths) > settings.max_length:
+        longest = rows[lengths.index(max(lengths))]["id"]
+        raise InputError(f"SFT: row {longest} has {max(lengths)} tokens; raise sft.max_length")
+    order = batch_order(lengths, min(settings.micro_batch_size, settings.batch_size), settings.epochs, seed)
     work = out.with_name(f"{out.name}.trainer")
     arguments = SFTConfig(
         output_dir=str(work),
         learning_rate=settings.learning_rate,
-        num_train_epochs=settings.epochs,
+        num_train_epochs=1,  # the order below holds every epoch
+        train_sampling_strategy="sequential",
         per_device_train_batch_size=min(settings.micro_batch_size, settings.batch_size),
         gradient_accumulation_steps=max(1, settings.batch_size // settings.micro_batch_size),
         warmup_steps=settings.warmup,
@@ -57,9 +61,9 @@ def run_sft(
         **precision(dtype),
     )
     trainer = SFTTrainer(
-        model=with_lora(load_model(model, dtype, trainable_adapter=True), lora),
+        model=with_lora(load_model(model, dtype, for_training=True), lora),
         args=arguments,
-        train_dataset=Dataset.from_list(encoded),
+        train_dataset=Dataset.from_list([encoded[i] for i in order]),
         processing_class=renderer.tokenizer,
         callbacks=[MarkComplete()],
     )

@@ -1,5 +1,6 @@
 """Training rows as token ids and labels."""
 
+import random
 from typing import Any
 
 from ascl.chat.messages import Message, ToolCall
@@ -28,3 +29,27 @@ def encode_row(row: dict[str, Any], renderer: Renderer) -> dict[str, list[int]]:
         start = max((i for i in range(1, len(mask)) if mask[i] and not mask[i - 1]), default=0)
         mask = [0] * start + mask[start:]
     return {"input_ids": ids, "labels": [i if m else IGNORED for i, m in zip(ids, mask, strict=True)]}
+
+
+def batch_order(lengths: list[int], batch_size: int, epochs: float, seed: int) -> list[int]:
+    """The order of rows over all epochs in which a batch holds rows of similar length, so that little is padded.
+
+    Each epoch is shuffled, cut into pools of eight batches, sorted by length inside a pool, and its batches are
+    shuffled again. Every row occurs once an epoch; a fraction of an epoch takes that share of its batches.
+    """
+    generator = random.Random(seed)
+    order: list[int] = []
+    while epochs > 0:
+        rows = list(range(len(lengths)))
+        generator.shuffle(rows)
+        pool = 8 * batch_size
+        rows = [
+            i
+            for first in range(0, len(rows), pool)
+            for i in sorted(rows[first : first + pool], key=lengths.__getitem__)
+        ]
+        batches = [rows[first : first + batch_size] for first in range(0, len(rows), batch_size)]
+        generator.shuffle(batches)
+        order += [i for batch in batches[: max(1, round(len(batches) * min(1.0, epochs)))] for i in batch]
+        epochs -= 1
+    return order

@@ -1,0 +1,99 @@
+"""Any OpenAI-compatible server (vLLM, SGLang, llama.cpp, hosted) as a client.
+
+Thoughts are read from `reasoning`, `reasoning_content` or inline tags, and sent back in tool turns under
+`reasoning_content`. Texts are neutralised before they leave: the server applies its own chat template to them.
+"""
+
+import asyncio
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from ascl.chat.clients.sampling import Sampling
+from ascl.chat.dialects import hermes
+from ascl.chat.messages import StopReason, Trajectory
+from ascl.chat.neutralise import neutralise_message
+from ascl.chat.turn import ParsedCall, Turn, parse_call
+from ascl.errors import InputError
+
+
+@dataclass
+class OpenAIClient:
+    """A model behind a chat-completions endpoint; `base_url` defaults to `OPENAI_BASE_URL`."""
+
+    model: str
+    base_url: str | None = None
+    concurrency: int = 16
+    timeout: float = 600.0
+    extra_body: dict[str, Any] = field(default_factory=dict)
+
+    def complete(self, trajectories: list[Trajectory], tools: list[dict[str, Any]], sampling: Sampling) -> list[Turn]:
+        """One turn for each trajectory, `concurrency` requests at a time; the library retries what can be retried.
+
+        Raises InputError where the server can't be reached or refuses the request.
+        """
+        return asyncio.run(self._complete(trajectories, tools, sampling))
+
+    async def _complete(
+        self, trajectories: list[Trajectory], tools: list[dict[str, Any]], sampling: Sampling
+    ) -> list[Turn]:
+        import openai
+
+        gate = asyncio.Semaphore(self.concurrency)
+        base_url = self.base_url or os.environ.get("OPENAI_BASE_URL")
+        async with openai.AsyncOpenAI(
+            base_url=base_url,
+            api_key=os.environ.get("OPENAI_API_KEY", "none"),
+            timeout=self.timeout,
+            max_retries=5,
+        ) as client:
+
+            async def ask(trajectory: Trajectory) -> Turn:
+                async with gate:
+                    answer = await client.chat.completions.create(
+                        model=self.model,
+                        messages=[neutralise_message(m).for_openai() for m in trajectory.messages],  # type: ignore[misc]
+                        tools=tools or openai.omit,  # type: ignore[arg-type]
+                        temperature=sampling.temperature,
+                        top_p=sampling.top_p,
+                        max_tokens=sampling.max_tokens,
+                        seed=sampling.seed,
+                        extra_body=self.extra_body or None,
+                    )
+                return read_turn(answer.model_dump())
+
+            try:
+                return await asyncio.gather(*(ask(trajectory) for trajectory in trajectories))
+            except openai.OpenAIError as error:
+                raise InputError(f"model {self.model} at {base_url or 'the OpenAI API'}: {error}") from error
+
+
+def read_turn(response: dict[str, Any]) -> Turn:
+    """The turn in a chat-completions response (as a dict). A response without choices is malformed."""
+    choices = response.get("choices") or []
+    if not choices:
+        return Turn("", stop=StopReason.MALFORMED, detail="the response has no choices")
+    message, ended = choices[0].get("message") or {}, choices[0].get("finish_reason") != "length"
+    content = message.get("content") or ""
+    thought = message.get("reasoning_content") or message.get("reasoning")
+    turn = Turn(content, thought, ended=ended)
+    if thought is None and content.lstrip().startswith("<think>"):
+        turn = hermes.parse(content, ended)
+    elif thought is not None and not content and not ended:
+        turn.stop, turn.detail = StopReason.TRUNCATED, "thought not closed"
+    turn.tokens = (response.get("usage") or {}).get("completion_tokens") or 0
+    for call in message.get("tool_calls") or []:
+        parsed = _read_call(call.get("function") or {})
+        if isinstance(parsed, str):
+            turn.stop, turn.detail = StopReason.MALFORMED, parsed
+            break
+        turn.calls.append(parsed)
+    return turn
+
+
+def _read_call(function: dict[str, Any]) -> ParsedCall | str:
+    name, arguments = function.get("name"), function.get("arguments")
+    if isinstance(arguments, dict) and isinstance(name, str):
+        return ParsedCall(name, arguments)
+    read = parse_call(f'{{"name": "", "arguments": {arguments or "{}"}}}')
+    return read if isinstance(read, str) or not isinstance(name, str) else ParsedCall(name, read.arguments)

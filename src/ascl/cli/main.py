@@ -1,0 +1,116 @@
+"""The command line: parse, call, print. Heavy rooms are imported inside the commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ascl.cli.entry import InputErrorGroup
+from ascl.cli.rules import rules_app
+
+app = typer.Typer(
+    cls=InputErrorGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Adaptive Safe Context Learning: models that decide when to look up safety rules.",
+)
+app.add_typer(rules_app, name="rules")
+
+RulesSource = Annotated[str, typer.Option("--rules", help="`default`, a folder of YAML, or a .yaml, .csv or .md file.")]
+Embedding = Annotated[
+    str | None, typer.Option("--embedding-model", help="Dense search: a folder, hub id, or `endpoint:NAME`.")
+]
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="A YAML configuration, e.g. configs/quickstart.yaml.")],
+    out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME of the configuration).")] = None,
+    smoke: Annotated[bool, typer.Option(help="A cut-down run of a few minutes.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Put an earlier run in this folder aside and start anew.")] = False,
+) -> None:
+    """Carry a configured run through: baselines, cloning, RL, evaluation, report. Run it again to resume."""
+    import os
+
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    from ascl.cli.table import print_table
+    from ascl.config import load_config
+
+    settings = load_config(config)
+    folder = out or Path("runs") / (config.stem + ("-smoke" if smoke else ""))
+    if fresh and folder.exists():
+        number = 1
+        while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
+            number += 1
+        folder.rename(aside)
+    from ascl.pipeline import run as run_pipeline
+
+    report = run_pipeline(settings.smoke() if smoke else settings, folder)
+    print_table(folder)
+    typer.echo(f"report: {report}")
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
+    """Build report.html of a run folder again."""
+    from ascl.report.page import build_report
+
+    typer.echo(f"report: {build_report(folder)}")
+
+
+@app.command()
+def mcp(
+    rules: RulesSource = "default",
+    embedding_model: Embedding = None,
+    transport: Annotated[str, typer.Option(help="stdio or http (streamable HTTP at /mcp).")] = "stdio",
+    host: str = "127.0.0.1",
+    port: int = 8765,
+) -> None:
+    """Serve the consult tool to any agent by MCP."""
+    from ascl.consult.mcp_server import build_server
+    from ascl.consult.tool import ConsultTool
+    from ascl.errors import InputError
+    from ascl.rules.book import RuleBook
+
+    if transport not in ("stdio", "http"):
+        raise InputError(f"--transport {transport}: use stdio or http")
+    server = build_server(ConsultTool(RuleBook.load(rules, embedding_model)))
+    if transport == "stdio":
+        server.run("stdio")
+    else:
+        server.run("streamable-http", host=host, port=port)
+
+
+@app.command()
+def chat(
+    model: Annotated[str, typer.Option(help="A run's checkpoint, `embedded`, a hub id or a local folder.")],
+    rules: RulesSource = "default",
+    embedding_model: Embedding = None,
+    top_k: Annotated[int, typer.Option(min=1, max=20)] = 3,
+    max_tokens: Annotated[int, typer.Option(min=1)] = 512,
+    temperature: Annotated[float, typer.Option(min=0)] = 0.0,
+) -> None:
+    """Talk to a model in the terminal and see what it consults. An empty line or Ctrl-D ends."""
+    from ascl.chat.clients.sampling import Sampling
+    from ascl.cli.talk import talk
+    from ascl.consult.tool import ConsultTool
+    from ascl.rules.book import RuleBook
+
+    tool = ConsultTool(RuleBook.load(rules, embedding_model), top_k)
+    talk(model, tool, Sampling(temperature=temperature, max_tokens=max_tokens))
+
+
+@app.command()
+def calibrate(
+    labels: Annotated[Path, typer.Argument(help="JSONL of replies with human refusal labels (XSTest's form).")],
+) -> None:
+    """How far the offline refusal judge agrees with human labels."""
+    from ascl.judges.calibrate import calibrate as measure
+    from ascl.judges.calibrate import format_calibration, load_calibration
+
+    typer.echo(format_calibration(measure(load_calibration(labels))))
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,82 @@
+"""`ascl rules`: check, search, show and compare rule books."""
+
+from typing import Annotated
+
+import typer
+
+rules_app = typer.Typer(no_args_is_help=True, help="Check, search, show and compare rule books.")
+
+Source = Annotated[str, typer.Argument(help="`default`, a folder of YAML, or a .yaml, .csv or .md file.")]
+
+
+@rules_app.command()
+def lint(source: Source = "default") -> None:
+    """Load a rule book and list what should be mended (exit code 1 where something should)."""
+    from ascl.rules.book import RuleBook
+    from ascl.rules.book import lint as check
+
+    book = RuleBook.load(source)
+    problems = check(book)
+    for problem in problems:
+        typer.echo(problem)
+    typer.echo(
+        f"{len(book.rules)} rules in {len(book.titles)} categories, hash {book.hash}, {len(problems)} problem(s)"
+    )
+    if problems:
+        raise typer.Exit(1)
+
+
+@rules_app.command()
+def search(
+    query: str,
+    rules: Annotated[str, typer.Option(help="The rule book to search.")] = "default",
+    top_k: Annotated[int, typer.Option(min=1, max=20)] = 3,
+    embedding_model: Annotated[str | None, typer.Option(help="Dense search: folder, hub id or endpoint:NAME.")] = None,
+) -> None:
+    """What the consult tool returns for a query, with rule ids."""
+    from ascl.rules.book import RuleBook
+
+    found = RuleBook.load(rules, embedding_model).search(query, top_k)
+    for rank, (rule, similarity) in enumerate(found, start=1):
+        typer.echo(f"{rank}. ({100 * similarity:.1f}%) {rule.id}: {rule.text}")
+    if not found:
+        typer.echo("no rule is about this")
+
+
+@rules_app.command()
+def show(
+    source: Source = "default",
+    category: Annotated[str | None, typer.Option(help="Only this category (slug).")] = None,
+) -> None:
+    """Print a rule book."""
+    from ascl.errors import InputError
+    from ascl.rules.book import RuleBook
+
+    book = RuleBook.load(source)
+    chosen = [rule for rule in book.rules if category in (None, rule.category)]
+    if not chosen:
+        slugs = ", ".join(dict.fromkeys(rule.category for rule in book.rules))
+        raise InputError(f"--category {category}: no such category; there are {slugs}")
+    title = None
+    for rule in chosen:
+        if rule.title != title:
+            title = rule.title
+            typer.echo(f"\n{title}")
+        typer.echo(f"  {rule.id}: {rule.text}")
+
+
+@rules_app.command()
+def diff(old: Source, new: Source = "default") -> None:
+    """What changed from one rule book to another (exit code 1 where something did)."""
+    from ascl.rules.book import RuleBook
+    from ascl.rules.book import diff as compare
+
+    changes = compare(RuleBook.load(old), RuleBook.load(new))
+    for rule in changes.removed:
+        typer.echo(f"- {rule.id}: {rule.text}")
+    for rule in changes.added:
+        typer.echo(f"+ {rule.id}: {rule.text}")
+    for before, after in changes.changed:
+        typer.echo(f"~ {after.id}: {before.text}\n    -> {after.text}")
+    if changes.added or changes.removed or changes.changed:
+        raise typer.Exit(1)

@@ -1,0 +1,37 @@
+"""The terminal table at the end of a run: the trade-off, variant by variant."""
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+COLUMNS = {
+    "safety": "safety",
+    "over_refusal": "over-refusal",
+    "reasoning": "reasoning",
+    "h_avg": "H-avg",
+    "consult_harmful": "consult harmful",
+    "consult_sensitive": "consult sensitive",
+    "selectivity": "selectivity",
+    "truncated": "no answer",
+}
+
+
+def print_table(folder: Path) -> None:
+    """Print the figures of a run folder's metrics.json, in percent with 95 % intervals."""
+    variants = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["variants"]
+    table = Table(title="percent [95 % interval]")
+    table.add_column("variant")
+    for title in COLUMNS.values():
+        table.add_column(title, justify="right")
+    for name, figures in variants.items():
+        table.add_row(name, *(_cell(figures[key]) for key in COLUMNS))
+    Console().print(table)
+
+
+def _cell(figure: dict[str, float | None]) -> str:
+    value, low, high = figure["value"], figure["low"], figure["high"]
+    if value is None or low is None or high is None:
+        return "-"
+    return f"{100 * value:.0f} [{100 * low:.0f}, {100 * high:.0f}]"

@@ -1,0 +1,127 @@
+"""A run's configuration: one YAML file, every field checked, every default stated here."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ascl.chat.clients.sampling import Sampling
+from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K
+from ascl.consult.variants import Variant
+from ascl.errors import InputError
+from ascl.prompts.prompt import Kind
+from ascl.train.reward import RewardWeights
+from ascl.train.settings import Lora, RlSettings, SftSettings
+
+
+class RuleSettings(BaseModel):
+    """Which rule book, and how it is searched (BM25 unless an embedding model is named)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: str = "default"
+    embedding_model: str | None = None
+    top_k: int = Field(default=DEFAULT_TOP_K, ge=1, le=MAX_TOP_K)
+
+
+class Teacher(BaseModel):
+    """A model behind an OpenAI-compatible server that samples the behaviour-cloning set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+    base_url: str | None = None
+    sampling: Sampling = Sampling(temperature=0.6, top_p=0.95, max_tokens=4096)
+    concurrency: int = Field(default=16, ge=1)
+
+
+class Rl(BaseModel):
+    """RL from the cloned checkpoint: every arm has the same settings, prompts and seed, and its own algorithm."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kinds: list[Kind] = [Kind.HARMFUL, Kind.SENSITIVE]
+    settings: RlSettings = RlSettings()
+    arms: list[Literal["grpo", "ifpo"]] = ["grpo", "ifpo"]
+
+
+class RunConfig(BaseModel):
+    """Everything a run depends on.
+
+    prompts: see `prompts/sources.py`. test_limit and train_limit bound the prompts per kind (0: all).
+    variants: the zero-shot variants to measure. eval_batch: prompts walked at once, the unit of resumption.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+    dialect: str | None = None
+    dtype: Literal["bfloat16", "float32", "float16"] = "bfloat16"
+    seed: int = 0
+    prompts: list[str] = Field(default=["starter"], min_length=1)
+    test_limit: int = Field(default=0, ge=0)
+    train_limit: int = Field(default=0, ge=0)
+    rules: RuleSettings = RuleSettings()
+    variants: list[Variant] = ["pure", "short", "long", "rag", "ascl"]
+    sampling: Sampling = Sampling()
+    eval_batch: int = Field(default=32, ge=1)
+    judge: Literal["offline"] = "offline"
+    teacher: Teacher | None = None
+    lora: Lora | None = None
+    sft: SftSettings = SftSettings()
+    rl: Rl = Rl()
+    reward: RewardWeights = RewardWeights()
+
+    @model_validator(mode="after")
+    def _check(self) -> "RunConfig":
+        if self.sft.form == "split" and self.dialect != "qwen_agent":
+            raise ValueError("sft.form: split needs `dialect: qwen_agent` (the text format it is made for)")
+        return self
+
+    def smoke(self) -> "RunConfig":
+        """The same run, cut down to minutes: a few prompts, two variants, a few training steps."""
+        return self.model_copy(
+            update={
+                "test_limit": 4,
+                "train_limit": 12,
+                "variants": ["pure", "ascl"],
+                "sampling": self.sampling.model_copy(update={"max_tokens": min(48, self.sampling.max_tokens)}),
+                "sft": self.sft.model_copy(update={"epochs": 1}),
+                "rl": self.rl.model_copy(
+                    update={
+                        "settings": self.rl.settings.model_copy(
+                            update={"max_steps": 2, "prompts_per_step": 1, "group_size": 4, "micro_batch_size": 4}
+                        )
+                    }
+                ),
+            }
+        )
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read a YAML configuration; `${NAME}` in it is replaced by the environment variable.
+
+    Raises InputError naming the file and the line or field.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: can't be read as UTF-8 text ({error})") from error
+    try:
+        data = yaml.safe_load(os.path.expandvars(text))
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise InputError(f"{path}{where}: not YAML ({getattr(error, 'problem', None) or error})") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: a mapping of settings is expected")
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise InputError(f"{path}: {field + ': ' if field else ''}{first['msg']}") from error

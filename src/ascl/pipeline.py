@@ -1,0 +1,290 @@
+"""A run: prompts and rule book -> zero-shot variants -> behaviour cloning -> RL arms -> evaluation -> report.
+
+Every stage leaves files in the run folder and its name in `manifest.json`; a second run does no finished stage again,
+and an unfinished one goes on from its last finished unit (a chunk of prompts, a trainer checkpoint).
+"""
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ascl.chat.clients.in_process import InProcessClient
+from ascl.chat.render import Renderer
+from ascl.config import RunConfig
+from ascl.consult.tool import ConsultTool
+from ascl.consult.variants import Variant
+from ascl.errors import InputError
+from ascl.evals.evaluate import evaluate
+from ascl.evals.metrics import measure
+from ascl.files import read_jsonl, write_json, write_jsonl, write_text
+from ascl.judges.offline import OfflineJudge
+from ascl.judges.record import Record
+from ascl.progress import console, progress_bar
+from ascl.prompts.prompt import Kind, Prompt, split_of
+from ascl.prompts.sources import load_prompts
+from ascl.rules.book import RuleBook
+
+# How the zero-shot variants are called in the report: the tool without training is the paper's ASCL-ZS.
+REPORT_NAMES: dict[Variant, str] = {"ascl": "ascl_zs"}
+PACKAGES = ("ascl", "torch", "trl", "transformers", "peft", "accelerate", "datasets", "bm25s")
+
+
+@dataclass
+class Run:
+    """A run folder in the making."""
+
+    folder: Path
+    config: RunConfig
+    tool: ConsultTool
+    renderer: Renderer
+    prompts: list[Prompt]
+    manifest: dict[str, Any]
+    judge: OfflineJudge = field(default_factory=OfflineJudge)
+
+    def stage(self, name: str, work: Callable[[], None]) -> None:
+        """Do the work of a stage unless the manifest says that it is done."""
+        if name in self.manifest["stages"]:
+            return
+        console.rule(name)
+        started = time.monotonic()
+        work()
+        self.manifest["stages"][name] = {"seconds": round(time.monotonic() - started, 1)}
+        write_json(self.folder / "manifest.json", self.manifest)
+
+    def checkpoint(self, name: str) -> Path:
+        """Where the model of a training stage lies."""
+        return self.folder / "checkpoints" / name
+
+    def split(self, split: str, kinds: list[Kind] | None = None) -> list[Prompt]:
+        """The run's train or test prompts of the given kinds, at most the configured number of each kind."""
+        limit = self.config.test_limit if split == "test" else self.config.train_limit
+        chosen: list[Prompt] = []
+        for kind in kinds or list(Kind):
+            of_kind = [p for p in self.prompts if p.kind is kind and split_of(p) == split]
+            chosen += of_kind[:limit] if limit else of_kind
+        return chosen
+
+
+def run(config: RunConfig, folder: Path) -> Path:
+    """Carry a run through to its report and return the report's path. Raises InputError on bad input."""
+    state = open_run(config, folder)
+    test = state.split("test")
+    if not test:
+        raise InputError("prompts: none of them is in the test split; add prompts")
+    state.stage("prompts", lambda: _write_prompts(state))
+    base = None
+    for variant in config.variants:
+        name = REPORT_NAMES.get(variant, variant)
+        if f"eval {name}" not in state.manifest["stages"]:
+            base = base or _client(state, config.model)
+        state.stage(f"eval {name}", lambda v=variant, n=name: _evaluate(state, n, v, base, test))  # type: ignore[misc]
+    base = None
+    state.stage("data", lambda: _build_data(state))
+    state.stage("bc", lambda: _clone(state))
+    _evaluate_trained(state, "bc", test)
+    for arm in config.rl.arms:
+        state.stage(arm, lambda a=arm: _reinforce(state, a))  # type: ignore[misc]
+        _evaluate_trained(state, arm, test)
+    write_metrics(state)
+    from ascl.report.page import build_report
+
+    return build_report(folder)
+
+
+def open_run(config: RunConfig, folder: Path) -> Run:
+    """Load what every stage needs, and make the run folder or pick it up. Everything a user named is checked here.
+
+    Raises InputError where the folder holds a run of another configuration, rule book or prompt set.
+    """
+    from ascl.chat.clients.models import load_renderer
+
+    book = RuleBook.load(config.rules.source, config.rules.embedding_model)
+    tool = ConsultTool(book, config.rules.top_k)
+    prompts = load_prompts(config.prompts)
+    renderer = load_renderer(config.model, config.dialect)
+    resolved = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    saved = folder / "config.yaml"
+    if saved.exists() and saved.read_text(encoding="utf-8") != resolved:
+        raise InputError(f"{folder}: holds a run with other settings ({saved}); name another --out or pass --fresh")
+    manifest = _manifest(config, folder, book, renderer, prompts)
+    write_text(saved, resolved)
+    write_json(folder / "manifest.json", manifest)
+    return Run(folder, config, tool, renderer, prompts, manifest)
+
+
+def _manifest(
+    config: RunConfig, folder: Path, book: RuleBook, renderer: Renderer, prompts: list[Prompt]
+) -> dict[str, Any]:
+    import hashlib
+
+    text = "\n".join(prompt.model_dump_json() for prompt in prompts)
+    inputs = {
+        "rule_book": {"source": config.rules.source, "hash": book.hash, "rules": len(book.rules)},
+        "prompts": {"sources": config.prompts, "hash": hashlib.sha256(text.encode()).hexdigest()[:16]},
+    }
+    path = folder / "manifest.json"
+    if path.exists():
+        import json
+
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        for name, value in inputs.items():
+            if manifest.get(name) != value:
+                raise InputError(f"{folder}: its {name.replace('_', ' ')} has changed since; pass --fresh")
+        return manifest
+    return {
+        "name": folder.name,
+        "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": _machine(),
+        "versions": {package: _version(package) for package in PACKAGES},
+        "model": config.model,
+        "dialect": renderer.dialect.name,
+        "seed": config.seed,
+        **inputs,
+        "stages": {},
+    }
+
+
+def _machine() -> str:
+    import os
+
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    processor = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            processor = line.split(":", 1)[1].strip()
+            break
+    return f"{processor}, {os.cpu_count()} cores, {device}"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _write_prompts(state: Run) -> None:
+    rows = [p.model_dump(mode="json") | {"split": split_of(p)} for p in state.prompts]
+    write_jsonl(state.folder / "data" / "prompts.jsonl", rows)
+
+
+def _client(state: Run, model: str) -> InProcessClient:
+    from ascl.chat.clients.models import load_model
+
+    return InProcessClient(load_model(model, state.config.dtype), state.renderer)
+
+
+def _evaluate(state: Run, name: str, variant: Variant, client: InProcessClient, prompts: list[Prompt]) -> None:
+    path = state.folder / "data" / "eval" / f"{name}.jsonl"
+    sampling = state.config.sampling.model_copy(update={"seed": state.config.sampling.seed + state.config.seed})
+    with progress_bar(name, len(prompts)) as progress:
+        evaluate(
+            name, variant, prompts, client, state.tool, state.judge, sampling, state.config.eval_batch, path, progress
+        )
+
+
+def _evaluate_trained(state: Run, name: str, prompts: list[Prompt]) -> None:
+    state.stage(
+        f"eval {name}",
+        lambda: _evaluate(state, name, "ascl", _client(state, str(state.checkpoint(name))), prompts),
+    )
+
+
+def _build_data(state: Run) -> None:
+    from ascl.recipes.ascl import build_rows, demonstrated, taught
+    from ascl.recipes.rows import split_row
+
+    config = state.config
+    if config.teacher is None:
+        found = demonstrated(state.tool)
+    else:
+        found = taught(
+            config.teacher.model,
+            config.teacher.base_url,
+            config.teacher.concurrency,
+            config.teacher.sampling,
+            state.split("train"),
+            state.tool,
+            state.judge,
+            state.folder / "data",
+        )
+    rows = build_rows(found, state.tool, "ascl", config.seed)
+    if config.train_limit:
+        rows = [r for kind in Kind for r in [r for r in rows if r.kind is kind][: config.train_limit]]
+    if config.sft.form == "split":
+        rows = [part for row in rows for part in split_row(row)]
+    if not rows:
+        raise InputError("data: no trajectory passed the recipe's checks (see data/rejected.jsonl)")
+    write_jsonl(state.folder / "data" / "sft.jsonl", [row.dump() for row in rows])
+
+
+def _clone(state: Run) -> None:
+    from ascl.train.sft import run_sft
+
+    rows = [row for _, row in read_jsonl(state.folder / "data" / "sft.jsonl")]
+    config = state.config
+    run_sft(
+        config.model, rows, state.renderer, state.checkpoint("bc"), config.sft, config.lora, config.seed, config.dtype
+    )
+
+
+def _reinforce(state: Run, arm: str) -> None:
+    from ascl.train.rl import run_rl
+
+    config = state.config
+    cloned = {row["id"].split("#")[0] for _, row in read_jsonl(state.folder / "data" / "sft.jsonl")}
+    run_rl(
+        model=str(state.checkpoint("bc")),
+        prompts=[p for p in state.split("train", config.rl.kinds) if p.id not in cloned],
+        renderer=state.renderer,
+        tool=state.tool,
+        judge=state.judge,
+        out=state.checkpoint(arm),
+        algorithm=arm,  # type: ignore[arg-type]
+        settings=config.rl.settings,
+        rewards=config.reward,
+        lora=config.lora,
+        seed=config.seed,
+        rollout_log=state.folder / "data" / "rollouts" / f"{arm}.jsonl",
+        dtype=config.dtype,
+    )
+
+
+def write_metrics(state: Run) -> None:
+    """Write `metrics.json` from the records and training logs that are there."""
+    names = [REPORT_NAMES.get(v, v) for v in state.config.variants] + ["bc", *state.config.rl.arms]
+    variants = {}
+    for name in names:
+        rows = read_jsonl(state.folder / "data" / "eval" / f"{name}.jsonl")
+        figures = measure([Record.model_validate(row) for _, row in rows])
+        variants[name] = {metric: estimate.model_dump() for metric, estimate in figures.items()}
+    metrics = {
+        "variants": variants,
+        "training": {arm: [_curve(row) for row in _log(state, arm) if "reward" in row] for arm in state.config.rl.arms},
+        "sft": [{"step": row["step"], "loss": row["loss"]} for row in _log(state, "bc") if "loss" in row],
+        "judge": {"name": state.judge.name, "calibration": None},
+    }
+    write_json(state.folder / "metrics.json", metrics)
+
+
+def _log(state: Run, name: str) -> list[dict[str, Any]]:
+    import json
+
+    return json.loads((state.checkpoint(name) / "training_log.json").read_text(encoding="utf-8"))
+
+
+def _curve(row: dict[str, Any]) -> dict[str, Any]:
+    kept = ("step", "reward", "loss", "entropy", "weight_consult", "weight_direct")
+    point = {key: row[key] for key in row if key in kept or key.startswith(("reward_", "consult_rate_"))}
+    if "consult_rate_harmful" in row and "consult_rate_sensitive" in row:
+        point["selectivity"] = row["consult_rate_harmful"] - row["consult_rate_sensitive"]
+    return point
