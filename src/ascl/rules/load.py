@@ -21,7 +21,7 @@ _READABLE = (".yaml", ".yml", ".csv", ".md", ".markdown")
 
 
 def load_rules(source: str | Path) -> list[Rule]:
-    """The rules of a source: `default`, a folder, or a file. Ids are unique, order is the source's own (sorted files)."""
+    """The rules of a source (`default`, a folder, a file): ids are unique, the order is the source's own."""
     path = DEFAULT if str(source) == "default" else Path(source)
     if not path.exists():
         raise InputError(f"{path}: no such rule book; name `default`, a folder of YAML, a .yaml, .csv or .md file")

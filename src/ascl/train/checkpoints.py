@@ -20,7 +20,7 @@ class MarkComplete(TrainerCallback):
             write_text(Path(args.output_dir) / f"checkpoint-{state.global_step}" / "complete", "")
 
 
-def precision(dtype: str) -> dict[str, bool]:
+def precision(dtype: str) -> dict[str, Any]:
     """TrainingArguments' switches: bf16 autocast for bf16 models (faster on CPU too), else plain."""
     import torch
 

@@ -54,7 +54,7 @@ class Rollouts:
     def __init__(self, renderer: Renderer, tool: ConsultTool, settings: RlSettings, seed: int) -> None:
         self.renderer, self.tool, self.settings, self.seed = renderer, tool, settings, seed
 
-    def __call__(self, prompts: list[list[dict[str, Any]]], trainer: GRPOTrainer) -> dict[str, list[Any]]:
+    def __call__(self, prompts: list[list[dict[str, Any]]], trainer: GRPOTrainer) -> dict[str, Any]:
         """The ids, the mask of model tokens (`env_mask`) and the trajectory of each prompt's rollout."""
         step, process = trainer.state.global_step, trainer.accelerator.process_index
         sampling = Sampling(
@@ -119,7 +119,7 @@ class ConsultTrainer(GRPOTrainer):
         if self.weigh is not None:
             first = self.accelerator.process_index * len(inputs)
             output["advantages"] = output["advantages"] * everywhere[first : first + len(inputs)]
-            logged = self._logs["advantages"]
+            logged: Any = self._logs["advantages"]
             recent = [logged.pop() for _ in range(len(everywhere))][::-1]
             logged.extend(a * w for a, w in zip(recent, everywhere.tolist(), strict=True))
         for name, mode in (("weight_consult", flat), ("weight_direct", ~flat)):
@@ -132,8 +132,9 @@ class ConsultTrainer(GRPOTrainer):
         if self.rollout_log is None:
             return
         first = self.accelerator.process_index * len(advantages)
+        rewards: Any = self.reward_funcs[0]
         rows = []
-        for i, (prompt, trajectory, verdict, reward) in enumerate(self.reward_funcs[0].batch):
+        for i, (prompt, trajectory, verdict, reward) in enumerate(rewards.batch):
             entry = record(self.rollout_log.stem, prompt, trajectory, verdict)
             entry.reward, entry.step = reward.model_dump(), self.state.global_step + 1
             entry.group = (first + i) // self.num_generations

