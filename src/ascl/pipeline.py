@@ -79,19 +79,14 @@ def run(config: RunConfig, folder: Path) -> Path:
     if not test:
         raise InputError("prompts: none of them is in the test split; add prompts")
     state.stage("prompts", lambda: _write_prompts(state))
-    base = None
     for variant in config.variants:
-        name = REPORT_NAMES.get(variant, variant)
-        if f"eval {name}" not in state.manifest["stages"]:
-            base = base or _client(state, config.model)
-        state.stage(f"eval {name}", lambda v=variant, n=name: _evaluate(state, n, v, base, test))  # type: ignore[misc]
-    base = None
+        _evaluate(state, REPORT_NAMES.get(variant, variant), variant, config.model, test)
     state.stage("data", lambda: _build_data(state))
     state.stage("bc", lambda: _clone(state))
-    _evaluate_trained(state, "bc", test)
+    _evaluate(state, "bc", "ascl", str(state.checkpoint("bc")), test)
     for arm in config.rl.arms:
         state.stage(arm, lambda a=arm: _reinforce(state, a))  # type: ignore[misc]
-        _evaluate_trained(state, arm, test)
+        _evaluate(state, arm, "ascl", str(state.checkpoint(arm)), test)
     write_metrics(state)
     from ascl.report.page import build_report
 
@@ -177,26 +172,20 @@ def _write_prompts(state: Run) -> None:
     write_jsonl(state.folder / "data" / "prompts.jsonl", rows)
 
 
-def _client(state: Run, model: str) -> InProcessClient:
-    from ascl.chat.clients.models import load_model
+def _evaluate(state: Run, name: str, variant: Variant, model: str, prompts: list[Prompt]) -> None:
+    """The stage that measures one variant: the model walks the prompts, the judge reads the answers."""
 
-    return InProcessClient(load_model(model, state.config.dtype), state.renderer)
+    def work() -> None:
+        from ascl.chat.clients.models import load_model
 
+        client = InProcessClient(load_model(model, state.config.dtype), state.renderer)
+        sampling = state.config.sampling.model_copy(update={"seed": state.config.sampling.seed + state.config.seed})
+        path = state.folder / "data" / "eval" / f"{name}.jsonl"
+        batch = state.config.eval_batch
+        with progress_bar(name, len(prompts)) as progress:
+            evaluate(name, variant, prompts, client, state.tool, state.judge, sampling, batch, path, progress)
 
-def _evaluate(state: Run, name: str, variant: Variant, client: InProcessClient, prompts: list[Prompt]) -> None:
-    path = state.folder / "data" / "eval" / f"{name}.jsonl"
-    sampling = state.config.sampling.model_copy(update={"seed": state.config.sampling.seed + state.config.seed})
-    with progress_bar(name, len(prompts)) as progress:
-        evaluate(
-            name, variant, prompts, client, state.tool, state.judge, sampling, state.config.eval_batch, path, progress
-        )
-
-
-def _evaluate_trained(state: Run, name: str, prompts: list[Prompt]) -> None:
-    state.stage(
-        f"eval {name}",
-        lambda: _evaluate(state, name, "ascl", _client(state, str(state.checkpoint(name))), prompts),
-    )
+    state.stage(f"eval {name}", work)
 
 
 def _build_data(state: Run) -> None:

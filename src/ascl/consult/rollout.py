@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
 from ascl.chat.turn import Turn
-from ascl.consult.tool import ConsultTool
+from ascl.consult.tool import ConsultTool, ToolResult
 
 MAX_TURNS = 3
 
@@ -53,15 +53,16 @@ def _ending(turn: Turn) -> StopReason:
 
 def _execute(trajectory: Trajectory, call: ToolCall, tool: ConsultTool | None) -> None:
     if tool is None:
-        text, consultation, fault = "Error: there are no tools.", None, "unknown_tool"
+        result = ToolResult("Error: there are no tools.", fault="unknown_tool")
     else:
         result = tool.call(call.name, call.arguments)
-        text, consultation, fault = result.text, result.consultation, result.fault
-    if consultation is not None:
-        trajectory.consultations.append(consultation)
-    if fault is not None:
-        trajectory.faults.append(fault)
-    trajectory.messages.append(Message(role="tool", content=text, tool_call_id=call.id, error=consultation is None))
+    if result.consultation is not None:
+        trajectory.consultations.append(result.consultation)
+    if result.fault is not None:
+        trajectory.faults.append(result.fault)
+    trajectory.messages.append(
+        Message(role="tool", content=result.text, tool_call_id=call.id, error=result.consultation is None)
+    )
 
 
 def rollout(

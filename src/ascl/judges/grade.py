@@ -21,7 +21,7 @@ def grade(answer: str | None, expected: str, options: list[str]) -> bool:
 
 
 def read_choice(answer: str, options: list[str]) -> str | None:
-    """The letter an answer settles on: the last `Answer: X`, a lone leading letter, or the one option it quotes whole."""
+    """The letter an answer settles on: the last `Answer: X`, a lone leading letter, or the one option quoted whole."""
     letters = [chr(ord("A") + i) for i in range(len(options))]
     if stated := [letter.upper() for letter in _LETTER.findall(answer) if letter.upper() in letters]:
         return stated[-1]

@@ -248,7 +248,7 @@ def _hub(name: str, source: Source) -> list[Row]:
 
 def _prompt(row: Row, source: str, where: str) -> Prompt:
     """A prompt from `prompt` (one user text) or `messages`, and the other fields of `Prompt`."""
-    fields = {"source": source} | row
+    fields: Row = {"source": source} | row
     if "prompt" in fields:
         fields["messages"] = [{"role": "user", "content": fields.pop("prompt")}]
     try:

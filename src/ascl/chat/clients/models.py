@@ -60,10 +60,11 @@ def load_model(name: str, dtype: str = "bfloat16", for_training: bool = False) -
             from peft import PeftModel
 
             base = json.loads(adapter.read_text())["base_model_name_or_path"]
-            model = AutoModelForCausalLM.from_pretrained(model_path(base), **options)
+            model: Any = AutoModelForCausalLM.from_pretrained(model_path(base), **options)
             model = PeftModel.from_pretrained(model, path, is_trainable=for_training)
             return (model if for_training else model.merge_and_unload()).to(device)
-        return AutoModelForCausalLM.from_pretrained(path, **options).to(device)
+        model = AutoModelForCausalLM.from_pretrained(path, **options)
+        return model.to(device)
     except (OSError, ValueError) as error:
         raise InputError(
             f"model {name}: not found as `embedded`, a local folder or a hub id ({_first_line(error)})"
