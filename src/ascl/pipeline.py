@@ -6,7 +6,7 @@ and an unfinished one goes on from its last finished unit (a chunk of prompts, a
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -62,12 +62,12 @@ class Run:
         """Where the model of a training stage lies."""
         return self.folder / "checkpoints" / name
 
-    def split(self, split: str, kinds: list[Kind] | None = None) -> list[Prompt]:
+    def split(self, split: str, kinds: Iterable[Kind] = Kind, without: Container[str] = ()) -> list[Prompt]:
         """The run's train or test prompts of the given kinds, at most the configured number of each kind."""
         limit = self.config.test_limit if split == "test" else self.config.train_limit
         chosen: list[Prompt] = []
-        for kind in kinds or list(Kind):
-            of_kind = [p for p in self.prompts if p.kind is kind and split_of(p) == split]
+        for kind in kinds:
+            of_kind = [p for p in self.prompts if p.kind is kind and split_of(p) == split and p.id not in without]
             chosen += of_kind[:limit] if limit else of_kind
         return chosen
 
@@ -189,7 +189,7 @@ def _evaluate(state: Run, name: str, variant: Variant, model: str, prompts: list
 
 
 def _build_data(state: Run) -> None:
-    from ascl.recipes.ascl import build_rows, demonstrated, taught
+    from ascl.recipes.ascl import build_rows, demonstrated, is_cloned, taught
     from ascl.recipes.rows import split_row
 
     config = state.config
@@ -201,7 +201,7 @@ def _build_data(state: Run) -> None:
             config.teacher.base_url,
             config.teacher.concurrency,
             config.teacher.sampling,
-            state.split("train"),
+            [p for p in state.split("train") if is_cloned(p)],
             state.tool,
             state.judge,
             state.folder / "data",
@@ -233,7 +233,7 @@ def _reinforce(state: Run, arm: str) -> None:
     cloned = {row["id"].split("#")[0] for _, row in read_jsonl(state.folder / "data" / "sft.jsonl")}
     run_rl(
         model=str(state.checkpoint("bc")),
-        prompts=[p for p in state.split("train", config.rl.kinds) if p.id not in cloned],
+        prompts=state.split("train", config.rl.kinds, without=cloned),
         renderer=state.renderer,
         tool=state.tool,
         judge=state.judge,

@@ -5,6 +5,7 @@ beside them (ours: a small model forgets otherwise how to answer; the paper's se
 the shipped demonstrations, or from a teacher model; either way the real tool produces the consulted rules.
 """
 
+import hashlib
 import random
 from pathlib import Path
 
@@ -106,6 +107,11 @@ def demonstrated(tool: ConsultTool) -> list[tuple[Prompt, Trajectory]]:
     demonstrations = load_demonstrations()
     prompts = {prompt.id: prompt for prompt in load_prompts(["starter"])}
     return [(prompts[i], demonstrate(prompts[i], d, tool)) for i, d in demonstrations.items()]
+
+
+def is_cloned(prompt: Prompt) -> bool:
+    """Whether a teacher demonstrates this train prompt: every second one, by its id; the others are left to RL."""
+    return hashlib.sha256(f"cloned {prompt.id}".encode()).digest()[0] % 2 == 0
 
 
 def taught(
