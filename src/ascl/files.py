@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ascl.errors import InputError
 
 
@@ -13,11 +15,14 @@ def write_text(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -40,7 +45,10 @@ def append_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def read_finished(path: Path) -> list[dict[str, Any]]:
-    """The whole records of a file that is being appended to. What a kill left of a last record is removed."""
+    """The whole records of a file that is being appended to. What a kill left of a last record is removed.
+
+    Raises InputError naming the file and line where another line is damaged.
+    """
     if not path.exists():
         return []
     raw = path.read_bytes()
@@ -48,7 +56,28 @@ def read_finished(path: Path) -> list[dict[str, Any]]:
     if len(whole) < len(raw):
         with path.open("r+b") as file:
             file.truncate(len(whole))
-    return [json.loads(line) for line in whole.splitlines()]
+    return [row for _, row in read_jsonl(path)]
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file (with or without byte order mark). Raises InputError naming the file."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (UnicodeDecodeError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{path}: can't be read as UTF-8 text ({reason})") from error
+
+
+def parse_yaml(path: Path, text: str) -> Any:
+    """The value of a YAML text that was read from `path`. Raises InputError naming the file and the line."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date or number that can't be
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise InputError(f"{path}{line}: not YAML ({getattr(error, 'problem', None) or error})") from error
 
 
 def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
@@ -56,14 +85,8 @@ def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
 
     Raises InputError naming the file and line where one is missing, not UTF-8, not JSON, or not an object.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{path}: can't be read as UTF-8 text ({error})") from error
     rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:

@@ -4,6 +4,9 @@ Every stage leaves files in the run folder and its name in `manifest.json`; a se
 and an unfinished one goes on from its last finished unit (a chunk of prompts, a trainer checkpoint).
 """
 
+import hashlib
+import json
+import os
 import platform
 import time
 from collections.abc import Callable, Container, Iterable
@@ -24,6 +27,7 @@ from ascl.errors import InputError
 from ascl.evals.evaluate import evaluate
 from ascl.evals.metrics import measure
 from ascl.files import read_jsonl, write_json, write_jsonl, write_text
+from ascl.judges.calibrate import calibrate, load_calibration
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.record import Record
 from ascl.progress import console, progress_bar
@@ -63,12 +67,14 @@ class Run:
         return self.folder / "checkpoints" / name
 
     def split(self, split: str, kinds: Iterable[Kind] = Kind, without: Container[str] = ()) -> list[Prompt]:
-        """The run's train or test prompts of the given kinds, at most the configured number of each kind."""
+        """The run's train or test prompts of the given kinds; a limit takes that many of each kind, evenly spread."""
         limit = self.config.test_limit if split == "test" else self.config.train_limit
         chosen: list[Prompt] = []
         for kind in kinds:
             of_kind = [p for p in self.prompts if p.kind is kind and split_of(p) == split and p.id not in without]
-            chosen += of_kind[:limit] if limit else of_kind
+            if limit and limit < len(of_kind):
+                of_kind = [of_kind[i * len(of_kind) // limit] for i in range(limit)]
+            chosen += of_kind
         return chosen
 
 
@@ -117,8 +123,6 @@ def open_run(config: RunConfig, folder: Path) -> Run:
 def _manifest(
     config: RunConfig, folder: Path, book: RuleBook, renderer: Renderer, prompts: list[Prompt]
 ) -> dict[str, Any]:
-    import hashlib
-
     text = "\n".join(prompt.model_dump_json() for prompt in prompts)
     inputs = {
         "rule_book": {"source": config.rules.source, "hash": book.hash, "rules": len(book.rules)},
@@ -126,8 +130,6 @@ def _manifest(
     }
     path = folder / "manifest.json"
     if path.exists():
-        import json
-
         manifest = json.loads(path.read_text(encoding="utf-8"))
         for name, value in inputs.items():
             if manifest.get(name) != value:
@@ -147,8 +149,6 @@ def _manifest(
 
 
 def _machine() -> str:
-    import os
-
     import torch
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
@@ -260,14 +260,20 @@ def write_metrics(state: Run) -> None:
         "variants": variants,
         "training": {arm: [_curve(row) for row in _log(state, arm) if "reward" in row] for arm in state.config.rl.arms},
         "sft": [{"step": row["step"], "loss": row["loss"]} for row in _log(state, "bc") if "loss" in row],
-        "judge": {"name": state.judge.name, "calibration": None},
+        "judge": {"name": state.judge.name, "calibration": _calibration()},
     }
     write_json(state.folder / "metrics.json", metrics)
 
 
-def _log(state: Run, name: str) -> list[dict[str, Any]]:
-    import json
+def _calibration() -> dict[str, Any] | None:
+    """How the judge agrees with human labels, where `ASCL_BENCH_DIR` holds them."""
+    labels = Path(os.environ.get("ASCL_BENCH_DIR", "")) / "refusal_judge_calibration" / "xstest_human_labels.jsonl"
+    if not labels.is_file():
+        return None
+    return calibrate(load_calibration(labels)).model_dump(mode="json")
 
+
+def _log(state: Run, name: str) -> list[dict[str, Any]]:
     return json.loads((state.checkpoint(name) / "training_log.json").read_text(encoding="utf-8"))
 
 

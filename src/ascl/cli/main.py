@@ -27,6 +27,7 @@ Embedding = Annotated[
 def run(
     config: Annotated[Path, typer.Argument(help="A YAML configuration, e.g. configs/quickstart.yaml.")],
     out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME of the configuration).")] = None,
+    model: Annotated[str | None, typer.Option(help="Take this model instead of the configuration's.")] = None,
     smoke: Annotated[bool, typer.Option(help="A cut-down run of a few minutes.")] = False,
     fresh: Annotated[bool, typer.Option(help="Put an earlier run in this folder aside and start anew.")] = False,
 ) -> None:
@@ -38,6 +39,8 @@ def run(
     from ascl.config import load_config
 
     settings = load_config(config)
+    if model is not None:
+        settings = settings.model_copy(update={"model": model})
     folder = out or Path("runs") / (config.stem + ("-smoke" if smoke else ""))
     if fresh and folder.exists():
         number = 1

@@ -23,8 +23,14 @@ class RuleBook:
 
     @classmethod
     def load(cls, source: str | Path = "default", embedding_model: str | None = None) -> "RuleBook":
-        """Load `default`, a folder or a file (see `rules/load.py`); raises InputError."""
-        return cls(load_rules(source), embedding_model)
+        """Load `default`, a folder or a file (see `rules/load.py`); raises InputError.
+
+        Where an embedding model is named, the rules are embedded at once, so that a bad name is found now.
+        """
+        book = cls(load_rules(source), embedding_model)
+        if embedding_model is not None:
+            book._searcher = searcher([rule.text for rule in book.rules], embedding_model)
+        return book
 
     def search(self, query: str, top_k: int) -> list[tuple[Rule, float]]:
         """At most top_k rules with their similarity in (0, 1], best first; ties keep the book's order."""

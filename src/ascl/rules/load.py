@@ -1,19 +1,21 @@
 """Read rules from a folder of YAML (one category a file), one YAML file, a CSV, or a Markdown list.
 
 YAML: `category`, `title`, `rules: [{id, text}]`. CSV: columns `id,category,text` (`title` optional).
-Markdown: `## Category title` headings, `- id: text` or `- text` items (an id is then made from the text's words).
+Markdown: `## Category title` headings, `- id: text` items (the category is the id's first part) or `- text` items (an
+id is then made from the text's words). An item ends at an empty line, a heading or the next item.
 Every error is an InputError that names the file and, where there is one, the line or the rule.
 """
 
 import csv
+import io
 import re
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from ascl.errors import InputError
+from ascl.files import parse_yaml, read_text
 from ascl.rules.rule import Rule
 
 DEFAULT = Path(__file__).with_name("default")
@@ -40,18 +42,16 @@ def load_rules(source: str | Path) -> list[Rule]:
 def _read(file: Path) -> list[tuple[Rule, str]]:
     if file.suffix.lower() not in _READABLE:
         raise InputError(f"{file}: rules are read from {', '.join(_READABLE)}")
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise InputError(f"{file}: can't be read as UTF-8 text ({error})") from error
+    text = read_text(file)
     if file.suffix.lower() in (".yaml", ".yml"):
         return _from_yaml(file, text)
     return _from_csv(file, text) if file.suffix.lower() == ".csv" else _from_markdown(file, text)
 
 
 def _rule(where: str, **fields: Any) -> tuple[Rule, str]:
+    if isinstance(fields["text"], str):
+        fields["text"] = " ".join(fields["text"].split())
     try:
-        fields["text"] = " ".join(str(fields["text"]).split())
         return Rule(**fields), where
     except ValidationError as error:
         first = error.errors()[0]
@@ -59,55 +59,66 @@ def _rule(where: str, **fields: Any) -> tuple[Rule, str]:
 
 
 def _from_yaml(file: Path, text: str) -> list[tuple[Rule, str]]:
-    try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{file}{line}: not YAML ({getattr(error, 'problem', None) or error})") from error
+    data = parse_yaml(file, text)
     if not isinstance(data, dict) or not isinstance(data.get("rules"), list) or "category" not in data:
         raise InputError(f"{file}: expected the keys `category`, `title` and a list `rules`")
-    category = str(data["category"])
+    category = data["category"]
     found = []
     for number, item in enumerate(data["rules"], start=1):
         where = f"{file}, rule {number}"
         if not isinstance(item, dict) or set(item) != {"id", "text"}:
             raise InputError(f"{where}: expected the keys `id` and `text`, and no others")
-        found.append(
-            _rule(where, category=category, title=str(data.get("title", category)), id=item["id"], text=item["text"])
-        )
+        found.append(_rule(where, category=category, title=data.get("title", category), **item))
     return found
 
 
 def _from_csv(file: Path, text: str) -> list[tuple[Rule, str]]:
-    reader = csv.DictReader(text.splitlines())
-    missing = {"id", "category", "text"} - set(reader.fieldnames or [])
-    if missing:
-        raise InputError(f"{file}, line 1: missing column(s) {', '.join(sorted(missing))}")
-    return [
-        _rule(
-            f"{file}, line {reader.line_num}",
-            id=row["id"] or "",
-            category=row["category"] or "",
-            title=row.get("title") or row["category"] or "",
-            text=row["text"] or "",
-        )
-        for row in reader
-    ]
+    reader = csv.DictReader(io.StringIO(text), strict=True)
+    try:
+        missing = {"id", "category", "text"} - set(reader.fieldnames or [])
+        if missing:
+            raise InputError(f"{file}, line 1: missing column(s) {', '.join(sorted(missing))}")
+        return [_csv_rule(f"{file}, line {reader.line_num}", row) for row in reader]
+    except csv.Error as error:
+        raise InputError(f"{file}, line {reader.reader.line_num}: not CSV ({error})") from error
+
+
+def _csv_rule(where: str, row: dict[str, str]) -> tuple[Rule, str]:
+    if None in row:  # where DictReader puts the fields beyond the header
+        raise InputError(f"{where}: more fields than columns; put a text that holds commas in double quotes")
+    return _rule(
+        where,
+        id=row["id"] or "",
+        category=row["category"] or "",
+        title=row.get("title") or row["category"] or "",
+        text=row["text"] or "",
+    )
 
 
 def _from_markdown(file: Path, text: str) -> list[tuple[Rule, str]]:
-    title, found = "General", []
-    for number, line in enumerate(text.splitlines(), start=1):
+    title, found, open_item = "General", [], False
+    for number, line in enumerate(text.split("\n"), start=1):
         if heading := re.match(r"#+\s+(.+)", line):
-            title = heading.group(1).strip()
+            title, open_item = heading.group(1).strip(), False
         elif item := re.match(r"\s*[-*+]\s+(?:`?([a-z0-9_]+(?:\.[a-z0-9_]+)+)`?:\s+)?(.+)", line):
-            category = slug(title)
-            rule_id = item.group(1) or f"{category}.{slug(' '.join(item.group(2).split()[:6]))}"
-            found.append(
-                _rule(f"{file}, line {number}", id=rule_id, category=category, title=title, text=item.group(2))
-            )
-    return found
+            found.append({"line": number, "title": title, "id": item.group(1), "text": item.group(2)})
+            open_item = True
+        elif open_item and line.strip():
+            found[-1]["text"] += f" {line}"
+        else:
+            open_item = False
+    return [_markdown_rule(file, **item) for item in found]
+
+
+def _markdown_rule(file: Path, line: int, title: str, id: str | None, text: str) -> tuple[Rule, str]:
+    category = id.split(".")[0] if id else slug(title)
+    return _rule(
+        f"{file}, line {line}",
+        id=id or f"{category}.{slug(' '.join(text.split()[:6]))}",
+        category=category,
+        title=title,
+        text=text,
+    )
 
 
 def slug(text: str) -> str:

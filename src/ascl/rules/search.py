@@ -3,6 +3,7 @@
 Both give similarities in [0, 1], which the consult tool shows in percent.
 """
 
+import logging
 import math
 import os
 from collections import Counter
@@ -33,6 +34,7 @@ class Bm25Searcher:
         import bm25s
         import Stemmer
 
+        logging.getLogger("bm25s").setLevel(logging.WARNING)  # the library sets DEBUG
         stem = Stemmer.Stemmer("english")
         self._tokenize: Callable[[str], list[str]] = lambda text: bm25s.tokenize(
             text, stopwords="en", stemmer=stem, return_ids=False, show_progress=False
@@ -80,12 +82,20 @@ def _unit(matrix: np.ndarray) -> np.ndarray:
 
 
 def _endpoint(model: str) -> Callable[[Sequence[str]], np.ndarray]:
-    from openai import OpenAI
+    from openai import OpenAI, OpenAIError
 
     client = OpenAI(api_key=os.environ.get("OPENAI_API_KEY", "none"))
 
     def embed(texts: Sequence[str]) -> np.ndarray:
-        answer = client.embeddings.create(model=model, input=list(texts), encoding_format="float")
+        try:
+            answer = client.embeddings.create(model=model, input=list(texts), encoding_format="float")
+        except OpenAIError as error:
+            raise InputError(f"embedding model endpoint:{model} at {client.base_url}: {error}") from error
+        if len(answer.data) != len(texts):
+            raise InputError(
+                f"embedding model endpoint:{model} at {client.base_url}: {len(answer.data)} embeddings for {len(texts)} "
+                "texts"
+            )
         return np.array([item.embedding for item in answer.data])
 
     return embed

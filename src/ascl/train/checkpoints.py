@@ -1,6 +1,8 @@
 """What SFT and RL share about a trainer's life: LoRA, precision, checkpoints that survive a kill, the final folder."""
 
 import shutil
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,36 @@ from transformers import TrainerCallback
 
 from ascl.chat.render import Renderer
 from ascl.files import write_json, write_text
+from ascl.progress import progress_bar
 from ascl.train.settings import Lora
+
+
+class ShowProgress(TrainerCallback):
+    """One progress bar with time left, in place of the Trainer's own lines."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.bars = ExitStack()
+        self.report: Callable[[int], None] = lambda done: None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Open the bar, at the step a resumed run goes on from."""
+        if state.is_world_process_zero:
+            self.report = self.bars.enter_context(progress_bar(self.title, state.max_steps))
+            self.report(state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Move the bar."""
+        self.report(state.global_step)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Close the bar."""
+        self.bars.close()
+
+
+def callbacks(title: str) -> list[TrainerCallback]:
+    """The callbacks every trainer here gets."""
+    return [MarkComplete(), ShowProgress(title)]
 
 
 class MarkComplete(TrainerCallback):

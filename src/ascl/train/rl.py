@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import torch
 from accelerate.utils import gather_object
+from transformers import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from ascl.chat.clients.in_process import InProcessClient
@@ -27,7 +28,7 @@ from ascl.judges.record import Judge, judge_trajectory, record
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 from ascl.train.advantages.ifpo import ifpo_weights
-from ascl.train.checkpoints import MarkComplete, finish, last_checkpoint, precision, with_lora
+from ascl.train.checkpoints import callbacks, finish, last_checkpoint, precision, with_lora
 from ascl.train.cpu import score_labelled_tokens_only
 from ascl.train.reward import Reward, RewardWeights, score
 from ascl.train.settings import Lora, RlSettings
@@ -174,6 +175,7 @@ def grpo_config(settings: RlSettings, work: Path, seed: int, dtype: str) -> GRPO
         save_total_limit=2,
         logging_steps=1,
         report_to="none",
+        disable_tqdm=True,
         seed=seed,
         gradient_checkpointing=False,
         dataloader_pin_memory=False,
@@ -217,9 +219,10 @@ def run_rl(
         train_dataset=Dataset.from_list(rl_dataset(prompts, tool)),
         processing_class=renderer.tokenizer,
         rollout_func=Rollouts(renderer, tool, settings, seed),
-        callbacks=[MarkComplete()],
+        callbacks=callbacks(out.name),
         weigh=weights_of(algorithm, settings),
         rollout_log=rollout_log,
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=checkpoint)
     finish(trainer, renderer, out, work)

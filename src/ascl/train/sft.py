@@ -6,7 +6,7 @@ from typing import Any
 from ascl.chat.clients.models import load_model
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
-from ascl.train.checkpoints import MarkComplete, finish, last_checkpoint, precision, with_lora
+from ascl.train.checkpoints import callbacks, finish, last_checkpoint, precision, with_lora
 from ascl.train.settings import Lora, SftSettings
 from ascl.train.tokens import batch_order, encode_row
 
@@ -27,6 +27,7 @@ def run_sft(
     Raises InputError where no row is left or a row is longer than max_length (the end of a trace is never cut).
     """
     from datasets import Dataset
+    from transformers import PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
     from ascl.train.cpu import score_labelled_tokens_only
@@ -55,6 +56,7 @@ def run_sft(
         save_total_limit=2,
         logging_steps=1,
         report_to="none",
+        disable_tqdm=True,
         seed=seed,
         gradient_checkpointing=False,
         dataloader_pin_memory=False,
@@ -65,7 +67,8 @@ def run_sft(
         args=arguments,
         train_dataset=Dataset.from_list([encoded[i] for i in order]),
         processing_class=renderer.tokenizer,
-        callbacks=[MarkComplete()],
+        callbacks=callbacks(out.name),
     )
+    trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=last_checkpoint(work))
     finish(trainer, renderer, out, work)

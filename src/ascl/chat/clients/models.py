@@ -49,7 +49,9 @@ def load_model(name: str, dtype: str = "bfloat16", for_training: bool = False) -
     """
     import torch
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     path = model_path(name)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     # Eager attention decodes 1.4 times as fast as SDPA on a CPU (benchmarks/generation.py).

@@ -1,0 +1,181 @@
+"""The MCP server, asked by a real MCP client: in process, over stdio and over streamable HTTP."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+import ascl
+from ascl.consult.mcp_server import build_server
+from ascl.consult.tool import TOOL_NAME, ConsultTool
+from ascl.rules.book import RuleBook
+
+TOOL = ConsultTool(RuleBook.load())
+SOURCE = str(Path(ascl.__file__).parents[1])
+COMMAND = [sys.executable, "-m", "ascl.cli.main", "mcp"]
+ENVIRONMENT = os.environ | {"PYTHONPATH": SOURCE}
+WIDE = "a person's bank, email, money, weapon, drug, child, election or illegal medical hack fraud"
+OWN_RULES = "id,category,text\ntea.cold,tea,Serving cold tea to a guest.\n"
+
+FAULTY: list[dict[str, Any]] = [
+    {},
+    {"query": " "},
+    {"query": 5},
+    {"query": "bomb", "top_k": 0},
+    {"query": "bomb", "top_k": 21},
+    {"query": "bomb", "top_k": "2"},
+    {"query": "bomb", "top_k": True},
+    {"query": "bomb", "other": 1},
+]
+
+
+async def call(client: Client, arguments: dict[str, Any], name: str = "retrieve_policy") -> tuple[bool, str]:
+    """Whether the call is a tool error, and its text."""
+    result = await client.call_tool(name, arguments)
+    [content] = result.content
+    assert content.type == "text"
+    return bool(result.is_error), content.text
+
+
+async def check_default_book(client: Client) -> None:
+    """What every transport must do: list the one tool, search, and give faults back as tool errors."""
+    assert client.server_info.name == "safety-policy"
+    assert client.server_info.version == ascl.__version__
+    [tool] = (await client.list_tools()).tools
+    function = TOOL.schema["function"]
+    assert (tool.name, tool.description) == ("retrieve_policy", function["description"])
+    assert tool.input_schema == function["parameters"]
+    for arguments in ({"query": WIDE}, {"query": WIDE, "top_k": 1}, {"query": WIDE, "top_k": 20}, {"query": "zxqv"}):
+        expected = TOOL.call(TOOL_NAME, arguments)
+        assert expected.fault is None
+        assert await call(client, arguments) == (False, expected.text)
+    assert await call(client, {"query": "bomb", "top_k": 21}) == (True, "Error: top_k is between 1 and 20.")
+
+
+def test_every_fault_comes_back_as_a_tool_error_with_the_tools_text() -> None:
+    async def scenario() -> None:
+        async with Client(build_server(TOOL)) as client:
+            await check_default_book(client)
+            for arguments in FAULTY:
+                expected = TOOL.call(TOOL_NAME, arguments)
+                assert expected.fault is not None
+                assert await call(client, arguments) == (True, expected.text)
+            is_error, text = await call(client, {"query": "bomb"}, name="other")
+            assert is_error
+            assert "no tool of this name" in text
+
+    asyncio.run(scenario())
+
+
+def test_a_tools_own_default_is_listed_and_used() -> None:
+    async def scenario() -> None:
+        tool = ConsultTool(TOOL.book, default_top_k=5)
+        async with Client(build_server(tool)) as client:
+            [listed] = (await client.list_tools()).tools
+            assert listed.input_schema["properties"]["top_k"]["default"] == 5
+            _, text = await call(client, {"query": WIDE})
+            assert len(text.splitlines()) == 5
+
+    asyncio.run(scenario())
+
+
+@asynccontextmanager
+async def stdio(*options: str) -> AsyncIterator[Client]:
+    """A client of `ascl mcp` over its standard input and output."""
+    server = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], *options], env=dict(ENVIRONMENT))
+    async with Client(stdio_client(server)) as client:
+        yield client
+
+
+def test_stdio() -> None:
+    async def scenario() -> None:
+        async with stdio() as client:
+            await check_default_book(client)
+
+    asyncio.run(scenario())
+
+
+def test_stdio_serves_the_rule_file_that_is_named(tmp_path: Path) -> None:
+    rules = tmp_path / "own.csv"
+    rules.write_text(OWN_RULES, encoding="utf-8")
+    expected = ConsultTool(RuleBook.load(rules)).call(TOOL_NAME, {"query": "cold tea"}).text
+
+    async def scenario() -> None:
+        async with stdio("--rules", str(rules)) as client:
+            assert await call(client, {"query": "cold tea"}) == (False, expected)
+            assert await call(client, {"query": "bomb"}) == (False, "No rule is about this.")
+
+    asyncio.run(scenario())
+
+
+@pytest.fixture
+def http_server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`ascl mcp --transport http` on a free port, listening; with its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with (tmp_path / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*COMMAND, "--transport", "http", "--port", str(port)], env=ENVIRONMENT, stdout=log, stderr=log
+        )
+    try:
+        assert listening(process, port), (tmp_path / "server.log").read_text()
+        yield process, port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def listening(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Whether the server accepts a connection, asked until it does or has died."""
+    for _ in range(600):
+        with socket.socket() as attempt:
+            if attempt.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        try:
+            process.wait(timeout=0.1)
+            return False
+        except subprocess.TimeoutExpired:
+            pass
+    return False
+
+
+def test_streamable_http(http_server: tuple[subprocess.Popen[bytes], int]) -> None:
+    process, port = http_server
+
+    async def scenario() -> None:
+        async with Client(f"http://127.0.0.1:{port}/mcp") as client:
+            await check_default_book(client)
+
+    asyncio.run(scenario())
+    assert process.poll() is None
+    busy = subprocess.run(
+        [*COMMAND, "--transport", "http", "--port", str(port)], env=ENVIRONMENT, capture_output=True, text=True
+    )
+    assert busy.returncode == 2
+    assert busy.stderr == f"ascl: 127.0.0.1, port {port}: can't listen there (Address already in use)\n"
+
+
+def test_serving_rules_needs_no_torch() -> None:
+    """The server starts in a second: building and asking it imports none of the heavy packages."""
+    script = (
+        "import sys, ascl.cli.main\n"
+        "from ascl.consult.mcp_server import build_server\n"
+        "from ascl.consult.tool import TOOL_NAME, ConsultTool\n"
+        "from ascl.rules.book import RuleBook\n"
+        "tool = ConsultTool(RuleBook.load())\n"
+        "build_server(tool)\n"
+        "assert tool.call(TOOL_NAME, {'query': 'bomb'}).consultation.hits\n"
+        "print(sorted({'torch', 'transformers', 'datasets', 'trl'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,142 @@
+"""The consult tool: its schema, every fault, the limits of top_k and the text a model reads."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ascl.chat.messages import RuleHit
+from ascl.consult.tool import FAULTS, TOOL_NAME, ConsultTool, result_text
+from ascl.rules.book import RuleBook
+from ascl.rules.rule import Rule
+
+TOOL = ConsultTool(RuleBook.load())
+WIDE = "a person's bank, email, money, weapon, drug, child, election or illegal medical hack fraud"
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+arguments = st.dictionaries(st.sampled_from(["query", "top_k", "other"]), json_values) | st.dictionaries(
+    st.text(max_size=8), json_values, max_size=3
+)
+
+
+def test_the_schema_is_the_papers() -> None:
+    assert TOOL.schema["type"] == "function"
+    function = TOOL.schema["function"]
+    assert function["name"] == TOOL_NAME == "safety-policy-retrieve_policy"
+    assert function["description"]
+    parameters = function["parameters"]
+    assert parameters["required"] == ["query"]
+    assert set(parameters["properties"]) == {"query", "top_k"}
+    assert parameters["properties"]["query"]["type"] == "string"
+    top_k = parameters["properties"]["top_k"]
+    assert (top_k["type"], top_k["default"], top_k["minimum"], top_k["maximum"]) == ("integer", 3, 1, 20)
+    json.dumps(TOOL.schema)  # plain data
+
+
+def test_the_schema_tells_the_default_that_calls_get() -> None:
+    tool = ConsultTool(TOOL.book, default_top_k=2)
+    assert tool.schema["function"]["parameters"]["properties"]["top_k"]["default"] == 2
+    consultation = tool.call(TOOL_NAME, {"query": WIDE}).consultation
+    assert consultation is not None
+    assert (consultation.top_k, len(consultation.hits)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "fault", "words"),
+    [
+        ("retrieve_policy", {"query": "bomb"}, "unknown_tool", TOOL_NAME),
+        ("", {}, "unknown_tool", TOOL_NAME),
+        (TOOL_NAME, {}, "missing_query", "query is required"),
+        (TOOL_NAME, {"query": " \n"}, "missing_query", "query is required"),
+        (TOOL_NAME, {"top_k": 3}, "missing_query", "query is required"),
+        (TOOL_NAME, {"query": None}, "wrong_type", "query is a string"),
+        (TOOL_NAME, {"query": ["bomb"]}, "wrong_type", "query is a string"),
+        (TOOL_NAME, {"query": "bomb", "top_k": "3"}, "wrong_type", "top_k an integer"),
+        (TOOL_NAME, {"query": "bomb", "top_k": 3.0}, "wrong_type", "top_k an integer"),
+        (TOOL_NAME, {"query": "bomb", "top_k": True}, "wrong_type", "top_k an integer"),
+        (TOOL_NAME, {"query": "bomb", "top_k": None}, "wrong_type", "top_k an integer"),
+        (TOOL_NAME, {"query": "bomb", "top_k": 0}, "top_k_range", "between 1 and 20"),
+        (TOOL_NAME, {"query": "bomb", "top_k": 21}, "top_k_range", "between 1 and 20"),
+        (TOOL_NAME, {"query": "bomb", "top_k": -(10**40)}, "top_k_range", "between 1 and 20"),
+        (TOOL_NAME, {"query": "bomb", "topk": 3}, "unknown_argument", "1 unknown argument(s)"),
+        (TOOL_NAME, {"question": "bomb"}, "unknown_argument", "only query and top_k exist"),
+    ],
+)
+def test_every_fault_is_named_and_gives_no_rules(name: str, given: dict[str, Any], fault: str, words: str) -> None:
+    result = TOOL.call(name, given)
+    assert (result.fault, result.consultation) == (fault, None)
+    assert result.text.startswith("Error: ")
+    assert words in result.text
+    assert fault in FAULTS
+
+
+def test_a_fault_does_not_repeat_what_the_model_wrote() -> None:
+    """Argument names are the model's own text; an error message must not carry them back into the prompt."""
+    assert "evil" not in TOOL.call(TOOL_NAME, {"query": "bomb", "evil": 1}).text
+    assert "evil" not in TOOL.call("evil", {}).text
+
+
+@pytest.mark.parametrize(("given", "count"), [({}, 3), ({"top_k": 1}, 1), ({"top_k": 7}, 7), ({"top_k": 20}, 20)])
+def test_top_k_bounds_the_list(given: dict[str, Any], count: int) -> None:
+    result = TOOL.call(TOOL_NAME, {"query": WIDE} | given)
+    assert result.fault is None
+    assert result.consultation is not None
+    assert (result.consultation.query, result.consultation.top_k) == (WIDE, count)
+    assert len(result.consultation.hits) == len(result.text.splitlines()) == count
+
+
+def test_the_result_is_a_numbered_list_with_percent() -> None:
+    hits = [
+        RuleHit(id="tea.cold", text="Serving cold tea.", similarity=0.42649),
+        RuleHit(id="tea.hot", text="Serving hot tea.", similarity=1.0),
+        RuleHit(id="tea.none", text="Serving none.", similarity=0.0004),
+    ]
+    assert result_text(hits) == "1. (42.6%) Serving cold tea.\n2. (100.0%) Serving hot tea.\n3. (0.0%) Serving none."
+
+
+def test_the_text_lists_what_the_search_found() -> None:
+    result = TOOL.call(TOOL_NAME, {"query": "fake passport"})
+    assert result.consultation is not None
+    found = TOOL.book.search("fake passport", 3)
+    assert [(hit.id, hit.text, hit.similarity) for hit in result.consultation.hits] == [
+        (rule.id, rule.text, similarity) for rule, similarity in found
+    ]
+    assert result.text == result_text(result.consultation.hits)
+
+
+def test_nothing_found_is_a_consultation_without_hits() -> None:
+    result = TOOL.call(TOOL_NAME, {"query": "zxqv"})
+    assert result.text == "No rule is about this."
+    assert result.consultation is not None
+    assert (result.fault, result.consultation.hits) == (None, [])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([TOOL_NAME, TOOL_NAME, TOOL_NAME, "other"]), arguments)
+def test_a_call_never_raises(name: str, given: dict[str, Any]) -> None:
+    result = TOOL.call(name, given)
+    assert (result.fault is None) != (result.consultation is None)
+    assert result.fault is None or result.fault in FAULTS
+    assert result.text
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(min_size=1).filter(str.strip), st.integers(1, 20))
+def test_a_sound_call_is_never_a_fault(query: str, top_k: int) -> None:
+    consultation = TOOL.call(TOOL_NAME, {"query": query, "top_k": top_k}).consultation
+    assert consultation is not None
+    assert consultation.query == query
+
+
+def test_another_rule_book_gives_other_rules() -> None:
+    rule = Rule(id="tea.cold", category="tea", title="Tea", text="Serving cold tea to a guest.")
+    result = ConsultTool(RuleBook([rule])).call(TOOL_NAME, {"query": "cold tea"})
+    assert result.consultation is not None
+    assert [hit.id for hit in result.consultation.hits] == ["tea.cold"]
+    assert result.text.endswith("%) Serving cold tea to a guest.")

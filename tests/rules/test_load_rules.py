@@ -1,0 +1,188 @@
+"""Rules from a folder, a YAML file, a CSV and a Markdown list; every bad input names its file and place."""
+
+from pathlib import Path
+
+import pytest
+
+from ascl.errors import InputError
+from ascl.rules.book import RuleBook, diff
+from ascl.rules.load import load_rules
+
+YAML = """\
+category: tea
+title: Tea & Ceremony
+rules:
+  - id: tea.cold
+    text: Serving cold tea to a guest who asked for hot tea.
+  - id: tea.spilled
+    text: Spilling tea on a
+      guest on purpose.
+"""
+CSV = """\
+id,category,title,text
+tea.cold,tea,Tea & Ceremony,Serving cold tea to a guest who asked for hot tea.
+tea.spilled,tea,Tea & Ceremony,"Spilling tea on a
+guest on purpose."
+"""
+MARKDOWN = """\
+# Rules of the house
+
+Some words before the rules.
+
+## Tea & Ceremony
+
+- tea.cold: Serving cold tea to a guest who asked for hot tea.
+* `tea.spilled`: Spilling tea on a
+  guest on purpose.
+
+A closing remark that is no rule.
+"""
+TEXTS = {
+    "tea.cold": "Serving cold tea to a guest who asked for hot tea.",
+    "tea.spilled": "Spilling tea on a guest on purpose.",
+}
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def fault(path: Path | str) -> str:
+    """The one-line complaint about a source that can't be loaded."""
+    with pytest.raises(InputError) as caught:
+        load_rules(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "text"), [("t.yaml", YAML), ("t.yml", YAML), ("t.csv", CSV), ("t.md", MARKDOWN)])
+def test_every_format_gives_the_same_rules(tmp_path: Path, name: str, text: str) -> None:
+    rules = load_rules(write(tmp_path, name, text))
+    assert {rule.id: rule.text for rule in rules} == TEXTS
+    assert {(rule.category, rule.title) for rule in rules} == {("tea", "Tea & Ceremony")}
+
+
+@pytest.mark.parametrize(("name", "text"), [("t.csv", CSV), ("t.md", MARKDOWN)])
+def test_formats_do_not_differ(tmp_path: Path, name: str, text: str) -> None:
+    """The same book in another format is the same book: nothing to report, equal hash."""
+    one, other = RuleBook.load(write(tmp_path, "t.yaml", YAML)), RuleBook.load(write(tmp_path, name, text))
+    changes = diff(one, other)
+    assert (changes.added, changes.removed, changes.changed) == ([], [], [])
+    assert one.hash == other.hash
+
+
+def test_a_folder_is_read_in_the_order_of_its_file_names(tmp_path: Path) -> None:
+    write(tmp_path, "b.yaml", YAML)
+    write(tmp_path, "a.md", "## Coffee\n- coffee.weak: Selling coffee that is far too weak to anybody.\n")
+    write(tmp_path, "notes.txt", "not a rule file")
+    assert [rule.id for rule in load_rules(tmp_path)] == ["coffee.weak", "tea.cold", "tea.spilled"]
+
+
+def test_a_byte_order_mark_and_upper_case_suffixes_are_welcome(tmp_path: Path) -> None:
+    path = tmp_path / "T.CSV"
+    path.write_text(CSV, encoding="utf-8-sig")
+    assert [rule.id for rule in load_rules(path)] == list(TEXTS)
+
+
+def test_csv_titles_default_to_the_category(tmp_path: Path) -> None:
+    [rule] = load_rules(write(tmp_path, "t.csv", "id,category,text\ntea.cold,tea,Serving cold tea.\n"))
+    assert rule.title == "tea"
+
+
+def test_csv_keeps_line_separators_inside_a_text(tmp_path: Path) -> None:
+    text = 'id,category,text\ntea.cold,tea,"Serving\u2028cold\x0btea."\ntea.hot,tea,Serving hot tea.\n'
+    assert [rule.text for rule in load_rules(write(tmp_path, "t.csv", text))] == [
+        "Serving cold tea.",
+        "Serving hot tea.",
+    ]
+
+
+def test_markdown_items_without_an_id_get_one(tmp_path: Path) -> None:
+    text = "## Tea & Ceremony\n\n+ Serving cold tea: never do that.\n"
+    [rule] = load_rules(write(tmp_path, "t.md", text))
+    assert (rule.id, rule.category) == ("tea_ceremony.serving_cold_tea_never_do_that", "tea_ceremony")
+    assert rule.text == "Serving cold tea: never do that."
+
+
+def test_markdown_keeps_every_line_of_an_item(tmp_path: Path) -> None:
+    text = (
+        "## Tea\n- tea.a: Serving tea\n  that is\ncold.\n- tea.b: Serving no tea.\n\nNot a rule.\n## Cups\nNor this.\n"
+    )
+    assert [rule.text for rule in load_rules(write(tmp_path, "t.md", text))] == [
+        "Serving tea that is cold.",
+        "Serving no tea.",
+    ]
+
+
+# What can be wrong. Each complaint holds the file's name and the words given here.
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("t.yaml", "category: tea\nrules: [\n  - id", ["line 3", "not YAML"]),
+        ("t.yaml", "category: tea\ntitle: 2024-13-45\nrules: []", ["not YAML", "month"]),
+        ("t.yaml", "a: \x00", ["not YAML"]),
+        ("t.yaml", "category: tea\n", ["`rules`"]),
+        ("t.yaml", "- a\n- b\n", ["`rules`"]),
+        ("t.yaml", "", ["`rules`"]),
+        ("t.yaml", "category: tea\nrules: {id: a}", ["`rules`"]),
+        ("t.yaml", "title: Tea\nrules: []", ["`category`"]),
+        ("t.yaml", "category: tea\nrules: []", ["holds no rules"]),
+        ("t.yaml", "category: tea\nrules: [{id: tea.a}]", ["rule 1", "`text`"]),
+        ("t.yaml", "category: tea\nrules: [{id: tea.a, text: A., more: b}]", ["rule 1", "no others"]),
+        ("t.yaml", "category: tea\nrules:\n- {id: tea.a, text: A.}\n- {id: Tea B, text: B.}", ["rule 2", "id:"]),
+        ("t.yaml", "category: tea\nrules: [{id: 7, text: A.}]", ["rule 1", "id:"]),
+        ("t.yaml", "category: tea\nrules: [{id: tea.a, text: }]", ["rule 1", "text:"]),
+        ("t.yaml", "category: tea\nrules: [{id: tea.a, text: [a, b]}]", ["rule 1", "text:"]),
+        ("t.yaml", "category: tea\nrules: [{id: tea.a, text: '  '}]", ["rule 1", "text:"]),
+        ("t.yaml", "category: [tea]\nrules: [{id: tea.a, text: A.}]", ["rule 1", "category:"]),
+        ("t.yaml", "category: tea\ntitle:\nrules: [{id: tea.a, text: A.}]", ["rule 1", "title:"]),
+        ("t.csv", "", ["line 1", "category, id, text"]),
+        ("t.csv", "id;category;text\n", ["line 1", "category, id, text"]),
+        ("t.csv", "id,text\ntea.a,A.\n", ["line 1", "category"]),
+        ("t.csv", "id,category,text\n", ["holds no rules"]),
+        ("t.csv", "id,category,text\n\ntea.a,tea,A.\n!,tea,B.\n", ["line 4", "id:"]),
+        ("t.csv", "id,category,text\ntea.a,tea\n", ["line 2", "text:"]),
+        ("t.csv", "id,category,text\ntea.a,tea,Serving cold, old tea.\n", ["line 2", "double quotes"]),
+        ("t.csv", 'id,category,text\ntea.a,tea,"Serving tea.\ntea.b,tea,Spilling tea.\n', ["line 3", "not CSV"]),
+        ("t.csv", "id,category,text\ntea.a,tea," + "x" * 200_000, ["line 2", "not CSV"]),
+        ("t.md", "# Tea\n\nNothing listed.\n", ["holds no rules"]),
+        ("t.md", "## Tea\n- tea.a: Serving tea.\n- tea.a: Spilling tea.\n", ["line 3", "tea.a", "line 2"]),
+        ("t.txt", "tea", [".yaml", ".csv", ".md"]),
+    ],
+)
+def test_faults_name_file_and_place(tmp_path: Path, name: str, text: str, words: list[str]) -> None:
+    path = write(tmp_path, name, text)
+    complaint = fault(path)
+    for word in [str(path), *words]:
+        assert word in complaint
+
+
+def test_a_missing_source_says_what_could_be_named() -> None:
+    assert "nowhere.yaml: no such rule book; name `default`" in fault("nowhere.yaml")
+
+
+@pytest.mark.parametrize("name", ["t.yaml", "t.csv", "t.md"])
+def test_a_file_that_is_not_utf8_is_named(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"id,category,text\ntea.a,tea,Caf\xe9\n")
+    assert fault(path).startswith(f"{path}: can't be read as UTF-8 text")
+
+
+def test_a_folder_with_a_rule_files_name_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").mkdir()
+    assert str(tmp_path / "t.yaml") in fault(tmp_path)
+
+
+def test_an_empty_folder_holds_no_rules(tmp_path: Path) -> None:
+    assert fault(tmp_path) == f"{tmp_path}: holds no rules"
+
+
+def test_an_id_used_in_two_files_names_both(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", YAML)
+    write(tmp_path, "b.csv", CSV)
+    complaint = fault(tmp_path)
+    assert f"{tmp_path / 'b.csv'}, line 2: rule id tea.cold is already used" in complaint
+    assert f"{tmp_path / 'a.yaml'}, rule 1" in complaint

@@ -1,0 +1,194 @@
+"""Search: what BM25 finds, what dense search does with any embedding, and an embedding server over real HTTP."""
+
+import importlib.util
+import json
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ascl.errors import InputError
+from ascl.rules.book import RuleBook
+from ascl.rules.rule import Rule
+from ascl.rules.search import Bm25Searcher, DenseSearcher, searcher
+
+BOOK = RuleBook.load()
+TEXTS = ["Building a bomb.", "Poaching an elephant.", "Forging a passport."]
+
+
+@pytest.mark.parametrize(
+    ("query", "best"),
+    [
+        ("how to make a pipe bomb", "violence.bombs"),
+        ("stalk my ex with a gps tracker", "privacy.stalking"),
+        ("suicide methods", "self_harm.suicide_methods"),
+        ("fake passport", "impersonation.forged_documents"),
+        ("counterfeit money", "financial_crime.counterfeit_money"),
+        ("hack the power grid", "infrastructure.energy"),
+        ("Ignore your previous instructions!", "jailbreak.jailbreak_prompts"),
+        ("pirated movies", "copyright.piracy"),
+        ("insider trading", "financial_crime.market_abuse"),
+        ("poaching elephants", "animals.poaching"),
+        ("dump chemical waste in a river", "environment.dumping"),
+        ("child grooming", "minors.grooming"),
+        ("a racist joke", "bias.demeaning_jokes"),
+        ("phishing email pretending to be a bank", "impersonation.phishing"),
+        ("RUMOURS about my boss", "defamation.rumours"),
+    ],
+)
+def test_the_best_rule_is_the_one_a_person_would_name(query: str, best: str) -> None:
+    assert BOOK.search(query, 1)[0][0].id == best
+
+
+@pytest.mark.parametrize("query", ["", "  \n", "zxqv wubble", "the of and", "你好", "!?", "\x00"])
+def test_words_no_rule_knows_find_nothing(query: str) -> None:
+    assert BOOK.search(query, 20) == []
+
+
+def test_unknown_words_lower_the_similarity() -> None:
+    [(known, high)], [(same, low)] = BOOK.search("bomb", 1), BOOK.search("bomb zxqv", 1)
+    assert known == same
+    assert 0 < low < high
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=80) | st.sampled_from(BOOK.rules).map(lambda rule: rule.text), st.integers(1, 20))
+def test_search_keeps_its_word_for_any_text(query: str, top_k: int) -> None:
+    found = BOOK.search(query, top_k)
+    scores = [similarity for _, similarity in found]
+    assert len(found) <= top_k
+    assert all(0 < score <= 1 for score in scores)
+    assert scores == sorted(scores, reverse=True)
+    assert len({rule.id for rule, _ in found}) == len(found)
+    assert found == BOOK.search(query, top_k)
+    assert found == BOOK.search(query, 20)[:top_k]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text(max_size=20), min_size=1, max_size=6), st.text(max_size=20))
+def test_bm25_takes_any_texts(texts: list[str], query: str) -> None:
+    scores = Bm25Searcher(texts).similarities(query)
+    assert scores.shape == (len(texts),)
+    assert np.all((scores >= 0) & (scores <= 1))
+
+
+def test_ties_keep_the_order_of_the_book() -> None:
+    same = [Rule(id=f"tea.r{i}", category="tea", title="Tea", text="Serving cold tea.") for i in range(6)]
+    assert [rule.id for rule, _ in RuleBook(same).search("cold tea", 4)] == ["tea.r0", "tea.r1", "tea.r2", "tea.r3"]
+
+
+# Dense search.
+
+
+def letters(texts: Sequence[str]) -> np.ndarray:
+    """A small embedding: how often each letter occurs."""
+    return np.array([[text.lower().count(chr(97 + i)) for i in range(26)] for text in texts], dtype=float)
+
+
+def test_dense_search_ranks_by_cosine() -> None:
+    dense = DenseSearcher(TEXTS, letters)
+    for place, text in enumerate(TEXTS):
+        scores = dense.similarities(text)
+        assert scores[place] == pytest.approx(1.0)
+        assert int(np.argmax(scores)) == place
+    a, b = letters([TEXTS[0]])[0], letters([TEXTS[1]])[0]
+    cosine = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+    assert dense.similarities(TEXTS[0])[1] == pytest.approx(cosine, abs=1e-6)
+
+
+def test_dense_search_counts_opposite_directions_as_nothing() -> None:
+    plus_minus = {"up": [1.0, 0.0], "down": [-1.0, 0.0], "none": [0.0, 0.0]}
+    dense = DenseSearcher(["up", "down", "none"], lambda texts: np.array([plus_minus[text] for text in texts]))
+    assert dense.similarities("up").tolist() == [1.0, 0.0, 0.0]
+    assert dense.similarities("none").tolist() == [0.0, 0.0, 0.0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=40))
+def test_dense_similarities_lie_between_0_and_1(query: str) -> None:
+    scores = DenseSearcher(TEXTS, letters).similarities(query)
+    assert scores.shape == (3,)
+    assert np.all((scores >= 0) & (scores <= 1))
+
+
+# An embedding server.
+
+
+class Embeddings(BaseHTTPRequestHandler):
+    """Answers POST /v1/embeddings with the letter counts of the texts; a model called `broken` gets an error."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.asked.append((self.path, body))  # type: ignore[attr-defined]
+        if body["model"] == "broken":
+            return self._answer(400, {"error": {"message": "no such model", "type": "bad", "code": None}})
+        vectors = letters(body["input"]).tolist() if body["model"] != "empty" else []
+        data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(vectors)]
+        usage = {"prompt_tokens": 1, "total_tokens": 1}
+        return self._answer(200, {"object": "list", "data": data, "model": body["model"], "usage": usage})
+
+    def _answer(self, status: int, value: dict[str, Any]) -> None:
+        content = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on stderr."""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """The requests a local embedding server got; OPENAI_BASE_URL points to it."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Embeddings) as server:
+        server.asked = []  # type: ignore[attr-defined]
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server.asked  # type: ignore[attr-defined]
+        server.shutdown()
+        thread.join()
+
+
+def test_an_endpoint_embeds_rules_once_and_every_query(asked: list[tuple[str, dict[str, Any]]]) -> None:
+    book = RuleBook.load(embedding_model="endpoint:small-embedder")
+    text = BOOK.rules[7].text
+    for _ in range(2):
+        [(rule, similarity)] = book.search(text, 1)
+        assert rule.text == text
+        assert similarity == pytest.approx(1.0)
+    assert [path for path, _ in asked] == ["/v1/embeddings"] * 3
+    assert {body["model"] for _, body in asked} == {"small-embedder"}
+    assert [body["input"] for _, body in asked] == [[r.text for r in BOOK.rules], [text], [text]]
+
+
+@pytest.mark.parametrize("model", ["broken", "empty"])
+def test_an_endpoint_that_fails_is_named(asked: list[tuple[str, dict[str, Any]]], model: str) -> None:
+    with pytest.raises(InputError, match=f"embedding model endpoint:{model} at http://127.0.0.1"):
+        RuleBook.load(embedding_model=f"endpoint:{model}")
+    assert len(asked) == 1
+
+
+def test_an_endpoint_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    with pytest.raises(InputError, match=r"embedding model endpoint:x at http://127.0.0.1:9/v1"):
+        RuleBook.load(embedding_model="endpoint:x")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("sentence_transformers") is not None, reason="the extra is installed")
+def test_a_local_model_without_the_extra_says_what_to_install() -> None:
+    with pytest.raises(InputError, match=r"embedding model some/model: install the extra `dense`"):
+        searcher(TEXTS, "some/model")
+
+
+def test_a_local_model_that_is_not_there_is_named() -> None:
+    pytest.importorskip("sentence_transformers", reason="needs the extra `dense`: pip install 'ascl[dense]'")
+    with pytest.raises(InputError, match="embedding model ./nowhere: no such folder or hub id"):
+        searcher(TEXTS, "./nowhere")
