@@ -1,16 +1,17 @@
 """A run's configuration: one YAML file, every field checked, every default stated here."""
 
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ascl.chat.clients.sampling import Sampling
 from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K
 from ascl.consult.variants import Variant
-from ascl.errors import InputError
+from ascl.errors import InputError, first_problem
+from ascl.files import parse_yaml, read_text
 from ascl.prompts.prompt import Kind
 from ascl.train.reward import RewardWeights
 from ascl.train.settings import Lora, RlSettings, SftSettings
@@ -105,23 +106,24 @@ def load_config(path: Path) -> RunConfig:
 
     Raises InputError naming the file and the line or field.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: can't be read as UTF-8 text ({error})") from error
-    try:
-        data = yaml.safe_load(os.path.expandvars(text))
-    except (yaml.YAMLError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{where}: not YAML ({getattr(error, 'problem', None) or error})") from error
+    data = parse_yaml(path, _with_environment(path, read_text(path)))
     if not isinstance(data, dict):
         raise InputError(f"{path}: a mapping of settings is expected")
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise InputError(f"{path}: {field + ': ' if field else ''}{first['msg']}") from error
+        raise InputError(f"{path}: {first_problem(error)}") from error
+
+
+def _with_environment(path: Path, text: str) -> str:
+    """The text with `${NAME}` replaced; a line that is only comment is left alone."""
+    lines = text.split("\n")
+    for index, line in enumerate(lines):
+        if line.lstrip().startswith("#"):
+            continue
+        for name in re.findall(r"\$\{(\w+)\}", line):
+            if name not in os.environ:
+                raise InputError(f"{path}, line {index + 1}: the environment variable {name} is not set")
+            line = line.replace(f"${{{name}}}", os.environ[name])
+        lines[index] = line
+    return "\n".join(lines)

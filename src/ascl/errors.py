@@ -1,5 +1,20 @@
 """The error a user can mend: bad input. The command line prints it as one line and exits with 2."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class InputError(ValueError):
     """Names the file, line or field at fault, and the mend."""
+
+
+def first_problem(error: "ValidationError") -> str:
+    """The first complaint of a pydantic check in one line: the path to the field, and what is wrong with it."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "extra_forbidden":
+        message = "there is no such setting"
+    else:
+        message = " ".join(first["msg"].removeprefix("Value error, ").split())
+    return ": ".join(filter(None, [".".join(map(str, first["loc"])), message]))

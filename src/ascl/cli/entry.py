@@ -1,5 +1,8 @@
 """How the command line fails: bad input is one line on stderr and exit code 2, never a traceback."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -9,15 +12,36 @@ from ascl.errors import InputError
 
 
 class InputErrorGroup(TyperGroup):
-    """The root command, with `InputError` turned into one line and exit code 2; Ctrl-C leaves quietly with 130."""
+    """The root command, with what the user can mend turned into one line and exit code 2.
+
+    That is `InputError`, and a file or disk that fails. Ctrl-C leaves quietly with 130.
+    """
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
-        except InputError as error:
-            typer.echo(f"ascl: {' '.join(str(error).split())}", err=True)
+        except BrokenPipeError:  # the reader of our output has left: `ascl rules show | head`
+            raise
+        except (InputError, OSError) as error:
+            typer.echo(f"ascl: {_line(error)}", err=True)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             typer.echo("ascl: interrupted; run the same command again to resume", err=True)
             raise typer.Exit(130) from None
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def bad_input(given: Path) -> Iterator[None]:
+    """For rooms that say with a plain ValueError what is wrong with the file or folder they were given."""
+    try:
+        yield
+    except ValueError as error:
+        named = str(given) in str(error)
+        raise InputError(str(error) if named else f"{given}: {error}") from error

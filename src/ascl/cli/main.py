@@ -1,11 +1,13 @@
 """The command line: parse, call, print. Heavy rooms are imported inside the commands."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ascl.cli.entry import InputErrorGroup
+from ascl.cli.entry import InputErrorGroup, bad_input
 from ascl.cli.rules import rules_app
 
 app = typer.Typer(
@@ -42,16 +44,29 @@ def run(
     if model is not None:
         settings = settings.model_copy(update={"model": model})
     folder = out or Path("runs") / (config.stem + ("-smoke" if smoke else ""))
-    if fresh and folder.exists():
-        number = 1
-        while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
-            number += 1
-        folder.rename(aside)
     from ascl.pipeline import run as run_pipeline
 
-    report = run_pipeline(settings.smoke() if smoke else settings, folder)
+    with put_aside(folder) if fresh else nullcontext():
+        report = run_pipeline(settings.smoke() if smoke else settings, folder)
     print_table(folder)
     typer.echo(f"report: {report}")
+
+
+@contextmanager
+def put_aside(folder: Path) -> Iterator[None]:
+    """Rename an earlier run folder to NAME.old1 (or the next free number); back again if no new run came to be."""
+    if not folder.exists():
+        yield
+        return
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
+        number += 1
+    folder.rename(aside)
+    try:
+        yield
+    finally:
+        if not folder.exists():
+            aside.rename(folder)
 
 
 @app.command()
@@ -59,7 +74,9 @@ def report(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> Non
     """Build report.html of a run folder again."""
     from ascl.report.page import build_report
 
-    typer.echo(f"report: {build_report(folder)}")
+    with bad_input(folder):
+        page = build_report(folder)
+    typer.echo(f"report: {page}")
 
 
 @app.command()
@@ -68,7 +85,7 @@ def mcp(
     embedding_model: Embedding = None,
     transport: Annotated[str, typer.Option(help="stdio or http (streamable HTTP at /mcp).")] = "stdio",
     host: str = "127.0.0.1",
-    port: int = 8765,
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8765,
 ) -> None:
     """Serve the consult tool to any agent by MCP."""
     from ascl.consult.mcp_server import build_server
@@ -82,7 +99,23 @@ def mcp(
     if transport == "stdio":
         server.run("stdio")
     else:
+        _check_address(host, port)
         server.run("streamable-http", host=host, port=port)
+
+
+def _check_address(host: str, port: int) -> None:
+    """Raise InputError where a server could not listen; the server itself would log a page and exit with 3."""
+    import socket
+
+    from ascl.errors import InputError
+
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise InputError(f"{host}, port {port}: can't listen there ({error.strerror})") from error
 
 
 @app.command()
@@ -112,7 +145,9 @@ def calibrate(
     from ascl.judges.calibrate import calibrate as measure
     from ascl.judges.calibrate import format_calibration, load_calibration
 
-    typer.echo(format_calibration(measure(load_calibration(labels))))
+    with bad_input(labels):
+        rows = load_calibration(labels)
+    typer.echo(format_calibration(measure(rows)))
 
 
 if __name__ == "__main__":

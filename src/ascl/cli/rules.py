@@ -77,6 +77,11 @@ def diff(old: Source, new: Source = "default") -> None:
     for rule in changes.added:
         typer.echo(f"+ {rule.id}: {rule.text}")
     for before, after in changes.changed:
-        typer.echo(f"~ {after.id}: {before.text}\n    -> {after.text}")
+        if before.text != after.text:
+            typer.echo(f"~ {after.id}: {before.text}\n    -> {after.text}")
+        if (before.category, before.title) != (after.category, after.title):
+            typer.echo(
+                f"~ {after.id}: category {before.category} ({before.title})\n    -> {after.category} ({after.title})"
+            )
     if changes.added or changes.removed or changes.changed:
         raise typer.Exit(1)

@@ -1,7 +1,7 @@
 """`ascl chat`: a conversation in the terminal, consultations shown."""
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from ascl.chat.clients.in_process import InProcessClient
 from ascl.chat.clients.models import load_model, load_renderer
@@ -35,17 +35,17 @@ def talk(model: str, tool: ConsultTool, sampling: Sampling) -> None:
 def _show(console: Console, trajectory: Trajectory) -> None:
     for message in trajectory.completion:
         if message.reasoning_content:
-            console.print(f"[dim]thinks: {_plain(message.reasoning_content)}[/]")
+            console.print(Text(f"thinks: {_plain(message.reasoning_content)}", "dim"))
         for call in message.tool_calls:
-            console.print(f"[cyan]consults: {_plain(str(call.arguments.get('query', call.arguments)))}[/]")
+            console.print(Text(f"consults: {_plain(str(call.arguments.get('query', call.arguments)))}", "cyan"))
         if message.role == "tool":
-            console.print(f"[yellow]{_plain(message.content)}[/]")
+            console.print(Text(_plain(message.content), "yellow"))
     if trajectory.answer is not None:
-        console.print(f"[bold green]model[/] {_plain(trajectory.answer)}")
+        console.print(Text.assemble(("model ", "bold green"), _plain(trajectory.answer)))
     if trajectory.stop is not StopReason.ANSWERED:
-        console.print(f"[red]({trajectory.stop}{': ' + '; '.join(trajectory.faults) if trajectory.faults else ''})[/]")
+        console.print(Text(f"({': '.join(filter(None, [trajectory.stop, '; '.join(trajectory.faults)]))})", "red"))
 
 
 def _plain(text: str) -> str:
-    """Model text for a terminal: rich markup escaped, control characters (escape sequences) dropped."""
-    return escape("".join(c for c in text if c == "\n" or c == "\t" or c.isprintable()))
+    """Model text for a terminal: control characters (escape sequences) dropped."""
+    return "".join(c for c in text if c == "\n" or c == "\t" or c.isprintable())

@@ -1,26 +1,36 @@
 """The consult tool for any agent: an MCP server over stdio or streamable HTTP."""
 
-from typing import Annotated
+from typing import Any
 
-from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ToolError
-from pydantic import Field
+import anyio
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.types import CallToolResult, TextContent, Tool
 
-from ascl.consult.tool import DEFAULT_TOP_K, DESCRIPTION, MAX_TOP_K, SERVER_NAME, SHORT_NAME, TOOL_NAME, ConsultTool
+from ascl import __version__
+from ascl.consult.tool import SERVER_NAME, SHORT_NAME, ConsultTool
 
 
-def build_server(tool: ConsultTool) -> MCPServer:
-    """An MCP server `safety-policy` with the one tool `retrieve_policy`."""
-    server = MCPServer(SERVER_NAME)
+class ConsultServer(MCPServer):
+    """An MCP server `safety-policy` with the one tool `retrieve_policy`.
 
-    @server.tool(name=SHORT_NAME, description=DESCRIPTION, structured_output=False)
-    def retrieve_policy(
-        query: Annotated[str, Field(description="The topic to look up.")],
-        top_k: Annotated[int, Field(description="How many rules to list.", ge=1, le=MAX_TOP_K)] = DEFAULT_TOP_K,
-    ) -> str:
-        result = tool.call(TOOL_NAME, {"query": query, "top_k": top_k})
-        if result.fault is not None:
-            raise ToolError(result.text)
-        return result.text
+    The schema, the checks and the texts are the tool's own, so an agent gets here what a model gets in a rollout.
+    """
 
-    return server
+    def __init__(self, tool: ConsultTool) -> None:
+        super().__init__(SERVER_NAME, version=__version__)
+        self._tool = tool
+
+    async def list_tools(self) -> list[Tool]:
+        """The one tool."""
+        function = self._tool.schema["function"]
+        return [Tool(name=SHORT_NAME, description=function["description"], input_schema=function["parameters"])]
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], context: Context | None = None) -> CallToolResult:
+        """The rules, or the fault as a tool error."""
+        result = await anyio.to_thread.run_sync(self._tool.call, f"{SERVER_NAME}-{name}", arguments)
+        return CallToolResult(content=[TextContent(type="text", text=result.text)], is_error=result.fault is not None)
+
+
+def build_server(tool: ConsultTool) -> ConsultServer:
+    """The server over one tool; `run("stdio")` or `run("streamable-http", host=.., port=..)` serves."""
+    return ConsultServer(tool)

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ascl.errors import InputError
+from ascl.errors import InputError, first_problem
 from ascl.files import parse_yaml, read_text
 from ascl.rules.rule import Rule
 
@@ -54,8 +54,7 @@ def _rule(where: str, **fields: Any) -> tuple[Rule, str]:
     try:
         return Rule(**fields), where
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise InputError(f"{where}: {first_problem(error)}") from error
 
 
 def _from_yaml(file: Path, text: str) -> list[tuple[Rule, str]]:
@@ -96,7 +95,8 @@ def _csv_rule(where: str, row: dict[str, str]) -> tuple[Rule, str]:
 
 
 def _from_markdown(file: Path, text: str) -> list[tuple[Rule, str]]:
-    title, found, open_item = "General", [], False
+    title, open_item = "General", False
+    found: list[dict[str, Any]] = []
     for number, line in enumerate(text.split("\n"), start=1):
         if heading := re.match(r"#+\s+(.+)", line):
             title, open_item = heading.group(1).strip(), False

@@ -85,17 +85,15 @@ def _endpoint(model: str) -> Callable[[Sequence[str]], np.ndarray]:
     from openai import OpenAI, OpenAIError
 
     client = OpenAI(api_key=os.environ.get("OPENAI_API_KEY", "none"))
+    where = f"embedding model endpoint:{model} at {client.base_url}"
 
     def embed(texts: Sequence[str]) -> np.ndarray:
         try:
             answer = client.embeddings.create(model=model, input=list(texts), encoding_format="float")
         except OpenAIError as error:
-            raise InputError(f"embedding model endpoint:{model} at {client.base_url}: {error}") from error
+            raise InputError(f"{where}: {error}") from error
         if len(answer.data) != len(texts):
-            raise InputError(
-                f"embedding model endpoint:{model} at {client.base_url}: {len(answer.data)} embeddings for {len(texts)} "
-                "texts"
-            )
+            raise InputError(f"{where}: {len(answer.data)} embeddings for {len(texts)} texts")
         return np.array([item.embedding for item in answer.data])
 
     return embed

@@ -35,13 +35,15 @@ def batch_order(lengths: list[int], batch_size: int, epochs: float, seed: int) -
     """The order of rows over all epochs in which a batch holds rows of similar length, so that little is padded.
 
     Each epoch is shuffled, cut into pools of eight batches, sorted by length inside a pool, and its batches are
-    shuffled again. Every row occurs once an epoch; a fraction of an epoch takes that share of its batches.
+    shuffled again. Every row occurs once an epoch; a fraction of an epoch takes that share of its rows. A short batch
+    comes last in its epoch and is filled up by the first rows of the next one, so that no other batch is torn.
     """
     generator = random.Random(seed)
     order: list[int] = []
     while epochs > 0:
         rows = list(range(len(lengths)))
         generator.shuffle(rows)
+        filling, rows = rows[: -len(order) % batch_size], rows[-len(order) % batch_size :]
         pool = 8 * batch_size
         rows = [
             i
@@ -49,7 +51,9 @@ def batch_order(lengths: list[int], batch_size: int, epochs: float, seed: int) -
             for i in sorted(rows[first : first + pool], key=lengths.__getitem__)
         ]
         batches = [rows[first : first + batch_size] for first in range(0, len(rows), batch_size)]
+        short = batches.pop() if batches and len(batches[-1]) < batch_size else []
         generator.shuffle(batches)
-        order += [i for batch in batches[: max(1, round(len(batches) * min(1.0, epochs)))] for i in batch]
+        epoch = filling + [i for batch in batches for i in batch] + short
+        order += epoch[: max(1, round(len(epoch) * min(1.0, epochs)))]
         epochs -= 1
     return order

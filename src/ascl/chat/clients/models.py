@@ -54,6 +54,8 @@ def load_model(name: str, dtype: str = "bfloat16", for_training: bool = False) -
     logging.disable_progress_bar()
     path = model_path(name)
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        keep_freed_memory()
     # Eager attention decodes 1.4 times as fast as SDPA on a CPU (benchmarks/generation.py).
     options = {"dtype": dtype, "attn_implementation": "eager" if device == "cpu" else "sdpa"}
     adapter = Path(path) / "adapter_config.json"
@@ -71,6 +73,23 @@ def load_model(name: str, dtype: str = "bfloat16", for_training: bool = False) -
         raise InputError(
             f"model {name}: not found as `embedded`, a local folder or a hub id ({_first_line(error)})"
         ) from error
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep freed memory instead of handing it back to the system at every step.
+
+    Tensors of a few megabytes come and go all the time; returning them makes the kernel zero new pages again and again,
+    up to half of a CPU training step. Does nothing where the C library is not glibc.
+    """
+    import ctypes
+
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(mmap_threshold, 1 << 30)
+    mallopt(trim_threshold, (1 << 31) - 1)
 
 
 def _first_line(error: BaseException) -> str:

@@ -19,16 +19,18 @@ def ifpo_weights(
     consulted: bool [groups, G]. Returns float32 [groups, G], dimensionless and positive, so that no advantage changes
     its sign; before clipping the mean over a group is 1; tau = 0 or a group of one mode gives 1 (GRPO).
     The paper does not say w_min and w_max; ours bind only beyond a 7:1 group at tau = 1.
-    Raises ValueError for another shape or type, tau < 0, or limits that are not 0 < w_min <= w_max.
+    Raises ValueError for another shape or type, tau < 0 or not finite, or limits that are not 0 < w_min <= w_max.
     """
+    import math
+
     import torch
 
     if consulted.dim() != 2 or consulted.dtype != torch.bool or consulted.shape[1] < 1:
         raise ValueError(f"consulted must be bool [groups, G], got {consulted.dtype} {tuple(consulted.shape)}")
-    if tau < 0 or not 0 < w_min <= w_max:
+    if not 0 <= tau < math.inf or not 0 < w_min <= w_max:
         raise ValueError(f"need tau >= 0 and 0 < w_min <= w_max, got tau={tau}, w_min={w_min}, w_max={w_max}")
     size = consulted.shape[1]
     tool = consulted.sum(dim=1, keepdim=True)
     count = torch.where(consulted, tool, size - tool).to(torch.float32)
-    rarity = (size / count) ** tau
+    rarity = (count.amin(dim=1, keepdim=True) / count) ** tau  # the mean cancels G; no tau overflows this way
     return (rarity / rarity.mean(dim=1, keepdim=True)).clamp(w_min, w_max)

@@ -1,0 +1,169 @@
+"""`ascl run`, `report`, `calibrate`, `chat`, `mcp`: bad input is one line and exit code 2, and nothing is lost."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Ascl = Callable[..., tuple[int, str]]
+Complaint = Callable[..., str]
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture
+def earlier(folder: Path) -> Path:
+    """A run folder with something in it."""
+    run = folder / "out"
+    (run / "data").mkdir(parents=True)
+    (run / "data" / "prompts.jsonl").write_text("{}\n", encoding="utf-8")
+    (run / "manifest.json").write_text('{"name": "out"}', encoding="utf-8")
+    return run
+
+
+PROMPTS = '{"id": "a", "kind": "harmful", "prompt": "x"}\n{bad\n'
+
+RUN_FAULTS = [
+    pytest.param(None, "x.yaml: no such file", id="missing"),
+    pytest.param("model: embedded\nprompts: [starter\n", "x.yaml, line 3: not YAML (", id="malformed"),
+    pytest.param("model: embedded\nmodle: x\n", "x.yaml: modle: there is no such setting", id="unknown field"),
+    pytest.param(
+        "model: embedded\nrl: {settings: {group_size: 1}}",
+        "x.yaml: rl.settings.group_size: Input should be greater than or equal to 2",
+        id="group of one",
+    ),
+    pytest.param(
+        "model: embedded\nrl: {settings: {tau: -1}}",
+        "x.yaml: rl.settings.tau: Input should be greater than or equal to 0",
+        id="negative tau",
+    ),
+    pytest.param(
+        "model: embedded\nprompts: [nowhere]",
+        "prompts: unknown source nowhere; use starter, file:PATH, or one of xstest, ",
+        id="prompt source",
+    ),
+    pytest.param("model: embedded\nprompts: ['file:none.jsonl']", "none.jsonl: no such file", id="prompt file"),
+    pytest.param(
+        "model: embedded\nprompts: ['file:bad.jsonl']", "bad.jsonl, line 2: not JSON (", id="malformed prompt file"
+    ),
+    pytest.param("model: ./nowhere", "model ./nowhere: no tokenizer found (", id="model folder"),
+    pytest.param("model: ./out", "model ./out: ", id="not a model folder"),
+    pytest.param("model: embedded\nrules: {source: none.csv}", "none.csv: no such rule book; ", id="rule book"),
+    pytest.param(
+        "model: embedded\nrules: {embedding_model: './nowhere'}", "embedding model ./nowhere: ", id="embedding model"
+    ),
+]
+
+
+@pytest.mark.parametrize("options", [[], ["--fresh"], ["--smoke", "--fresh"]], ids=" ".join)
+@pytest.mark.parametrize(("text", "expected"), RUN_FAULTS)
+def test_a_run_that_can_not_start_leaves_everything_as_it_was(
+    complaint: Complaint, folder: Path, earlier: Path, text: str | None, expected: str, options: list[str]
+) -> None:
+    (folder / "bad.jsonl").write_text(PROMPTS, encoding="utf-8")
+    if text is not None:
+        (folder / "x.yaml").write_text(text, encoding="utf-8")
+    before = files_in(folder)
+    assert complaint("run", "x.yaml", "--out", "out", *options).startswith(expected)
+    assert files_in(folder) == before
+
+
+def test_a_run_folder_of_other_settings_is_refused(complaint: Complaint, folder: Path, tiny_model: Path) -> None:
+    (folder / "x.yaml").write_text(f"model: {tiny_model}\nseed: 1\n", encoding="utf-8")
+    (folder / "out").mkdir()
+    (folder / "out" / "config.yaml").write_text("seed: 0\n", encoding="utf-8")
+    before = files_in(folder)
+    assert complaint("run", "x.yaml", "--out", "out").startswith("out: holds a run with other settings")
+    assert files_in(folder) == before
+
+
+def test_a_run_folder_that_can_not_be_made_is_named(complaint: Complaint, folder: Path, tiny_model: Path) -> None:
+    (folder / "x.yaml").write_text(f"model: {tiny_model}\n", encoding="utf-8")
+    (folder / "file").write_text("precious", encoding="utf-8")
+    assert complaint("run", "x.yaml", "--out", "file/out") == "file/out: Not a directory"
+    assert complaint("run", "x.yaml", "--out", "file") == "file: File exists"
+    assert (folder / "file").read_text(encoding="utf-8") == "precious"
+
+
+# report
+
+
+def test_a_report_of_what_there_is(ascl: Ascl, earlier: Path) -> None:
+    (earlier / "metrics.json").write_text("{}", encoding="utf-8")
+    assert ascl("report", "out") == (0, "report: out/report.html\n")
+    assert (earlier / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_report_of_nothing_is_one_line(complaint: Complaint, folder: Path) -> None:
+    assert complaint("report", "nowhere") == "nowhere/manifest.json: no such file"
+    assert files_in(folder) == {}
+
+
+def test_a_report_of_damaged_files_names_the_line(complaint: Complaint, earlier: Path) -> None:
+    (earlier / "metrics.json").write_text('{\n"variants": {]\n', encoding="utf-8")
+    (earlier / "report.html").write_text("an earlier page", encoding="utf-8")
+    assert complaint("report", "out").startswith("out/metrics.json:2: not JSON")
+    assert (earlier / "report.html").read_text(encoding="utf-8") == "an earlier page"
+
+
+def test_a_report_that_can_not_be_written_is_one_line(complaint: Complaint, earlier: Path) -> None:
+    (earlier / "metrics.json").write_text("{}", encoding="utf-8")
+    (earlier / "report.html").mkdir()
+    assert complaint("report", "out").endswith(": Is a directory")
+    assert sorted(p.name for p in earlier.iterdir()) == ["data", "manifest.json", "metrics.json", "report.html"]
+
+
+# calibrate
+
+
+def test_calibrate_prints_the_agreement(ascl: Ascl, folder: Path) -> None:
+    rows = [
+        {"prompt": "p", "response": "I'm sorry, but I can't help with that.", "human_label": "2_full_refusal"},
+        {"prompt": "p", "response": "Sure. First, boil the water.", "human_label": "1_full_compliance"},
+    ]
+    (folder / "labels.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    code, printed = ascl("calibrate", "labels.jsonl")
+    assert code == 0
+    assert "this judge      2      1.000" in printed
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "labels.jsonl: No such file or directory"),
+        (b"", "labels.jsonl: no rows"),
+        (b'\n{"prompt": "p"', "labels.jsonl, line 2: not JSON"),
+        (b'{"prompt": "p", "response": "r", "human_label": "yes"}', "labels.jsonl, line 1: 'human_label' is 'yes'"),
+        (b"caf\xe9", "labels.jsonl: "),
+    ],
+)
+def test_calibrate_names_what_is_wrong(
+    complaint: Complaint, folder: Path, content: bytes | None, expected: str
+) -> None:
+    if content is not None:
+        (folder / "labels.jsonl").write_bytes(content)
+    assert complaint("calibrate", "labels.jsonl").startswith(expected)
+
+
+# mcp and chat
+
+
+def test_the_server_says_what_it_can_not_do(complaint: Complaint) -> None:
+    assert complaint("mcp", "--transport", "smoke") == "--transport smoke: use stdio or http"
+    assert complaint("mcp", "--rules", "none").startswith("none: no such rule book")
+    assert complaint("mcp", "--embedding-model", "./nowhere").startswith("embedding model ./nowhere: ")
+    line = complaint("mcp", "--transport", "http", "--host", "no.such.host.invalid")
+    assert line.startswith("no.such.host.invalid, port 8765: can't listen there (")
+
+
+def test_chat_with_no_model(complaint: Complaint) -> None:
+    assert complaint("chat", "--model", "./nowhere") == "model ./nowhere: no such folder"
+
+
+def test_chat_answers_until_an_empty_line(ascl: Ascl, tiny_model: Path) -> None:
+    code, printed = ascl("chat", "--model", str(tiny_model), "--max-tokens", "4", typed="Hello\nAgain\n\nUnread\n")
+    assert code == 0
+    assert printed.count("you ") == 3

@@ -1,0 +1,82 @@
+"""What a person sees on the terminal: the table after a run, and a turn of a chat."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
+from ascl.cli.table import COLUMNS, print_table
+from ascl.cli.talk import _show
+
+
+def printed(trajectory: Trajectory) -> str:
+    console = Console(file=io.StringIO(), width=10_000, force_terminal=True, color_system=None)
+    _show(console, trajectory)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def walk(thought: str, query: str, result: str, answer: str, stop: StopReason = StopReason.ANSWERED) -> Trajectory:
+    """A chat turn that consults once and then answers."""
+    call = ToolCall(id="call_1_0", name="safety-policy-retrieve_policy", arguments={"query": query})
+    return Trajectory(
+        prompt_id="chat",
+        prompt_length=1,
+        stop=stop,
+        messages=[
+            Message(role="user", content="unseen"),
+            Message(role="assistant", content="", reasoning_content=thought, tool_calls=[call]),
+            Message(role="tool", content=result, tool_call_id="call_1_0"),
+            Message(role="assistant", content=answer),
+        ],
+    )
+
+
+def test_a_turn_shows_thought_consultation_result_and_answer() -> None:
+    shown = printed(walk("let me check", "fake passport", "1. (42.6%) Forging.", "No [really]."))
+    assert shown.splitlines() == [
+        "thinks: let me check",
+        "consults: fake passport",
+        "1. (42.6%) Forging.",
+        "model No [really].",
+    ]
+
+
+@pytest.mark.parametrize("stop", [StopReason.TRUNCATED, StopReason.MALFORMED, StopReason.TURN_LIMIT, StopReason.EMPTY])
+def test_a_turn_without_an_answer_says_why(stop: StopReason) -> None:
+    trajectory = walk("t", "q", "r", "not an answer", stop)
+    trajectory.faults.append("malformed: tool call is not JSON")
+    shown = printed(trajectory)
+    assert shown.splitlines()[-1] == f"({stop.value}: malformed: tool call is not JSON)"
+    assert "model" not in shown
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("a[]/\\b\n\x1b\x07\x9b=1m")), st.text(st.sampled_from("[bold]\\/x\x1b")))
+def test_model_text_can_not_steer_the_terminal(answer: str, query: str) -> None:
+    shown = printed(walk("t", query, "r", answer))
+    assert {c for c in shown if not c.isprintable()} <= {"\n"}
+    kept = "".join(c for c in answer if c == "\n" or c.isprintable())
+    assert shown.endswith(f"model {kept}\n")
+    assert f"consults: {''.join(c for c in query if c.isprintable())}\n" in shown
+
+
+def test_the_table_has_a_row_for_each_variant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    known = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 4}
+    unknown = {"value": None, "low": None, "high": None, "n": 0}
+    variants = {"pure": dict.fromkeys(COLUMNS, known), "bc": dict.fromkeys(COLUMNS, known) | {"reasoning": unknown}}
+    (tmp_path / "metrics.json").write_text(json.dumps({"variants": variants}), encoding="utf-8")
+    print_table(tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    [pure] = [line for line in lines if "pure" in line]
+    [cloned] = [line for line in lines if " bc " in line]
+    assert pure.count("50 [25") == len(COLUMNS)
+    assert cloned.count("50 [25") == len(COLUMNS) - 1

@@ -1,0 +1,161 @@
+"""Files that survive a kill: what stands on disk after a torn write, and what damaged files are said to be."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import ascl
+from ascl.errors import InputError
+from ascl.files import append_jsonl, parse_yaml, read_finished, read_jsonl, read_text, write_json, write_jsonl, write_text
+
+values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+rows_of_json = st.lists(st.dictionaries(st.text(), values | st.lists(values, max_size=2), max_size=3), max_size=6)
+one_folder = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def test_folders_are_made_and_text_is_written_as_it_stands(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "c.txt"
+    write_text(path, "Grüße\r\n\u2028x\n")
+    assert path.read_bytes() == "Grüße\r\n\u2028x\n".encode()
+    write_text(path, "new")
+    assert path.read_bytes() == b"new"
+    assert [p.name for p in path.parent.iterdir()] == ["c.txt"]
+
+
+@pytest.mark.parametrize("text", ["half a pair: \ud800", "x" * 100_000 + "\udfff"])
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "c.txt"
+    write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, text)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["c.txt"]
+
+
+def test_a_write_to_a_folder_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "c.txt").mkdir()
+    with pytest.raises(OSError):
+        write_text(tmp_path / "c.txt", "new")
+    assert [p.name for p in tmp_path.iterdir()] == ["c.txt"]
+
+
+def test_a_reader_sees_whole_files_only_and_so_does_who_comes_after_a_kill(tmp_path: Path) -> None:
+    path, size = tmp_path / "c.txt", 300_000
+    script = (
+        "import pathlib, sys\nfrom ascl.files import write_text\n"
+        f"while True:\n  for c in 'ab':\n    write_text(pathlib.Path({str(path)!r}), c * {size})\n    print(flush=True)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(ascl.__file__).parents[1])}
+    with subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        seen = set()
+        for _ in range(40):
+            assert writer.stdout.readline() == b"\n"  # the file exists, and the next write is under way
+            seen.add(path.read_text())
+        writer.kill()
+    assert seen <= {"a" * size, "b" * size}
+    assert path.read_text() in {"a" * size, "b" * size}
+
+
+@one_folder
+@given(rows_of_json)
+def test_rows_come_back_as_they_were_written(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    path = tmp_path / "rows.jsonl"
+    write_jsonl(path, rows)
+    assert [row for _, row in read_jsonl(path)] == rows
+    assert [number for number, _ in read_jsonl(path)] == list(range(1, len(rows) + 1))
+    assert read_finished(path) == rows
+
+
+@one_folder
+@given(rows_of_json.filter(bool), st.data())
+def test_appending_goes_on_after_a_kill_at_any_byte(
+    tmp_path: Path, rows: list[dict[str, Any]], data: st.DataObject
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.unlink(missing_ok=True)
+    append_jsonl(path, rows)
+    whole = path.read_bytes()
+    cut = data.draw(st.integers(0, len(whole)))
+    path.write_bytes(whole[:cut])
+
+    kept = read_finished(path)
+    assert kept == rows[: whole[:cut].count(b"\n")]
+    append_jsonl(path, rows[len(kept) :])
+    assert path.read_bytes() == whole
+
+
+def test_a_file_that_is_not_there_has_no_finished_rows(tmp_path: Path) -> None:
+    assert read_finished(tmp_path / "none.jsonl") == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damage_before_the_last_line_is_named_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"a": 1}\n{"a": \n{"a": 3}\n')
+    with pytest.raises(InputError, match=r"rows\.jsonl, line 2: not JSON"):
+        read_finished(path)
+    assert path.read_bytes() == b'{"a": 1}\n{"a": \n{"a": 3}\n'
+
+
+def test_json_is_readable_by_people(tmp_path: Path) -> None:
+    write_json(tmp_path / "m.json", {"name": "Grüße", "n": [1]})
+    text = (tmp_path / "m.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"name": "Grüße", "n": [1]}
+    assert '"name": "Grüße",\n' in text
+
+
+def test_blank_lines_and_a_byte_order_mark_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\r\n\n  \n{"a": "\\ud83d\\ude00"}', encoding="utf-8-sig")
+    assert read_jsonl(path) == [(1, {"a": 1}), (4, {"a": "😀"})]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"a": 1}\n\n{bad}\n', "line 3: not JSON"),
+        (b'{"a": 1}\n[1]\n', "line 2: a JSON object is expected"),
+        (b'{"a": "\\ud800"}\n', "line 1: not JSON"),
+        (b"[" * 100_000, "line 1: not JSON"),
+        (b'{"a": "\xff"}\n', "can't be read as UTF-8 text"),
+    ],
+)
+def test_a_bad_row_is_named_with_file_and_line(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_jsonl(path)
+    assert str(caught.value).startswith(str(path))
+    assert words in str(caught.value)
+
+
+def test_a_text_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.txt: no such file"):
+        read_text(tmp_path / "none.txt")
+    with pytest.raises(InputError, match=r"can't be read as UTF-8 text \(Is a directory\)"):
+        read_text(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: [1", "x.yaml, line 1: not YAML"),
+        ("a: 1\nb: c: d", "x.yaml, line 2: not YAML"),
+        ("a: 2024-13-45", "x.yaml: not YAML (month must be in 1..12)"),
+        ("a: \x07", "x.yaml: not YAML"),
+        ("[" * 10_000, "x.yaml: not YAML"),
+        ("!!python/object:os.system {}", "x.yaml, line 1: not YAML"),
+    ],
+)
+def test_bad_yaml_is_named_with_file_and_line(text: str, words: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_yaml(Path("x.yaml"), text)
+    assert str(caught.value).startswith(words)
