@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 import ascl
 from ascl.errors import InputError
-from ascl.files import append_jsonl, parse_yaml, read_finished, read_jsonl, read_text, write_json, write_jsonl, write_text
+from ascl.files import (
+    append_jsonl,
+    parse_yaml,
+    read_finished,
+    read_jsonl,
+    read_text,
+    write_json,
+    write_jsonl,
+    write_text,
+)
 
 values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 rows_of_json = st.lists(st.dictionaries(st.text(), values | st.lists(values, max_size=2), max_size=3), max_size=6)

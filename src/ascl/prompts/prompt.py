@@ -37,10 +37,12 @@ class Prompt(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> "Prompt":
-        if not self.messages[-1].content.strip():
-            raise ValueError("the last message of a prompt must hold text")
+        if self.messages[-1].role != "user" or not self.messages[-1].content.strip():
+            raise ValueError("the last message of a prompt must be the user's and must hold text")
         if self.kind is Kind.REASONING and self.answer is None:
             raise ValueError("a reasoning prompt needs an `answer`")
+        if self.options and self.answer not in [chr(ord("A") + i) for i in range(len(self.options))]:
+            raise ValueError("`answer` must be the letter of one of the `options`")
         return self
 
     @property

@@ -202,7 +202,7 @@ def _load(name: str) -> list[Prompt]:
     if name.startswith("file:"):
         return _from_file(Path(name.removeprefix("file:")), Path(name).name)
     key, _, count = name.partition(":")
-    if key not in SOURCES or (count and not count.isdigit()):
+    if key not in SOURCES or (count and not count.isdecimal()):
         raise InputError(f"prompts: unknown source {name}; use starter, file:PATH, or one of {', '.join(SOURCES)}")
     rows = _public(key)
     return rows[: int(count)] if count else rows
@@ -241,7 +241,7 @@ def _hub(name: str, source: Source) -> list[Row]:
         raise InputError(f"prompts: {name}: install the extra `train` to read hub sets") from error
     except Exception as error:  # the hub client raises many kinds; all mean: not to be had
         raise InputError(
-            f"prompts: {name}: hub set {repository} can't be read ({str(error).splitlines()[0][:150]}); set "
+            f"prompts: {name}: hub set {repository} can't be read ({repr(error)[:150]}); set "
             f"ASCL_BENCH_DIR to a folder that holds {source.folder}/{source.file}, or ask for access on the hub"
         ) from error
 
@@ -256,6 +256,8 @@ def _prompt(row: Row, source: str, where: str) -> Prompt:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "row"
+        if "prompt" in row:
+            field = field.replace("messages.0.content", "prompt")
         raise InputError(f"{where}: {field}: {first['msg']}") from error
 
 

@@ -1,0 +1,54 @@
+"""A real tokenizer for every dialect: the embedded model's, with the added tokens of each family put in."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ascl.chat.dialects import DIALECTS
+from ascl.chat.render import Renderer
+
+# The tokens a family adds to its vocabulary: (special, not special). Qwen2.5 has no <think> (dialect qwen_agent).
+FAMILIES: dict[str, tuple[list[str], list[str]]] = {
+    "smollm2": ([], []),
+    "qwen3": (
+        ["<|object_ref_start|>", "<|vision_start|>"],
+        ["<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<|fim_prefix|>"],
+    ),
+    "qwen_agent": (["<|box_start|>"], ["<tool_call>", "</tool_call>", "<|repo_name|>"]),
+    "deepseek_r1": (
+        ["<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>"],
+        ["<｜User｜>", "<｜Assistant｜>", "<think>", "</think>", "<｜tool▁calls▁begin｜>", "<|EOT|>"],
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def family_tokenizer(embedded: Path) -> Callable[[str], Any]:
+    """The function that builds the tokenizer of a family."""
+    from tokenizers.normalizers import NFC
+    from transformers import AddedToken, AutoTokenizer
+
+    def build(name: str) -> Any:
+        tokenizer = AutoTokenizer.from_pretrained(embedded)
+        special, plain = FAMILIES[name]
+        tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in special])
+        tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in plain])
+        if name in ("qwen3", "qwen_agent"):
+            tokenizer.backend_tokenizer.normalizer = NFC()  # as Qwen's tokenizers do
+        return tokenizer
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def renderers(family_tokenizer: Callable[[str], Any]) -> dict[str, Renderer]:
+    """A renderer for each dialect."""
+    return {name: Renderer(family_tokenizer(name), dialect) for name, dialect in DIALECTS.items()}
+
+
+@pytest.fixture(params=list(DIALECTS))
+def renderer(request: pytest.FixtureRequest, renderers: dict[str, Renderer]) -> Renderer:
+    """Each dialect's renderer in turn."""
+    return renderers[request.param]

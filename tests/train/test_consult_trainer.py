@@ -1,0 +1,165 @@
+"""The trainer: stock GRPO where the weights are one, GRPO's advantages times IFPO's weights elsewhere."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import trl.trainer.utils as trl_utils
+from datasets import Dataset
+from scripted_rollouts import GROUP, PROMPTS, ScriptedClient, plan
+from trl import GRPOTrainer
+from trl.kernels import chunked_logprob
+
+from ascl.chat.clients.models import load_model
+from ascl.chat.render import Renderer
+from ascl.consult.tool import ConsultTool
+from ascl.files import read_finished
+from ascl.judges.offline import OfflineJudge
+from ascl.train.advantages.grpo import grpo_advantages
+from ascl.train.advantages.ifpo import ifpo_weights
+from ascl.train.checkpoints import with_lora
+from ascl.train.cpu import score_labelled_tokens_only
+from ascl.train.reward import RewardWeights
+from ascl.train.rl import ConsultTrainer, RewardFunction, Rollouts, grpo_config, rl_dataset, weights_of
+from ascl.train.settings import Lora, RlSettings
+
+Make = Callable[..., GRPOTrainer]
+SETTINGS = RlSettings(
+    group_size=GROUP, prompts_per_step=2, micro_batch_size=4, learning_rate=1e-2, max_steps=3, max_tokens=8
+)
+
+
+@pytest.fixture
+def make(
+    tiny_model: Path, renderer: Renderer, tool: ConsultTool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Make:
+    """A trainer of the tiny model in fp32, whose rollouts are scripted and all else is real."""
+    monkeypatch.setattr("ascl.train.rl.InProcessClient", ScriptedClient)
+
+    def build(cls: type[GRPOTrainer], lora: Lora | None = None, **options: Any) -> GRPOTrainer:
+        torch.manual_seed(7)
+        return cls(
+            model=with_lora(load_model(str(tiny_model), "float32", for_training=True), lora),
+            reward_funcs=RewardFunction(PROMPTS, OfflineJudge(), RewardWeights()),
+            args=grpo_config(SETTINGS, tmp_path / "work", 3, "float32"),
+            train_dataset=Dataset.from_list(rl_dataset(PROMPTS, tool)),
+            processing_class=renderer.tokenizer,
+            rollout_func=Rollouts(renderer, tool, SETTINGS, 3),
+            **options,
+        )
+
+    return build
+
+
+def trained(trainer: GRPOTrainer) -> dict[str, torch.Tensor]:
+    """The trainable parameters after training, some of which must have moved."""
+    before = {name: p.detach().clone() for name, p in trainer.model.named_parameters() if p.requires_grad}
+    trainer.train()
+    after = {name: p.detach().clone() for name, p in trainer.model.named_parameters() if p.requires_grad}
+    assert any(not torch.equal(after[name], before[name]) for name in before)
+    return after
+
+
+def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def one_batch(trainer: GRPOTrainer) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """One generation batch as the dataloader gives it, and what the trainer makes of it."""
+    inputs = next(iter(trainer.get_train_dataloader()))
+    trainer.model.train()
+    return inputs, trainer._generate_and_score_completions(inputs)
+
+
+@pytest.mark.parametrize("lora", [None, Lora(r=4, alpha=8)], ids=["full", "lora"])
+def test_without_weights_the_trainer_is_stock_grpo(make: Make, lora: Lora | None) -> None:
+    stock = trained(make(GRPOTrainer, lora))
+    assert equal(trained(make(ConsultTrainer, lora, weigh=None)), stock)
+    at_zero = weights_of("ifpo", SETTINGS.model_copy(update={"tau": 0.0}))
+    assert equal(trained(make(ConsultTrainer, lora, weigh=at_zero)), stock)
+    assert not equal(trained(make(ConsultTrainer, lora, weigh=weights_of("ifpo", SETTINGS))), stock)
+
+
+def test_grpo_has_no_weights() -> None:
+    assert weights_of("grpo", SETTINGS) is None
+
+
+def test_weights_of_ifpo_are_those_of_the_settings() -> None:
+    flags = torch.tensor([[True] * 7 + [False]])
+    settings = SETTINGS.model_copy(update={"tau": 1.0, "w_min": 0.6, "w_max": 2.0})
+    weigh = weights_of("ifpo", settings)
+    assert weigh is not None
+    assert torch.equal(weigh(flags), ifpo_weights(flags, 1.0, 0.6, 2.0))
+
+
+def test_advantages_are_grpos_times_the_weights_of_the_consult_flags(make: Make, tmp_path: Path) -> None:
+    log = tmp_path / "ifpo.jsonl"
+    trainer = make(ConsultTrainer, weigh=weights_of("ifpo", SETTINGS), rollout_log=log)
+    inputs, output = one_batch(trainer)
+
+    planned = [plan(x["prompt"][-1]["content"], i % GROUP)[0] for i, x in enumerate(inputs)]
+    flags = torch.tensor([mode == "consult" for mode in planned]).view(-1, GROUP)
+    assert "fault" in planned  # a call that failed is no consultation
+    assert any(0 < row.sum() < GROUP for row in flags)
+
+    rows = read_finished(log)
+    rewards = torch.tensor([row["reward"]["total"] for row in rows]).view(-1, GROUP)
+    assert all(len(set(row.tolist())) > 1 for row in rewards)
+    expected = grpo_advantages(rewards) * ifpo_weights(flags, SETTINGS.tau)
+    torch.testing.assert_close(output["advantages"].view(-1, GROUP), expected)
+
+    # The rollout log and TRL's own log say the same.
+    assert [row["advantage"] for row in rows] == output["advantages"].tolist()
+    assert list(trainer._logs["advantages"]) == pytest.approx(output["advantages"].tolist())
+    assert [row["weight"] for row in rows] == ifpo_weights(flags, SETTINGS.tau).flatten().tolist()
+    assert [row["group"] for row in rows] == [i // GROUP for i in range(len(inputs))]
+    assert [row["prompt"]["id"] for row in rows] == [x["prompt_id"] for x in inputs]
+    assert {row["step"] for row in rows} == {1}
+    assert {row["variant"] for row in rows} == {"ifpo"}
+
+
+def test_the_log_tells_rewards_rates_and_weights_of_each_step(make: Make) -> None:
+    trainer = make(ConsultTrainer, weigh=weights_of("ifpo", SETTINGS))
+    trainer.train()
+    steps = [row for row in trainer.state.log_history if "reward" in row]
+    assert len(steps) == SETTINGS.max_steps
+    for row in steps:
+        assert {"reward_safety", "reward_compliance", "reward_hallucination", "reward_format", "reward_faults"} <= set(row)
+        assert {"loss", "entropy", "consult_rate_harmful", "consult_rate_sensitive"} & set(row)
+        assert {"weight_consult", "weight_direct"} <= set(row)
+
+
+def test_tool_results_carry_no_loss(make: Make, renderer: Renderer) -> None:
+    inputs, output = one_batch(make(ConsultTrainer, weigh=None))
+    for row, ids, kept, own in zip(
+        inputs, output["completion_ids"], output["completion_mask"], output["tool_mask"], strict=True
+    ):
+        trained_ids = ids[(kept * own).bool()].tolist()
+        masked = renderer.tokenizer.decode(ids[(kept * (1 - own)).bool()])
+        said = renderer.tokenizer.decode(trained_ids)
+        turns = [m for m in row["trajectory"].completion if m.role == "assistant"]
+        assert said.count("<|im_end|>") == len(turns)
+        assert "<tool_response>" not in said
+        assert ("<tool_response>" in masked) == (len(turns) > 1)
+        assert all(m.content in masked for m in row["trajectory"].completion if m.role == "tool")
+
+
+def test_scoring_labelled_tokens_only_keeps_the_loss(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses, gradients = [], []
+    for shortened in (False, True):
+        monkeypatch.setattr(trl_utils, "_use_triton", chunked_logprob._use_triton)
+        if shortened:
+            score_labelled_tokens_only()
+        trainer = make(ConsultTrainer, weigh=None)
+        _, output = one_batch(trainer)
+        trainer.current_gradient_accumulation_steps = 1
+        loss = trainer.compute_loss(trainer.model, output)
+        loss.backward()
+        losses.append(loss.item())
+        gradients.append([p.grad for p in trainer.model.parameters()])
+    assert losses[0] != 0
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    for whole, short in zip(*gradients, strict=True):
+        torch.testing.assert_close(short, whole, rtol=1e-4, atol=1e-6)
