@@ -57,8 +57,8 @@ def test_environment_variables_are_put_in(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("ASCL_TEST_MODEL", "a/b")
     monkeypatch.setenv("ASCL_TEST_SEED", "7")
     monkeypatch.delenv("ASCL_TEST_UNSET", raising=False)
-    text = "# ${ASCL_TEST_UNSET} may be named here\nmodel: '${ASCL_TEST_MODEL}-${ASCL_TEST_SEED}'\nseed: ${ASCL_TEST_SEED}\n"
-    config = load_config(write(tmp_path, text))
+    text = "# ${ASCL_TEST_UNSET} may be named here\nmodel: '${ASCL_TEST_MODEL}-${ASCL_TEST_SEED}'\n"
+    config = load_config(write(tmp_path, text + "seed: ${ASCL_TEST_SEED}\n"))
     assert (config.model, config.seed) == ("a/b-7", 7)
 
 

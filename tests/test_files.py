@@ -58,17 +58,20 @@ def test_a_write_to_a_folder_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_reader_sees_whole_files_only_and_so_does_who_comes_after_a_kill(tmp_path: Path) -> None:
     path, size = tmp_path / "c.txt", 300_000
     script = (
-        "import pathlib, sys\nfrom ascl.files import write_text\n"
-        f"while True:\n  for c in 'ab':\n    write_text(pathlib.Path({str(path)!r}), c * {size})\n    print(flush=True)\n"
+        "import pathlib\nfrom ascl.files import write_text\n"
+        f"path = pathlib.Path({str(path)!r})\n"
+        f"while True:\n  for c in 'ab':\n    write_text(path, c * {size})\n    print(flush=True)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(Path(ascl.__file__).parents[1])}
     with subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         seen = set()
-        for _ in range(40):
-            assert writer.stdout.readline() == b"\n"  # the file exists, and the next write is under way
-            seen.add(path.read_text())
-        writer.kill()
+        try:
+            for _ in range(40):
+                assert writer.stdout.readline() == b"\n"  # the file exists, and the next write is under way
+                seen.add(path.read_text())
+        finally:
+            writer.kill()
     assert seen <= {"a" * size, "b" * size}
     assert path.read_text() in {"a" * size, "b" * size}
 

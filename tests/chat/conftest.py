@@ -42,13 +42,14 @@ def family_tokenizer(embedded: Path) -> Callable[[str], Any]:
     return build
 
 
+class Renderers(dict[str, Renderer]):
+    """A renderer for each dialect; short in the reports of failed examples."""
+
+    def __repr__(self) -> str:
+        return "renderers"
+
+
 @pytest.fixture(scope="session")
-def renderers(family_tokenizer: Callable[[str], Any]) -> dict[str, Renderer]:
+def renderers(family_tokenizer: Callable[[str], Any]) -> Renderers:
     """A renderer for each dialect."""
-    return {name: Renderer(family_tokenizer(name), dialect) for name, dialect in DIALECTS.items()}
-
-
-@pytest.fixture(params=list(DIALECTS))
-def renderer(request: pytest.FixtureRequest, renderers: dict[str, Renderer]) -> Renderer:
-    """Each dialect's renderer in turn."""
-    return renderers[request.param]
+    return Renderers({name: Renderer(family_tokenizer(name), dialect) for name, dialect in DIALECTS.items()})

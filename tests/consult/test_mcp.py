@@ -48,8 +48,9 @@ async def call(client: Client, arguments: dict[str, Any], name: str = "retrieve_
 
 async def check_default_book(client: Client) -> None:
     """What every transport must do: list the one tool, search, and give faults back as tool errors."""
-    assert client.server_info.name == "safety-policy"
-    assert client.server_info.version == ascl.__version__
+    server = client.server_info
+    assert server is not None
+    assert (server.name, server.version) == ("safety-policy", ascl.__version__)
     [tool] = (await client.list_tools()).tools
     function = TOOL.schema["function"]
     assert (tool.name, tool.description) == ("retrieve_policy", function["description"])

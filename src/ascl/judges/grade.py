@@ -1,38 +1,50 @@
 """Grade the answer to a reasoning problem: a letter for multiple choice, a number, or LaTeX (math-verify)."""
 
 import re
+from decimal import Decimal
 
-_NUMBER = re.compile(r"-?(?:\d[\d,]*\.?\d*|\.\d+)")
-_LETTER = re.compile(r"answer(?:\s+is)?\s*[:=]?\s*\(?\**\(?([A-J])\b\)?", re.IGNORECASE)
+from ascl.judges import latex
+
+_NUMBER = re.compile(r"-?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)")
+# `answer` may be followed by dressing, never by a word. A small letter, `A` and `I` may be words themselves, and two
+# letters are no choice.
+_LETTER = re.compile(
+    r"(?i:answer(?:\s+is)?)(?:[\s:=*($]|\\boxed\{|\\text\{){0,9}(?:([a-j](?=[).*}]{0,3}\s*$))|([A-J])\b"
+    r"(?!(?<=[AI])['’]|(?<=[AI])\s+(?!(?:as|because|for|is|since)\b)[a-z]|\s*(?:/|or\b|and\b)\s*\(?[A-J]\b))",
+    re.MULTILINE,
+)
+_LEADING = re.compile(r"^\s*[(*]{0,3}([A-J])[)*]{0,3}(?:[.):]|\s*$)", re.MULTILINE)
 
 
 def grade(answer: str | None, expected: str, options: list[str]) -> bool:
-    """Whether `answer` ends in the expected result. No answer, or none that can be read, is wrong."""
+    """Whether `answer` ends in the expected result. No answer, or none that can be read, is wrong.
+
+    A number is the last one of the answer, unless the answer boxes its result as LaTeX does.
+    """
     if answer is None or not answer.strip():
         return False
     if options:
         return read_choice(answer, options) == expected
-    if _as_number(expected) is not None:
-        found = _NUMBER.findall(answer)
-        return bool(found) and _as_number(found[-1]) == _as_number(expected)
-    from math_verify import parse, verify
-
-    return bool(verify(parse(f"${expected}$", parsing_timeout=None), parse(answer, parsing_timeout=None)))
+    number = _as_number(expected)
+    if number is not None and "\\boxed" not in answer:
+        found = _NUMBER.findall(answer.replace("−", "-"))
+        return bool(found) and _as_number(found[-1]) == number
+    return latex.equal(expected, answer)
 
 
 def read_choice(answer: str, options: list[str]) -> str | None:
     """The letter an answer settles on: the last `Answer: X`, a lone leading letter, or the one option quoted whole."""
     letters = [chr(ord("A") + i) for i in range(len(options))]
-    if stated := [letter.upper() for letter in _LETTER.findall(answer) if letter.upper() in letters]:
+    stated = [(small or large).upper() for small, large in _LETTER.findall(answer)]
+    if stated := [letter for letter in stated if letter in letters]:
         return stated[-1]
-    if lone := re.match(r"\s*\(?([A-J])\)?(?:[.):]|\s*$)", answer):
-        return lone.group(1) if lone.group(1) in letters else None
-    quoted = [letter for letter, option in zip(letters, options, strict=True) if option.lower() in answer.lower()]
+    if leading := set(_LEADING.findall(answer)):
+        return leading.pop() if len(leading) == 1 and leading.issubset(letters) else None
+    said = answer.lower()
+    texts = [re.escape(option.lower().strip(" .")) for option in options]
+    quoted = [x for x, text in zip(letters, texts, strict=True) if text and re.search(rf"(?<!\w){text}(?!\w)", said)]
     return quoted[0] if len(quoted) == 1 else None
 
 
-def _as_number(text: str) -> float | None:
-    try:
-        return float(text.replace(",", "").rstrip("."))
-    except ValueError:
-        return None
+def _as_number(text: str) -> Decimal | None:
+    return Decimal(text.replace(",", "")) if _NUMBER.fullmatch(text.strip()) else None

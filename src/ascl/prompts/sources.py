@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ascl.chat.messages import Message
-from ascl.errors import InputError
+from ascl.errors import InputError, first_problem
 from ascl.files import read_jsonl
 from ascl.prompts.prompt import Kind, Prompt
 
@@ -254,11 +254,10 @@ def _prompt(row: Row, source: str, where: str) -> Prompt:
     try:
         return Prompt.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "row"
+        problem = first_problem(error)
         if "prompt" in row:
-            field = field.replace("messages.0.content", "prompt")
-        raise InputError(f"{where}: {field}: {first['msg']}") from error
+            problem = problem.replace("messages.0.content", "prompt", 1)
+        raise InputError(f"{where}: {problem}") from error
 
 
 def question(prompt: Prompt) -> list[Message]:

@@ -19,7 +19,7 @@ from ascl.consult.rollout import advance, start
 from ascl.consult.sample import sample_to
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
-from ascl.errors import InputError
+from ascl.errors import InputError, first_problem
 from ascl.files import read_jsonl, write_jsonl
 from ascl.judges.record import Judge, Record, judge_trajectory, record
 from ascl.judges.verdict import Refusal, Verdict
@@ -52,8 +52,7 @@ def load_demonstrations(folder: Path = STARTER) -> dict[str, Demonstration]:
             try:
                 demonstration = Demonstration.model_validate(row)
             except ValidationError as error:
-                first = error.errors()[0]
-                raise InputError(f"{path}, line {number}: {first['loc']}: {first['msg']}") from error
+                raise InputError(f"{path}, line {number}: {first_problem(error)}") from error
             found[demonstration.id] = demonstration
     return found
 

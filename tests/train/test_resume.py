@@ -1,0 +1,145 @@
+"""A training run that is killed and started again ends where one that was left alone ends."""
+
+import shutil
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from scripted_rollouts import GROUP
+from training_runs import in_processes, rl, rollout_log, sft, weights
+
+from ascl.files import read_finished
+from ascl.train.checkpoints import last_checkpoint
+from ascl.train.settings import Lora
+
+
+def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def steps_logged(out: Path) -> list[int]:
+    import json
+
+    log = json.loads((out / "training_log.json").read_text())
+    return [row["step"] for row in log if "loss" in row]
+
+
+def checkpoints(out: Path) -> dict[str, bool]:
+    """The checkpoints of a run that is not finished, and whether each is marked as whole."""
+    work = out.with_name(f"{out.name}.trainer")
+    return {path.name: (path / "complete").exists() for path in work.glob("checkpoint-*")}
+
+
+def test_sft_goes_on_from_the_last_whole_checkpoint(tiny_model: Path, tmp_path: Path) -> None:
+    sft(tiny_model, tmp_path / "alone")
+    out = tmp_path / "killed"
+    death = in_processes(1, "sft", tiny_model, out, "save:4")
+    assert death.returncode == -signal.SIGKILL, death.stderr
+    assert checkpoints(out) == {"checkpoint-2": True, "checkpoint-4": False}
+    assert not out.exists()
+
+    sft(tiny_model, out)
+    assert same(weights(out), weights(tmp_path / "alone"))
+    assert steps_logged(out) == steps_logged(tmp_path / "alone") == [1, 2, 3, 4, 5, 6]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone", "killed"]
+
+
+def test_rl_goes_on_from_the_last_whole_checkpoint(tiny_model: Path, tmp_path: Path) -> None:
+    rl(tiny_model, tmp_path / "alone")
+    expected = read_finished(rollout_log(tmp_path / "alone"))
+    out = tmp_path / "killed"
+    death = in_processes(1, "rl", tiny_model, out, "step:5")
+    assert death.returncode == -signal.SIGKILL, death.stderr
+    assert checkpoints(out) == {"checkpoint-2": True, "checkpoint-4": True}
+    assert {row["step"] for row in read_finished(rollout_log(out))} == {1, 2, 3, 4, 5}
+
+    rl(tiny_model, out)
+    found = read_finished(rollout_log(out))
+    assert Counter((row["step"], row["group"]) for row in found) == {
+        (step, group): GROUP for step in range(1, 7) for group in range(2)
+    }
+    for row, alone in zip(found, expected, strict=True):
+        assert row | {"variant": "alone"} == alone
+    assert same(weights(out), weights(tmp_path / "alone"))
+    assert steps_logged(out) == steps_logged(tmp_path / "alone") == [1, 2, 3, 4, 5, 6]
+
+
+class Interrupted(BaseException):
+    """Stands for the end of the process."""
+
+
+def stop_behind_step(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    def stop(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == step:
+            raise Interrupted
+
+    monkeypatch.setattr("ascl.train.checkpoints.MarkComplete.on_step_end", stop)
+
+
+def test_lora_with_dropout_resumes_exactly(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lora = Lora(r=4, alpha=8, dropout=0.5)
+    sft(tiny_model, tmp_path / "alone", lora)
+    with monkeypatch.context() as patch:
+        stop_behind_step(patch, 3)
+        with pytest.raises(Interrupted):
+            sft(tiny_model, tmp_path / "stopped", lora)
+    sft(tiny_model, tmp_path / "stopped", lora)
+    assert same(weights(tmp_path / "stopped"), weights(tmp_path / "alone"))
+
+
+def test_a_run_that_dies_while_it_tidies_up_ends_well(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, remove = tmp_path / "model", shutil.rmtree
+
+    def tear(path: Path, **options: Any) -> None:
+        if Path(path) != out.with_name("model.trainer"):
+            return remove(path, **options)
+        for checkpoint in Path(path).glob("checkpoint-*"):
+            (checkpoint / "model.safetensors").unlink()
+        raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ascl.train.checkpoints.shutil.rmtree", tear)
+        with pytest.raises(Interrupted):
+            sft(tiny_model, out)
+    first = weights(out)
+    sft(tiny_model, out)
+    assert same(weights(out), first)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def checkpoint(work: Path, step: int, whole: bool) -> Path:
+    path = work / f"checkpoint-{step}"
+    path.mkdir(parents=True)
+    (path / "model.safetensors").write_text("")
+    if whole:
+        (path / "complete").write_text("")
+    return path
+
+
+def test_the_newest_whole_checkpoint_counts_and_torn_ones_go(tmp_path: Path) -> None:
+    assert last_checkpoint(tmp_path / "nowhere") is None
+    checkpoint(tmp_path, 8, whole=True)
+    whole = checkpoint(tmp_path, 16, whole=True)
+    torn = checkpoint(tmp_path, 24, whole=False)
+    (tmp_path / "README.md").write_text("")
+    assert last_checkpoint(tmp_path) == str(whole)
+    assert not torn.exists()
+
+
+def test_torn_checkpoints_alone_mean_a_fresh_start(tmp_path: Path) -> None:
+    checkpoint(tmp_path, 4, whole=False)
+    assert last_checkpoint(tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_checkpoints_are_ordered_by_step_not_by_name(tmp_path: Path) -> None:
+    checkpoint(tmp_path, 9, whole=True)
+    newest = checkpoint(tmp_path, 10, whole=True)
+    assert last_checkpoint(tmp_path) == str(newest)

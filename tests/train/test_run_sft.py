@@ -1,0 +1,127 @@
+"""`run_sft` from rows to a folder: the loss is the plain one, the folder loads again, bad rows are refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+import trl.trainer.utils as trl_utils
+from training_runs import rows, sft, tool, weights
+from trl.kernels import chunked_logprob
+
+from ascl.chat.clients.in_process import InProcessClient
+from ascl.chat.clients.models import load_model, load_renderer
+from ascl.chat.clients.sampling import Sampling
+from ascl.chat.messages import Message
+from ascl.chat.render import Renderer
+from ascl.consult.rollout import start
+from ascl.errors import InputError
+from ascl.train import cpu
+from ascl.train.settings import Lora
+from ascl.train.tokens import encode_row
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    return [row for row in json.loads((folder / "training_log.json").read_text()) if "loss" in row]
+
+
+def plain_loss(model: Any, encoded: list[dict[str, list[int]]]) -> torch.Tensor:
+    """The mean loss over all labelled tokens, by transformers and torch alone."""
+    total, count = torch.tensor(0.0), 0
+    for row in encoded:
+        logits = model(torch.tensor([row["input_ids"]])).logits[0, :-1]
+        labels = torch.tensor(row["labels"][1:])
+        total = total + F.cross_entropy(logits, labels, ignore_index=-100, reduction="sum")
+        count += int((labels != -100).sum())
+    return total / count
+
+
+@pytest.mark.parametrize("shortened", [True, False], ids=["labelled tokens only", "as TRL has it"])
+def test_the_loss_and_its_gradient_are_the_plain_ones(
+    tiny_model: Path, renderer: Renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shortened: bool
+) -> None:
+    # Set back to TRL's own first: earlier runs in this process have shortened it for good.
+    monkeypatch.setattr(trl_utils, "_use_triton", chunked_logprob._use_triton)
+    if not shortened:
+        monkeypatch.setattr(cpu, "score_labelled_tokens_only", lambda: None)
+    given = rows(tool())
+    sft(tiny_model, tmp_path / "out", epochs=1, batch_size=len(given), micro_batch_size=2, warmup=0.0)
+    assert trl_utils._use_triton(torch.device("cpu")) == shortened
+    (first,) = log_of(tmp_path / "out")
+
+    model = load_model(str(tiny_model), "float32", for_training=True)
+    loss = plain_loss(model, [encode_row(row, renderer) for row in given])
+    loss.backward()
+    norm = torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]).norm()
+    assert first["loss"] == pytest.approx(loss.item(), rel=1e-4)
+    assert float(first["grad_norm"]) == pytest.approx(norm.item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("lora", [None, Lora(r=4, alpha=8)], ids=["full", "lora"])
+def test_the_folder_loads_again_and_carries_our_template(
+    tiny_model: Path, tmp_path: Path, lora: Lora | None
+) -> None:
+    out = tmp_path / "bc"
+    sft(tiny_model, out, lora)
+    losses = [row["loss"] for row in log_of(out)]
+    assert losses[-1] < losses[0]
+    assert (out / "adapter_config.json").exists() == (lora is not None)
+    assert [path.name for path in tmp_path.iterdir()] == ["bc"]
+
+    renderer = load_renderer(str(out))
+    assert renderer.dialect.name == "smollm2"
+    assert renderer.tokenizer.chat_template == renderer.dialect.template
+    assert (out / "chat_template.jinja").read_text() == renderer.dialect.template
+    before, after = weights(tiny_model), weights(out)
+    assert before.keys() == after.keys()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    speaker = InProcessClient(load_model(str(out), "float32"), renderer)
+    trajectory = start("p", [Message(role="user", content="Hello")])
+    speaker.complete([trajectory], [], Sampling(max_tokens=2))
+    assert len(trajectory.completion_ids) <= 2
+
+
+def test_loss_falls_on_model_tokens_only(tiny_model: Path, tmp_path: Path) -> None:
+    # The same answers, weighed the same, whatever the tokens between them cost to predict.
+    given = rows(tool())
+    sft(tiny_model, tmp_path / "one", rows=given, epochs=1, batch_size=len(given), micro_batch_size=2)
+    (row,) = log_of(tmp_path / "one")
+    encoded = [encode_row(r, load_renderer(str(tiny_model))) for r in given]
+    model = load_model(str(tiny_model), "float32")
+    everything = [{"input_ids": e["input_ids"], "labels": e["input_ids"]} for e in encoded]
+    with torch.no_grad():
+        assert row["loss"] == pytest.approx(plain_loss(model, encoded).item(), rel=1e-4)
+        assert row["loss"] != pytest.approx(plain_loss(model, everything).item(), rel=1e-4)
+
+
+def test_full_training_in_bfloat16_loses_no_small_step(tiny_model: Path, tmp_path: Path) -> None:
+    # A weight of 1 moves in bfloat16 by 0.004 or not at all; here it is asked to move by at most 0.0005 a step.
+    sft(tiny_model, tmp_path / "out", dtype="bfloat16", learning_rate=5e-4, epochs=8, warmup=0.0, save_steps=100)
+    stored = load_model(str(tmp_path / "out"), "auto").state_dict()
+    assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
+    moved = [name for name, tensor in stored.items() if "norm" in name and (tensor != 1).any()]
+    assert moved
+
+
+def test_seeds_differ_and_repeat(tiny_model: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        sft(tiny_model, tmp_path / name, seed=seed, epochs=1)
+    a, b, c = (weights(tmp_path / name) for name in "abc")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert any(not torch.equal(a[name], c[name]) for name in a)
+
+
+def test_an_empty_set_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the training set is empty"):
+        sft(tiny_model, tmp_path / "out", rows=[])
+
+
+def test_a_row_is_never_cut(tiny_model: Path, renderer: Renderer, tmp_path: Path) -> None:
+    given = rows(tool())
+    lengths = {row["id"]: len(encode_row(row, renderer)["input_ids"]) for row in given}
+    longest = max(lengths, key=lengths.__getitem__)
+    with pytest.raises(InputError, match=rf"row {longest} has {lengths[longest]} tokens; raise sft.max_length"):
+        sft(tiny_model, tmp_path / "out", max_length=lengths[longest] - 1)
+    assert list(tmp_path.iterdir()) == []

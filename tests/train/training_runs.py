@@ -1,0 +1,141 @@
+"""Whole runs of `run_sft` and `run_rl` on the tiny model; as a script, one that dies where it is told to.
+
+    training_runs.py {sft,rl,rl-groups} MODEL OUT [step:N | save:N]
+
+kills itself (SIGKILL) behind optimiser step N, or while checkpoint N is written but not yet marked as complete.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from scripted_rollouts import ANSWERS, GROUP, PROMPTS, SampledClient, ScriptedClient
+
+from ascl.chat.clients.models import load_model, load_renderer
+from ascl.chat.turn import ParsedCall, Turn
+from ascl.consult.rollout import advance, start
+from ascl.consult.tool import TOOL_NAME, ConsultTool
+from ascl.consult.variants import with_rules
+from ascl.judges.offline import OfflineJudge
+from ascl.prompts.prompt import Prompt
+from ascl.recipes.rows import native_row
+from ascl.rules.book import RuleBook
+from ascl.train.reward import RewardWeights
+from ascl.train.settings import Lora, RlSettings, SftSettings
+
+SFT = SftSettings(learning_rate=1e-2, epochs=2, batch_size=4, micro_batch_size=2, save_steps=2)  # 6 steps
+RL = RlSettings(  # 6 steps, three for each pass over the prompts
+    group_size=GROUP, prompts_per_step=2, micro_batch_size=4, learning_rate=1e-2, max_tokens=4, save_steps=2
+)
+
+
+def tool() -> ConsultTool:
+    return ConsultTool(RuleBook.load("default"), default_top_k=1)
+
+
+def rows(tool: ConsultTool) -> list[dict[str, Any]]:
+    """Two demonstrations of each prompt: one that consults, one that does not."""
+    found = []
+    for prompt in PROMPTS:
+        consulting = [Turn("", "Check.", [ParsedCall(TOOL_NAME, {"query": "weapons"})]), Turn(ANSWERS[0], "Judge.")]
+        for number, turns in enumerate((consulting, [Turn(ANSWERS[1], "Harmless.")])):
+            trajectory = start(f"{prompt.id}-{number}", with_rules("ascl", prompt.messages, tool))
+            for turn in turns:
+                advance(trajectory, turn, tool)
+            found.append(native_row(trajectory, prompt.kind, [tool.schema], "test", "test").dump())
+    return found
+
+
+def sft(
+    model: Path,
+    out: Path,
+    lora: Lora | None = None,
+    dtype: str = "float32",
+    seed: int = 5,
+    rows: list[dict[str, Any]] | None = None,
+    **changes: Any,
+) -> None:
+    from ascl.train.sft import run_sft
+
+    settings = SFT.model_copy(update=changes)
+    given = globals()["rows"](tool()) if rows is None else rows
+    run_sft(str(model), given, load_renderer(str(model)), out, settings, lora, seed, dtype)
+
+
+def rollout_log(out: Path) -> Path:
+    return out.with_name(f"{out.name}.jsonl")
+
+
+def rl(
+    model: Path,
+    out: Path,
+    lora: Lora | None = None,
+    dtype: str = "float32",
+    client: type[ScriptedClient] = SampledClient,
+    prompts: list[Prompt] = PROMPTS,
+    **changes: Any,
+) -> None:
+    from ascl.train.rl import run_rl
+
+    with patch("ascl.train.rl.InProcessClient", client):
+        run_rl(
+            model=str(model),
+            prompts=prompts,
+            renderer=load_renderer(str(model)),
+            tool=tool(),
+            judge=OfflineJudge(),
+            out=out,
+            algorithm="ifpo",
+            settings=RL.model_copy(update=changes),
+            rewards=RewardWeights(),
+            lora=lora,
+            seed=5,
+            rollout_log=rollout_log(out),
+            dtype=dtype,
+        )
+
+
+def rl_groups(model: Path, out: Path) -> None:
+    """Three groups a step, so that two processes share the middle one; scripted by prompt and place alone."""
+    rl(model, out, client=ScriptedClient, prompts_per_step=3, micro_batch_size=2)
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    return load_model(str(folder), "float32").state_dict()
+
+
+def in_processes(count: int, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """This file as a script, in one process or in several that find each other by gloo."""
+    launcher = [] if count == 1 else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+    command = [sys.executable, *launcher, __file__, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def die_at(where: str) -> None:
+    from ascl.train.checkpoints import MarkComplete
+
+    event, number = where.split(":")
+
+    def kill(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == int(number):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if event == "save":
+            marked(self, args, state, control, **kwargs)
+
+    marked = MarkComplete.on_save
+    setattr(MarkComplete, "on_save" if event == "save" else "on_step_end", kill)
+
+
+if __name__ == "__main__":
+    name, model, out, *death = sys.argv[1:]
+    if death:
+        die_at(death[0])
+    {"sft": sft, "rl": rl, "rl-groups": rl_groups}[name](Path(model), Path(out))
