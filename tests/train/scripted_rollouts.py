@@ -37,7 +37,7 @@ PROMPTS = [
 def plan(prompt: str, member: int, seed: int = 0) -> tuple[str, str]:
     """What a rollout does first, and what it answers in the end."""
     dice = hashlib.sha256(f"{prompt} {member} {seed}".encode()).digest()
-    mode = ("consult", "consult", "consult", "direct", "direct", "direct", "fault", "careless")[dice[0] % 8]
+    mode = ("consult", "consult", "consult", "direct", "direct", "fault", "fault", "careless")[dice[0] % 8]
     return mode, ANSWERS[dice[1] % 2]
 
 

@@ -27,7 +27,7 @@ from ascl.train.settings import Lora, RlSettings
 
 Make = Callable[..., GRPOTrainer]
 SETTINGS = RlSettings(
-    group_size=GROUP, prompts_per_step=2, micro_batch_size=4, learning_rate=1e-2, max_steps=3, max_tokens=8
+    group_size=GROUP, prompts_per_step=3, micro_batch_size=4, learning_rate=1e-2, max_steps=3, max_tokens=8
 )
 
 

@@ -1,0 +1,178 @@
+"""`run_rl` from prompts to a folder: one process or two, full or LoRA, new or from a cloned adapter."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from scripted_rollouts import GROUP, PROMPTS
+from training_runs import in_processes, rl, rl_groups, rollout_log, sft, weights
+
+from ascl.chat.clients.models import load_renderer
+from ascl.consult.tool import ConsultTool
+from ascl.consult.variants import with_rules
+from ascl.errors import InputError
+from ascl.files import read_finished
+from ascl.judges.record import Record
+from ascl.prompts.prompt import Prompt
+from ascl.train.advantages.grpo import grpo_advantages
+from ascl.train.advantages.ifpo import ifpo_weights
+try:
+    from ascl.train.rl import prompt_order
+except ImportError:
+    pass
+from ascl.train.settings import Lora, RlSettings
+
+
+def groups_of(log: list[dict[str, Any]]) -> dict[tuple[int, int], list[dict[str, Any]]]:
+    """The rollouts of each (step, group)."""
+    found: dict[tuple[int, int], list[dict[str, Any]]] = {}
+    for row in log:
+        found.setdefault((row["step"], row["group"]), []).append(row)
+    return found
+
+
+def test_two_processes_train_as_one_does(tiny_model: Path, tmp_path: Path) -> None:
+    rl_groups(tiny_model, tmp_path / "one")
+    run = in_processes(2, "rl-groups", tiny_model, tmp_path / "two")
+    assert run.returncode == 0, run.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "one.jsonl", "two", "two.jsonl"]
+
+    one, two = (groups_of(read_finished(rollout_log(tmp_path / name))) for name in ("one", "two"))
+    assert one.keys() == two.keys() == {(step, group) for step in range(1, 5) for group in range(3)}
+    for key, rows in one.items():
+        assert len(rows) == GROUP
+        for row, other in zip(rows, two[key], strict=True):
+            same = ("prompt", "trajectory", "verdict", "reward", "weight")
+            assert {name: other[name] for name in same} == {name: row[name] for name in same}
+            assert other["advantage"] == pytest.approx(row["advantage"], abs=1e-6)
+
+    first, second = weights(tmp_path / "one"), weights(tmp_path / "two")
+    before = weights(tiny_model)
+    for name, tensor in first.items():
+        torch.testing.assert_close(second[name], tensor, rtol=1e-4, atol=1e-5)
+    assert max((first[name] - before[name]).abs().max() for name in first) > 1e-2
+    assert load_renderer(str(tmp_path / "two")).dialect.name == "smollm2"
+
+
+def test_every_group_of_the_log_adds_up(tiny_model: Path, tmp_path: Path) -> None:
+    rl_groups(tiny_model, tmp_path / "arm")
+    log = read_finished(rollout_log(tmp_path / "arm"))
+    lopsided = 0
+    for rows in groups_of(log).values():
+        records = [Record.model_validate(row) for row in rows]
+        assert len({record.prompt.id for record in records}) == 1
+        assert all(record.trajectory.prompt_id == record.prompt.id for record in records)
+        flags = torch.tensor([[record.trajectory.consulted for record in records]])
+        rewards = torch.tensor([[row["reward"]["total"] for row in rows]])
+        assert [row["weight"] for row in rows] == ifpo_weights(flags, 0.5)[0].tolist()
+        expected = grpo_advantages(rewards) * ifpo_weights(flags, 0.5)
+        assert [row["advantage"] for row in rows] == pytest.approx(expected[0].tolist(), abs=1e-5)
+        lopsided += 0 < flags.sum() < GROUP and flags.sum() != GROUP / 2
+    assert lopsided > 2
+
+
+@pytest.mark.parametrize("lora", [None, Lora(r=4, alpha=8)], ids=["full", "lora"])
+def test_the_folder_loads_again_and_carries_our_template(
+    tiny_model: Path, tmp_path: Path, lora: Lora | None
+) -> None:
+    out = tmp_path / "arm"
+    rl(tiny_model, out, lora, max_steps=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["arm", "arm.jsonl"]
+    assert (out / "adapter_config.json").exists() == (lora is not None)
+    renderer = load_renderer(str(out))
+    assert renderer.tokenizer.chat_template == renderer.dialect.template
+    before, after = weights(tiny_model), weights(out)
+    assert before.keys() == after.keys()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    log = json.loads((out / "training_log.json").read_text())
+    assert [row["step"] for row in log if "reward" in row] == [1, 2]
+
+
+def test_rl_goes_on_training_the_cloned_adapter(tiny_model: Path, tmp_path: Path) -> None:
+    lora = Lora(r=4, alpha=8)
+    sft(tiny_model, tmp_path / "bc", lora)
+    rl(tmp_path / "bc", tmp_path / "arm", lora, max_steps=1, learning_rate=1e-6, warmup=0.0)
+    cloned = load_file(tmp_path / "bc" / "adapter_model.safetensors")
+    trained = load_file(tmp_path / "arm" / "adapter_model.safetensors")
+    assert cloned.keys() == trained.keys()
+    # Adam's first step is as long as the learning rate: the adapter is the cloned one, moved by no more than that.
+    change = max((trained[name] - cloned[name]).abs().max().item() for name in cloned)
+    assert 0 < change < 2e-6
+    config = json.loads((tmp_path / "arm" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == str(tiny_model)
+    assert load_renderer(str(tmp_path / "arm")).dialect.name == "smollm2"
+    weights(tmp_path / "arm")
+
+
+def test_a_prompt_reaches_the_model_as_it_does_in_evaluation(
+    tiny_model: Path, tmp_path: Path, tool: ConsultTool
+) -> None:
+    from ascl.chat.messages import Message, ToolCall
+
+    def asked(i: int, **arguments: Any) -> Prompt:
+        """A conversation in which the model has called a tool before."""
+        call = ToolCall(id="call_1_0", name="elsewhere", arguments=arguments)
+        messages = [
+            Message(role="system", content="You are brief."),
+            Message(role="user", content="Look it up."),
+            Message(role="assistant", content="", reasoning_content="So I do.", tool_calls=[call]),
+            Message(role="tool", content="Found.", tool_call_id="call_1_0"),
+            Message(role="assistant", content="Done."),
+            Message(role="user", content=f"And how do I hurt {i} men?"),
+        ]
+        return Prompt(id=f"p{i}", messages=messages, kind=PROMPTS[0].kind)
+
+    prompts = [PROMPTS[0], asked(1, topic="rain"), asked(2, topic=3, more=[1])]
+    rl(tiny_model, tmp_path / "arm", prompts=prompts, prompts_per_step=3, max_steps=1, max_tokens=1)
+    seen = {}
+    for row in read_finished(rollout_log(tmp_path / "arm")):
+        walked = Record.model_validate(row).trajectory
+        seen[walked.prompt_id] = walked.messages[: walked.prompt_length]
+    assert seen == {prompt.id: with_rules("ascl", prompt.messages, tool) for prompt in prompts}
+
+
+def test_an_empty_set_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the prompt set is empty"):
+        rl(tiny_model, tmp_path / "arm", prompts=[])
+
+
+def test_fewer_prompts_than_a_step_takes_still_train(tiny_model: Path, tmp_path: Path) -> None:
+    rl(tiny_model, tmp_path / "arm", prompts=PROMPTS[:2], prompts_per_step=3, epochs=1, warmup=0.0)
+    log = read_finished(rollout_log(tmp_path / "arm"))
+    assert Counter((row["step"], row["group"]) for row in log) == {(1, group): GROUP for group in range(3)}
+    before, after = weights(tiny_model), weights(tmp_path / "arm")
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(
+    ("count", "changes", "steps"),
+    [
+        (6, {"epochs": 2}, 6),
+        (6, {"epochs": 0.5}, 1),
+        (7, {"epochs": 2}, 7),
+        (7, {"epochs": 1}, 3),
+        (1, {"epochs": 1}, 1),
+        (6, {"epochs": 2, "max_steps": 2}, 2),
+        (6, {"epochs": 1, "max_steps": 20}, 20),
+    ],
+)
+def test_a_run_takes_its_passes_over_the_prompts_or_max_steps(
+    count: int, changes: dict[str, Any], steps: int
+) -> None:
+    settings = RlSettings(prompts_per_step=2, group_size=4, micro_batch_size=4).model_copy(update=changes)
+    order = prompt_order(count, settings, seed=1)
+    assert len(order) == 2 * steps
+    for first in range(0, len(order) - count + 1, count):
+        assert sorted(order[first : first + count]) == list(range(count))
+    assert order == prompt_order(count, settings, seed=1)
+
+
+def test_each_pass_and_each_seed_has_its_own_order() -> None:
+    settings = RlSettings(prompts_per_step=1, group_size=2, micro_batch_size=2, epochs=2)
+    order = prompt_order(30, settings, seed=1)
+    assert order[:30] != order[30:]
+    assert order != prompt_order(30, settings, seed=2)

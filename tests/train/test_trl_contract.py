@@ -1,0 +1,45 @@
+"""The private names of TRL that `ConsultTrainer` and `cpu.py` lean on: a new TRL must fail here, not in silence."""
+
+import inspect
+from importlib.metadata import version
+
+import torch
+import trl.trainer.utils as trl_utils
+from scripted_rollouts import GROUP, PROMPTS
+from test_consult_trainer import SETTINGS, Make, make, one_batch  # noqa: F401 (a fixture)
+from trl import GRPOTrainer
+from trl.kernels import chunked_logprob
+from trl.trainer.utils import add_fused_lm_head
+
+
+def test_the_pinned_version() -> None:
+    assert version("trl").startswith("1.16.")
+
+
+def test_what_generating_and_scoring_leaves_behind(make: Make) -> None:  # noqa: F811
+    trainer = make(GRPOTrainer)
+    inputs, output = one_batch(trainer)
+    size = SETTINGS.prompts_per_step * GROUP
+    assert len(inputs) == size
+    # What the rollout function returned beyond its required keys lies in the rows.
+    assert [row["trajectory"].prompt_id for row in inputs] == [row["prompt_id"] for row in inputs]
+    assert {row["prompt_id"] for row in inputs} <= {prompt.id for prompt in PROMPTS}
+    # The members of a group stand side by side.
+    assert all(len({row["prompt_id"] for row in inputs[i : i + GROUP]}) == 1 for i in range(0, size, GROUP))
+    assert output["advantages"].shape == (size,)
+    assert output["advantages"].dtype == torch.float32
+    assert list(trainer._logs["advantages"]) == output["advantages"].tolist()
+    assert trainer._logs["advantages"].maxlen == size
+    assert trainer._metrics["train"]["reward_total_is_no_metric"] == []  # a list per name, made on first use
+    assert isinstance(trainer._metrics["train"]["reward"], list)
+    assert trainer.reward_funcs[0].batch[0][0].id == inputs[0]["prompt_id"]
+
+
+def test_the_method_takes_the_rows_alone() -> None:
+    assert list(inspect.signature(GRPOTrainer._generate_and_score_completions).parameters) == ["self", "inputs"]
+
+
+def test_the_fused_head_asks_for_triton_by_the_name_we_replace() -> None:
+    assert "_use_triton(hidden_states.device)" in inspect.getsource(add_fused_lm_head)
+    assert list(inspect.signature(chunked_logprob._use_triton).parameters) == ["device"]
+    assert "_use_triton" in vars(trl_utils)
