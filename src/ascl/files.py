@@ -80,6 +80,16 @@ def parse_yaml(path: Path, text: str) -> Any:
         raise InputError(f"{path}{line}: not YAML ({getattr(error, 'problem', None) or error})") from error
 
 
+def read_json(path: Path) -> Any:
+    """The value of a JSON file. Raises InputError naming the file, and the line where the JSON breaks."""
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: cannot be read: nested too deeply") from error
+
+
 def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
     """The objects of a JSONL file with their line numbers. Blank lines are skipped.
 

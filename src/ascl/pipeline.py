@@ -5,7 +5,6 @@ and an unfinished one goes on from its last finished unit (a chunk of prompts, a
 """
 
 import hashlib
-import json
 import os
 import platform
 import time
@@ -26,7 +25,7 @@ from ascl.consult.variants import Variant
 from ascl.errors import InputError
 from ascl.evals.evaluate import evaluate
 from ascl.evals.metrics import measure
-from ascl.files import read_jsonl, write_json, write_jsonl, write_text
+from ascl.files import read_json, read_jsonl, write_json, write_jsonl, write_text
 from ascl.judges.calibrate import calibrate, load_calibration
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.record import Record
@@ -130,7 +129,7 @@ def _manifest(
     }
     path = folder / "manifest.json"
     if path.exists():
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = read_json(path)
         for name, value in inputs.items():
             if manifest.get(name) != value:
                 raise InputError(f"{folder}: its {name.replace('_', ' ')} has changed since; pass --fresh")
@@ -274,7 +273,7 @@ def _calibration() -> dict[str, Any] | None:
 
 
 def _log(state: Run, name: str) -> list[dict[str, Any]]:
-    return json.loads((state.checkpoint(name) / "training_log.json").read_text(encoding="utf-8"))
+    return read_json(state.checkpoint(name) / "training_log.json")
 
 
 def _curve(row: dict[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ RUN_FAULTS = [
     pytest.param(
         "model: embedded\nprompts: ['file:bad.jsonl']", "bad.jsonl, line 2: not JSON (", id="malformed prompt file"
     ),
-    pytest.param("model: ./nowhere", "model ./nowhere: no tokenizer found (", id="model folder"),
+    pytest.param("model: ./nowhere", "model ./nowhere: no such folder", id="model folder"),
     pytest.param("model: ./out", "model ./out: ", id="not a model folder"),
     pytest.param("model: embedded\nrules: {source: none.csv}", "none.csv: no such rule book; ", id="rule book"),
     pytest.param(

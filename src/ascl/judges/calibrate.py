@@ -1,12 +1,13 @@
 """How well a refusal judge agrees with people: agreement, interval, confusion, and precision and recall by class."""
 
-import json
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ascl.errors import InputError
+from ascl.files import read_jsonl
 from ascl.judges.refusal import classify_refusal
 from ascl.judges.verdict import Refusal
 
@@ -65,22 +66,14 @@ def _refusal(label: str) -> Refusal | None:
 def load_calibration(path: str | Path) -> list[Row]:
     """Read JSONL rows with prompt, response and human_label, and, where present, strmatch_label and gpt4_label."""
     rows = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
+    for number, raw in read_jsonl(Path(path)):
         where = f"{path}, line {number}"
-        try:
-            raw = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{where}: not JSON: {error}") from None
-        if not isinstance(raw, dict):
-            raise ValueError(f"{where}: not a JSON object")
         for key in ("prompt", "response", "human_label"):
             if not isinstance(raw.get(key), str) or not raw[key].strip():
-                raise ValueError(f"{where}: {key!r} must be a text that is not empty")
+                raise InputError(f"{where}: {key!r} must be a text that is not empty")
         human = _refusal(raw["human_label"])
         if human is None:
-            raise ValueError(
+            raise InputError(
                 f"{where}: 'human_label' is {raw['human_label']!r}, not one of 1_full_compliance, "
                 "2_full_refusal, 3_partial_refusal"
             )
@@ -88,7 +81,7 @@ def load_calibration(path: str | Path) -> list[Row]:
         published = {judge: label for judge, label in labels.items() if label is not None}
         rows.append(Row(prompt=raw["prompt"], response=raw["response"], human=human, published=published))
     if not rows:
-        raise ValueError(f"{path}: no rows")
+        raise InputError(f"{path}: no rows")
     return rows
 
 
@@ -99,7 +92,7 @@ def agreement(pairs: Iterable[tuple[Refusal, Refusal]]) -> Agreement:
         confusion[human][judged] += 1
     n = sum(sum(row.values()) for row in confusion.values())
     if n == 0:
-        raise ValueError("nothing to calibrate on: no rows")
+        raise InputError("nothing to calibrate on: no rows")
     hits = sum(confusion[c][c] for c in CLASSES)
     given = {c: sum(confusion[human][c] for human in CLASSES) for c in CLASSES}
     true = {c: sum(confusion[c].values()) for c in CLASSES}

@@ -1,6 +1,5 @@
 """What the report reads: the manifest, metrics and records of a run folder, checked as they are read."""
 
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+from ascl.errors import InputError, first_problem
+from ascl.files import read_json
 from ascl.judges.record import Record
 
 
@@ -70,46 +71,26 @@ class Manifest(BaseModel):
     seed: int | None = None
 
 
-def _problem(error: ValidationError) -> str:
-    """The first complaint of a validation error, in one line."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    message = " ".join(first["msg"].split())
-    return f"{place}: {message}" if place else message
-
-
-def _document(path: Path) -> Any:
-    """The JSON value of a whole file. Raises ValueError naming the file, and the line where the JSON breaks."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
-    except (OSError, RecursionError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read: {error}") from None
-
-
 def read_manifest(run: Path) -> Manifest:
-    """The manifest of a run folder. Raises ValueError."""
+    """The manifest of a run folder. Raises InputError."""
     path = run / "manifest.json"
     try:
-        return Manifest.model_validate(_document(path))
+        return Manifest.model_validate(read_json(path))
     except ValidationError as error:
-        raise ValueError(f"{path}: {_problem(error)}") from None
+        raise InputError(f"{path}: {first_problem(error)}") from None
 
 
 def read_metrics(run: Path) -> Metrics:
-    """The metrics of a run folder. Raises ValueError."""
+    """The metrics of a run folder. Raises InputError."""
     path = run / "metrics.json"
     try:
-        return Metrics.model_validate(_document(path))
+        return Metrics.model_validate(read_json(path))
     except ValidationError as error:
-        raise ValueError(f"{path}: {_problem(error)}") from None
+        raise InputError(f"{path}: {first_problem(error)}") from None
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """The records of one JSONL file, one at a time. Raises ValueError naming file and line."""
+    """The records of one JSONL file, one at a time. Raises InputError naming file and line."""
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
@@ -117,6 +98,6 @@ def read_records(path: Path) -> Iterator[Record]:
                     try:
                         yield Record.model_validate_json(line)
                     except ValidationError as error:
-                        raise ValueError(f"{path}:{number}: {_problem(error)}") from None
+                        raise InputError(f"{path}:{number}: {first_problem(error)}") from None
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None

@@ -25,7 +25,7 @@ class SftSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     form: Literal["native", "split"] = "native"
-    learning_rate: float = Field(default=1e-5, gt=0)
+    learning_rate: float = Field(default=1e-5, gt=0, allow_inf_nan=False)
     epochs: float = Field(default=3, gt=0)
     batch_size: int = Field(default=128, ge=1)
     micro_batch_size: int = Field(default=8, ge=1)
@@ -43,13 +43,13 @@ class RlSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    tau: float = Field(default=0.5, ge=0)
+    tau: float = Field(default=0.5, ge=0, allow_inf_nan=False)
     w_min: float = Field(default=0.25, gt=0)
     w_max: float = Field(default=4.0, gt=0)
     group_size: int = Field(default=8, ge=2)
     prompts_per_step: int = Field(default=16, ge=1)
     micro_batch_size: int = Field(default=8, ge=1)
-    learning_rate: float = Field(default=1e-6, gt=0)
+    learning_rate: float = Field(default=1e-6, gt=0, allow_inf_nan=False)
     warmup: float = Field(default=0.1, ge=0, le=1)
     epochs: float = Field(default=2, gt=0)
     max_steps: int = Field(default=0, ge=0)

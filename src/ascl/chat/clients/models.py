@@ -28,8 +28,9 @@ def load_renderer(name: str, dialect: str | None = None) -> Renderer:
     """The tokenizer of a model with its dialect (found from the tokenizer unless named)."""
     from transformers import AutoTokenizer
 
+    path = model_path(name)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model_path(name))
+        tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         raise InputError(f"model {name}: no tokenizer found ({_first_line(error)})") from error
     if dialect is not None and dialect not in DIALECTS:
