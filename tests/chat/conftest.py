@@ -27,6 +27,7 @@ FAMILIES: dict[str, tuple[list[str], list[str]]] = {
 @pytest.fixture(scope="session")
 def family_tokenizer(embedded: Path) -> Callable[[str], Any]:
     """The function that builds the tokenizer of a family."""
+    from tokenizers.decoders import ByteLevel
     from tokenizers.normalizers import NFC
     from transformers import AddedToken, AutoTokenizer
 
@@ -35,8 +36,10 @@ def family_tokenizer(embedded: Path) -> Callable[[str], Any]:
         special, plain = FAMILIES[name]
         tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in special])
         tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in plain])
+        if name != "smollm2":
+            tokenizer.backend_tokenizer.decoder = ByteLevel()
         if name in ("qwen3", "qwen_agent"):
-            tokenizer.backend_tokenizer.normalizer = NFC()  # as Qwen's tokenizers do
+            tokenizer.backend_tokenizer.normalizer = NFC()
         return tokenizer
 
     return build

@@ -2,17 +2,19 @@
 
 from itertools import groupby
 
-from conversations import Script, ScriptedClient, assistant, hostile, scripts, solid
-from hypothesis import given, settings
-from hypothesis import strategies as st
 import pytest
+from conversations import Script, ScriptedClient, assistant, hostile, scripts, solid, turn_text
+from hypothesis import given, settings
 
 from ascl.chat.dialects import DIALECTS
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.render import Renderer
 
 SETTINGS = settings(max_examples=40, deadline=None)
-DIALECT = st.sampled_from(sorted(DIALECTS))
+all_dialects = pytest.mark.parametrize("dialect", list(DIALECTS))
+USER = Message(role="user", content="How do I make tea?")
+RESULT = Message(role="tool", content="1. (50.0%) Serving cold tea.", tool_call_id="call_0")
+CONSULT = [USER, assistant("", "Check.", {"query": "tea"}), RESULT, assistant("Boil water.", "Fine.")]
 
 
 def masked_spans(renderer: Renderer, ids: list[int], mask: list[int]) -> list[str]:
@@ -35,21 +37,59 @@ def check(renderer: Renderer, trajectory: Trajectory, client: ScriptedClient) ->
     assert trajectory.tokens == sum(mask)
 
 
+@all_dialects
 @SETTINGS
-@given(DIALECT, scripts(solid))
+@given(script=scripts(solid))
 def test_rollout_ids_are_those_of_the_messages(renderers: dict[str, Renderer], dialect: str, script: Script) -> None:
     trajectory, client = script.play(renderers[dialect])
-    assert len(client.spoken) == len(script.turns)
     assert trajectory.stop is StopReason.ANSWERED
+    assert len(client.spoken) == len(script.turns)
     check(renderers[dialect], trajectory, client)
 
 
+@all_dialects
 @SETTINGS
-@given(DIALECT, scripts(hostile.filter(str.strip)))
+@given(script=scripts(hostile.filter(str.strip)))
 def test_rollout_ids_are_those_of_hostile_messages(
     renderers: dict[str, Renderer], dialect: str, script: Script
 ) -> None:
     trajectory, client = script.play(renderers[dialect])
-    assert len(client.spoken) == len(script.turns)
     assert trajectory.stop is StopReason.ANSWERED
+    assert len(client.spoken) == len(script.turns)
     check(renderers[dialect], trajectory, client)
+
+
+@all_dialects
+def test_the_mask_covers_every_model_turn_and_nothing_else(renderers: dict[str, Renderer], dialect: str) -> None:
+    renderer = renderers[dialect]
+    ids, mask = renderer.encode(CONSULT, [])
+    assert masked_spans(renderer, ids, mask) == [turn_text(renderer, CONSULT[1]), turn_text(renderer, CONSULT[3])]
+    assert "Serving cold tea" in renderer.tokenizer.decode([i for i, m in zip(ids, mask, strict=True) if not m])
+
+
+@all_dialects
+def test_the_encoded_text_is_the_rendered_text(renderers: dict[str, Renderer], dialect: str) -> None:
+    renderer = renderers[dialect]
+    ids, _ = renderer.encode(CONSULT, [])
+    assert renderer.tokenizer.decode(ids) == renderer.text(CONSULT, [], generation_prompt=False)
+
+
+def test_the_split_form_drops_the_end_of_a_calling_turn(renderers: dict[str, Renderer]) -> None:
+    """Qwen-Agent appends the result to the calling turn; only the last turn, whole, is trained on."""
+    renderer = renderers["qwen_agent"]
+    ids, mask = renderer.encode(CONSULT, [], rewrite=True)
+    call, answer = masked_spans(renderer, ids, mask)
+    assert call + "<|im_end|>" == turn_text(renderer, CONSULT[1])
+    assert answer == turn_text(renderer, CONSULT[3])
+    assert "}\n✿RESULT✿: 1. (50.0%)" in renderer.tokenizer.decode(ids)
+
+
+@all_dialects
+@pytest.mark.parametrize("char", ["\x04", "\x1d", "\U00040000", "\U000bffff"])
+def test_a_character_without_a_token_is_not_a_control_token(
+    renderers: dict[str, Renderer], dialect: str, char: str
+) -> None:
+    """SmolLM2 lacks some bytes; its unknown token is <|endoftext|>."""
+    ids = renderers[dialect].ids(f"a{char}b")
+    assert not set(ids) & set(renderers[dialect].tokenizer.get_added_vocab().values())
+    assert "\ufffd" in renderers[dialect].tokenizer.decode(ids)

@@ -72,7 +72,7 @@ def test_load_reads_labels_and_skips_what_is_no_label(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("{", "not JSON"),
-        ("[1]", "not a JSON object"),
+        ("[1]", "a JSON object is expected"),
         (json.dumps(GOOD | {"response": " "}), "'response' must be a text"),
         (json.dumps({"prompt": "p", "response": "r"}), "'human_label' must be a text"),
         (json.dumps(GOOD | {"human_label": "4_rude"}), "'human_label' is '4_rude'"),

@@ -6,6 +6,7 @@ the shipped demonstrations, or from a teacher model; either way the real tool pr
 """
 
 import hashlib
+import math
 import random
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.sampling import Sampling
-from ascl.chat.messages import Trajectory
+from ascl.chat.messages import StopReason, Trajectory
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.sample import sample_to
@@ -70,11 +71,13 @@ def demonstrate(prompt: Prompt, demonstration: Demonstration, tool: ConsultTool)
 
 
 def acceptable(kind: Kind, trajectory: Trajectory, verdict: Verdict) -> bool:
-    """Whether a teacher's trajectory is worth cloning: no fault, every turn thought, and the right thing done.
+    """Whether a teacher's trajectory is worth cloning: no fault, every turn thought and ended, the right thing done.
 
     Harmful prompts must be consulted on and refused; all others answered in full, reasoning correctly.
     """
-    if trajectory.faults or trajectory.answer is None or not all(t.strip() for t in trajectory.thoughts):
+    if trajectory.stop is not StopReason.ANSWERED or trajectory.faults:
+        return False
+    if not all(thought.strip() for thought in trajectory.thoughts):
         return False
     if verdict.claims_consultation:
         return False
@@ -88,15 +91,16 @@ def acceptable(kind: Kind, trajectory: Trajectory, verdict: Verdict) -> bool:
 def build_rows(
     trajectories: list[tuple[Prompt, Trajectory]], tool: ConsultTool, recipe: str, seed: int = 0
 ) -> list[Row]:
-    """Mix 2 : 3 : 2 as far as the scarcest part allows, and add every plain and reasoning trajectory."""
+    """Mix 2 : 3 : 2, the scarcest part whole and the others rounded up; add every plain and reasoning trajectory."""
     rows = [native_row(t, p.kind, [tool.schema], recipe, p.source) for p, t in trajectories]
     parts = [
         [r for r in rows if (r.kind, r.mode) == part]
         for part in ((Kind.HARMFUL, "consult"), (Kind.SENSITIVE, "consult"), (Kind.SENSITIVE, "direct"))
     ]
-    unit = min(len(part) // share for part, share in zip(parts, RATIO, strict=True))
+    scarce, of = min(((len(part), share) for part, share in zip(parts, RATIO, strict=True)), key=lambda p: p[0] / p[1])
+    counts = [math.ceil(scarce * share / of) for share in RATIO]
     generator = random.Random(seed)
-    mixed = [row for part, share in zip(parts, RATIO, strict=True) for row in generator.sample(part, unit * share)]
+    mixed = [row for part, count in zip(parts, counts, strict=True) for row in generator.sample(part, count)]
     rest = [r for r in rows if r.kind in (Kind.PLAIN, Kind.REASONING) and r.mode == "direct"]
     return sorted(mixed + rest, key=lambda row: row.id)
 

@@ -40,6 +40,7 @@ def load_renderer(name: str, dialect: str | None = None) -> Renderer:
     except ValueError as error:
         raise InputError(f"model {name}: {error}") from error
     tokenizer.chat_template = found.template
+    tokenizer.clean_up_tokenization_spaces = False  # it would eat spaces before punctuation
     return Renderer(tokenizer, found)
 
 

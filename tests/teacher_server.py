@@ -1,0 +1,88 @@
+"""A teacher for the tests: a real HTTP server that speaks the chat-completions protocol from a script."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+# From the messages of a request to the assistant message of the reply. A script that raises answers with status 400.
+Script = Callable[[list[dict[str, Any]]], dict[str, Any]]
+
+
+class Teacher:
+    """The running server: where it listens, what it was asked, and the script it follows (may be changed)."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.requests: list[dict[str, Any]] = []
+        self.base_url = ""
+
+    @property
+    def asked(self) -> list[str]:
+        """The user texts of all requests, in the order of their arrival."""
+        return [user_text(request["messages"]) for request in self.requests]
+
+
+def user_text(messages: list[dict[str, Any]]) -> str:
+    """The last text of the user in a request."""
+    return next(m["content"] for m in reversed(messages) if m["role"] == "user")
+
+
+def said(content: str, thought: str | None = None) -> dict[str, Any]:
+    """An answer."""
+    return {"role": "assistant", "content": content, "reasoning_content": thought}
+
+
+def called(query: str, thought: str, name: str = "safety-policy-retrieve_policy") -> dict[str, Any]:
+    """A call of the consult tool."""
+    function = {"name": name, "arguments": json.dumps({"query": query})}
+    return said("", thought) | {"tool_calls": [{"id": "x", "type": "function", "function": function}]}
+
+
+@contextmanager
+def teacher(script: Script) -> Iterator[Teacher]:
+    """Serve the script on a free port of this machine."""
+    state, lock = Teacher(script), threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            with lock:
+                state.requests.append(request)
+            try:
+                message = state.script(request["messages"])
+            except Exception as error:
+                self.reply(400, {"error": {"message": str(error)}})
+                return
+            finish = message.pop("finish_reason", "stop")
+            choice = {"index": 0, "message": message, "finish_reason": finish}
+            usage = {"prompt_tokens": 1, "completion_tokens": 5, "total_tokens": 6}
+            self.reply(200, {"id": "r", "object": "chat.completion", "created": 0, "model": request["model"]}
+                       | {"choices": [choice], "usage": usage})
+
+        def reply(self, status: int, body: dict[str, Any]) -> None:
+            content = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    state.base_url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    serving.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+        serving.join()
