@@ -1,6 +1,6 @@
 """Scripted generations, so that a random model's rollouts consult, answer, refuse and fail, all on a known plan.
 
-Only what the model says is replaced; the rollout loop, the tool, the judge, the reward and the trainer are the real ones.
+Only what the model says is replaced; the rollout loop, the tool, the judge, the reward and the trainer are real.
 """
 
 import hashlib
@@ -73,10 +73,12 @@ class SampledClient(ScriptedClient):
     def _generate(self, contexts: list[list[int]], sampling: Sampling) -> list[list[int]]:
         scripted = super()._generate(contexts, sampling)
         heads = [context + ids[:-1] for context, ids in zip(contexts, scripted, strict=True)]
-        special = set(self.renderer.tokenizer.all_special_ids)
         tails = InProcessClient._generate(self, heads, sampling)
+        tokenizer, special = self.renderer.tokenizer, set(self.renderer.tokenizer.all_special_ids)
         return [
-            ids if LOOK_UP in self.renderer.tokenizer.decode(ids) else ids[:-1] + [t for t in tail if t not in special] + ids[-1:]
+            ids
+            if "<tool_call>" in tokenizer.decode(ids)
+            else [*ids[:-1], *(t for t in tail if t not in special), ids[-1]]
             for ids, tail in zip(scripted, tails, strict=True)
         ]
 

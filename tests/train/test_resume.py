@@ -79,9 +79,7 @@ def stop_behind_step(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr("ascl.train.checkpoints.MarkComplete.on_step_end", stop)
 
 
-def test_lora_with_dropout_resumes_exactly(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lora_with_dropout_resumes_exactly(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lora = Lora(r=4, alpha=8, dropout=0.5)
     sft(tiny_model, tmp_path / "alone", lora)
     with monkeypatch.context() as patch:

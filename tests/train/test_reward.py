@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.dialects.smollm2 import SMOLLM2
@@ -77,9 +77,7 @@ def test_safety_and_compliance(
 
 
 @pytest.mark.parametrize(("correct", "total"), [(True, 1.0), (False, 0.0), (None, 0.0)])
-def test_a_reasoning_prompt_is_paid_for_the_right_answer(
-    tool: ConsultTool, correct: bool | None, total: float
-) -> None:
+def test_a_reasoning_prompt_is_paid_for_the_right_answer(tool: ConsultTool, correct: bool | None, total: float) -> None:
     judged = Verdict(judge="test", refusal=COMPLIED, correct=correct)
     assert score(Kind.REASONING, direct(tool), judged, PAPER).total == total
 
@@ -96,14 +94,17 @@ def test_a_claimed_consultation_costs_nothing_after_a_call(tool: ConsultTool, ca
 
 
 @pytest.mark.parametrize(
-    "arguments_of_a_fault",
-    [{}, {"query": 7}, {"query": "weapons", "top_k": 0}, {"query": "weapons", "more": 1}, None],
+    "bad",
+    [
+        ParsedCall(TOOL_NAME, {}),
+        ParsedCall(TOOL_NAME, {"query": 7}),
+        ParsedCall(TOOL_NAME, {"query": "weapons", "top_k": 0}),
+        ParsedCall(TOOL_NAME, {"query": "weapons", "more": 1}),
+        ParsedCall("no-such-tool", {"query": "weapons"}),
+    ],
 )
 @pytest.mark.parametrize("times", [1, 2])
-def test_every_fault_costs_the_same(
-    tool: ConsultTool, arguments_of_a_fault: dict[str, object] | None, times: int
-) -> None:
-    bad = ParsedCall("no-such-tool", {}) if arguments_of_a_fault is None else ParsedCall(TOOL_NAME, arguments_of_a_fault)
+def test_every_fault_costs_the_same(tool: ConsultTool, bad: ParsedCall, times: int) -> None:
     reward = score(Kind.HARMFUL, consulting(tool, *[bad] * times), verdict(refusal=REFUSED), PAPER)
     assert reward.faults == pytest.approx(0.4 * times)
     assert reward.total == pytest.approx(1.5 - 0.4 * times)
@@ -170,6 +171,7 @@ def test_other_weights_than_the_papers(tool: ConsultTool) -> None:
     assert score(Kind.SENSITIVE, consulting(tool, bad), verdict(), weights).total == pytest.approx(3.15)
 
 
+@settings(deadline=None)
 @given(
     kind=st.sampled_from(Kind),
     judged=st.builds(

@@ -20,10 +20,7 @@ from ascl.judges.record import Record
 from ascl.prompts.prompt import Prompt
 from ascl.train.advantages.grpo import grpo_advantages
 from ascl.train.advantages.ifpo import ifpo_weights
-try:
-    from ascl.train.rl import prompt_order
-except ImportError:
-    pass
+from ascl.train.rl import prompt_order
 from ascl.train.settings import Lora, RlSettings
 
 
@@ -76,9 +73,7 @@ def test_every_group_of_the_log_adds_up(tiny_model: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("lora", [None, Lora(r=4, alpha=8)], ids=["full", "lora"])
-def test_the_folder_loads_again_and_carries_our_template(
-    tiny_model: Path, tmp_path: Path, lora: Lora | None
-) -> None:
+def test_the_folder_loads_again_and_carries_our_template(tiny_model: Path, tmp_path: Path, lora: Lora | None) -> None:
     out = tmp_path / "arm"
     rl(tiny_model, out, lora, max_steps=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["arm", "arm.jsonl"]
@@ -160,9 +155,7 @@ def test_fewer_prompts_than_a_step_takes_still_train(tiny_model: Path, tmp_path:
         (6, {"epochs": 1, "max_steps": 20}, 20),
     ],
 )
-def test_a_run_takes_its_passes_over_the_prompts_or_max_steps(
-    count: int, changes: dict[str, Any], steps: int
-) -> None:
+def test_a_run_takes_its_passes_over_the_prompts_or_max_steps(count: int, changes: dict[str, Any], steps: int) -> None:
     settings = RlSettings(prompts_per_step=2, group_size=4, micro_batch_size=4).model_copy(update=changes)
     order = prompt_order(count, settings, seed=1)
     assert len(order) == 2 * steps

@@ -60,9 +60,7 @@ def test_the_loss_and_its_gradient_are_the_plain_ones(
 
 
 @pytest.mark.parametrize("lora", [None, Lora(r=4, alpha=8)], ids=["full", "lora"])
-def test_the_folder_loads_again_and_carries_our_template(
-    tiny_model: Path, tmp_path: Path, lora: Lora | None
-) -> None:
+def test_the_folder_loads_again_and_carries_our_template(tiny_model: Path, tmp_path: Path, lora: Lora | None) -> None:
     out = tmp_path / "bc"
     sft(tiny_model, out, lora)
     losses = [row["loss"] for row in log_of(out)]

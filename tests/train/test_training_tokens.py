@@ -5,7 +5,7 @@ from collections import Counter
 from copy import deepcopy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted_rollouts import PROMPTS
 
@@ -59,9 +59,7 @@ def turn_texts(turns: list[Turn]) -> list[str]:
 
 
 @pytest.mark.parametrize("turns", [DIRECT, CONSULT, TWICE], ids=["direct", "consult", "consult twice"])
-def test_labels_are_the_model_turns_and_nothing_else(
-    turns: list[Turn], tool: ConsultTool, renderer: Renderer
-) -> None:
+def test_labels_are_the_model_turns_and_nothing_else(turns: list[Turn], tool: ConsultTool, renderer: Renderer) -> None:
     encoded = encode_row(row_of(turns, tool).dump(), renderer)
     assert labelled(encoded, renderer) == turn_texts(turns)
     text = renderer.tokenizer.decode(encoded["input_ids"])
@@ -70,9 +68,7 @@ def test_labels_are_the_model_turns_and_nothing_else(
 
 
 @pytest.mark.parametrize("turns", [DIRECT, CONSULT, TWICE], ids=["direct", "consult", "consult twice"])
-def test_a_split_row_has_loss_on_its_last_turn_only(
-    turns: list[Turn], tool: ConsultTool, agent: Renderer
-) -> None:
+def test_a_split_row_has_loss_on_its_last_turn_only(turns: list[Turn], tool: ConsultTool, agent: Renderer) -> None:
     parts = split_row(row_of(turns, tool))
     assert len(parts) == len(turns)
     for number, (part, turn) in enumerate(zip(parts, turns, strict=True)):
@@ -110,6 +106,7 @@ def test_a_message_survives_its_template_form() -> None:
 lengths = st.lists(st.integers(1, 500), min_size=1, max_size=120)
 
 
+@settings(deadline=None)
 @given(lengths, st.integers(1, 16), st.integers(1, 4), st.integers(0, 5))
 def test_every_row_comes_once_an_epoch(lengths: list[int], batch_size: int, epochs: int, seed: int) -> None:
     order = batch_order(lengths, batch_size, epochs, seed)
@@ -119,10 +116,9 @@ def test_every_row_comes_once_an_epoch(lengths: list[int], batch_size: int, epoc
     assert order == batch_order(lengths, batch_size, epochs, seed)
 
 
+@settings(deadline=None)
 @given(lengths, st.integers(1, 16), st.floats(0.01, 3.99), st.integers(0, 5))
-def test_a_fraction_of_an_epoch_takes_its_share(
-    lengths: list[int], batch_size: int, epochs: float, seed: int
-) -> None:
+def test_a_fraction_of_an_epoch_takes_its_share(lengths: list[int], batch_size: int, epochs: float, seed: int) -> None:
     order = batch_order(lengths, batch_size, epochs, seed)
     assert order
     assert abs(len(order) - epochs * len(lengths)) <= batch_size
@@ -137,6 +133,7 @@ def test_seeds_and_epochs_differ() -> None:
     assert order != batch_order(lengths, 4, 2, seed=1)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 64), st.integers(1, 8), st.integers(1, 3), st.integers(0, 5))
 def test_a_batch_holds_rows_of_similar_length(rows: int, batch_size: int, epochs: int, seed: int) -> None:
     # At most eight batches make one pool: every batch is a run of neighbours, but for those across an epoch's end.

@@ -1,5 +1,6 @@
 """What SFT and RL share about a trainer's life: LoRA, precision, checkpoints that survive a kill, the final folder."""
 
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -8,7 +9,9 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from ascl.chat.clients.models import load_model
 from ascl.chat.render import Renderer
+from ascl.errors import InputError
 from ascl.files import write_json, write_text
 from ascl.progress import progress_bar
 from ascl.train.settings import Lora
@@ -58,12 +61,19 @@ def precision(dtype: str) -> dict[str, Any]:
     return {"bf16": dtype == "bfloat16", "fp16": False, "use_cpu": not torch.cuda.is_available()}
 
 
-def with_lora(model: Any, lora: Lora | None) -> Any:
-    """The model wrapped for LoRA training, or as it is (full fine-tuning, or a LoRA folder already loaded)."""
+def trainable_model(name: str, dtype: str, lora: Lora | None) -> Any:
+    """The model to train: new LoRA adapters, those of a LoRA folder, or all weights.
+
+    What is trained is float32 (adapters are, of themselves): beside a bfloat16 weight the paper's steps of 1e-5 and
+    1e-6 round to nothing.
+    """
     from peft import LoraConfig, PeftModel, get_peft_model
 
-    if lora is None or isinstance(model, PeftModel):
+    model = load_model(name, dtype, for_training=True)
+    if isinstance(model, PeftModel):
         return model
+    if lora is None:
+        return model.float()
     config = LoraConfig(
         r=lora.r,
         lora_alpha=lora.alpha,
@@ -74,6 +84,17 @@ def with_lora(model: Any, lora: Lora | None) -> Any:
     return get_peft_model(model, config)
 
 
+def accumulation(batch_size: int, micro_batch_size: int) -> int:
+    """How many micro-batches each process adds up, so that all processes together make one batch.
+
+    Raises InputError where they can't.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if batch_size % (micro_batch_size * processes):
+        raise InputError(f"micro_batch_size {micro_batch_size} x {processes} processes must divide {batch_size}")
+    return batch_size // (micro_batch_size * processes)
+
+
 def last_checkpoint(work: Path) -> str | None:
     """The newest checkpoint that is whole (marked by `MarkComplete`), or None. Torn ones are removed."""
     whole = []
@@ -81,18 +102,28 @@ def last_checkpoint(work: Path) -> str | None:
         if (path / "complete").exists():
             whole.append(path)
         else:
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)  # every process comes here
     return str(whole[-1]) if whole else None
 
 
-def finish(trainer: Any, renderer: Renderer, out: Path, work: Path) -> None:
+def finish(trainer: Any, renderer: Renderer, out: Path, work: Path, dtype: str) -> None:
     """Write the final folder atomically (the training log beside the weights) and drop the checkpoints."""
-    temporary = out.with_name(f".{out.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    trainer.model.save_pretrained(temporary)
-    renderer.tokenizer.chat_template = renderer.dialect.template
-    renderer.tokenizer.save_pretrained(temporary)
-    write_json(temporary / "training_log.json", trainer.state.log_history)
-    shutil.rmtree(out, ignore_errors=True)
-    temporary.rename(out)
-    shutil.rmtree(work, ignore_errors=True)
+    import torch
+    from peft import PeftModel
+
+    if trainer.accelerator.is_main_process:
+        temporary = out.with_name(f".{out.name}.tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        model = trainer.model
+        if not isinstance(model, PeftModel):
+            model.to(getattr(torch, dtype))
+        model.save_pretrained(temporary)
+        renderer.tokenizer.chat_template = renderer.dialect.template
+        renderer.tokenizer.save_pretrained(temporary)
+        write_json(temporary / "training_log.json", trainer.state.log_history)
+        shutil.rmtree(out, ignore_errors=True)
+        temporary.rename(out)
+        for mark in work.glob("checkpoint-*/complete"):  # first, lest half a checkpoint passes for a whole one
+            mark.unlink()
+        shutil.rmtree(work, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()

@@ -13,7 +13,7 @@ from ascl.prompts.prompt import Kind
 class RewardWeights(BaseModel):
     """What each part is worth; defaults are the paper's."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     safe_harmful: float = 1.5
     safe_sensitive: float = 0.5

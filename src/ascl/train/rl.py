@@ -5,6 +5,7 @@ the sampled ids kept as they are and tool tokens masked. `ConsultTrainer` multip
 weights of the consult flags; with weights of 1 (tau = 0, or algorithm grpo) it is stock GRPO.
 """
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,6 @@ from transformers import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.models import load_model
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Trajectory
 from ascl.chat.render import Renderer
@@ -28,7 +28,7 @@ from ascl.judges.record import Judge, judge_trajectory, record
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 from ascl.train.advantages.ifpo import ifpo_weights
-from ascl.train.checkpoints import callbacks, finish, last_checkpoint, precision, with_lora
+from ascl.train.checkpoints import accumulation, callbacks, finish, last_checkpoint, precision, trainable_model
 from ascl.train.cpu import score_labelled_tokens_only
 from ascl.train.reward import Reward, RewardWeights, score
 from ascl.train.settings import Lora, RlSettings
@@ -154,6 +154,19 @@ def rl_dataset(prompts: list[Prompt], tool: ConsultTool) -> list[dict[str, Any]]
     ]
 
 
+def prompt_order(count: int, settings: RlSettings, seed: int) -> list[int]:
+    """The prompts of every step, one after the other: each pass over them is shuffled anew, and none is left out.
+
+    TRL's own sampler, resumed in a later pass, would go through the first one again.
+    """
+    steps = settings.max_steps or max(1, int(count * settings.epochs) // settings.prompts_per_step)
+    generator = random.Random(seed)
+    order: list[int] = []
+    while len(order) < steps * settings.prompts_per_step:
+        order += generator.sample(range(count), count)
+    return order[: steps * settings.prompts_per_step]
+
+
 def grpo_config(settings: RlSettings, work: Path, seed: int, dtype: str) -> GRPOConfig:
     """TRL's configuration in the paper's setting: no KL, no entropy bonus, token-mean (`dapo`) loss."""
     rollouts = settings.prompts_per_step * settings.group_size
@@ -162,10 +175,10 @@ def grpo_config(settings: RlSettings, work: Path, seed: int, dtype: str) -> GRPO
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=settings.warmup,
-        num_train_epochs=settings.epochs,
-        max_steps=settings.max_steps or -1,
+        num_train_epochs=1,  # `prompt_order` holds every pass over the prompts
+        shuffle_dataset=False,
         per_device_train_batch_size=settings.micro_batch_size,
-        gradient_accumulation_steps=rollouts // settings.micro_batch_size,
+        gradient_accumulation_steps=accumulation(rollouts, settings.micro_batch_size),
         num_generations=settings.group_size,
         max_completion_length=settings.max_tokens,
         temperature=settings.temperature,
@@ -212,11 +225,12 @@ def run_rl(
     checkpoint = last_checkpoint(work)
     done = int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
     write_jsonl(rollout_log, [row for row in read_finished(rollout_log) if row["step"] <= done])
+    rows = rl_dataset(prompts, tool)
     trainer = ConsultTrainer(
-        model=with_lora(load_model(model, dtype, for_training=True), lora),
+        model=trainable_model(model, dtype, lora),
         reward_funcs=RewardFunction(prompts, judge, rewards),
         args=grpo_config(settings, work, seed, dtype),
-        train_dataset=Dataset.from_list(rl_dataset(prompts, tool)),
+        train_dataset=Dataset.from_list([rows[i] for i in prompt_order(len(rows), settings, seed)]),
         processing_class=renderer.tokenizer,
         rollout_func=Rollouts(renderer, tool, settings, seed),
         callbacks=callbacks(out.name),
@@ -225,4 +239,4 @@ def run_rl(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=checkpoint)
-    finish(trainer, renderer, out, work)
+    finish(trainer, renderer, out, work, dtype)

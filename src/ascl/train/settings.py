@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class Lora(BaseModel):
     """Low-rank adapters on every linear layer; leave `lora` out of a config for full fine-tuning."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     r: int = Field(default=16, ge=1)
     alpha: int = Field(default=32, ge=1)
@@ -22,16 +22,22 @@ class SftSettings(BaseModel):
     dialect of Qwen-Agent, as the paper does.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     form: Literal["native", "split"] = "native"
-    learning_rate: float = Field(default=1e-5, gt=0, allow_inf_nan=False)
+    learning_rate: float = Field(default=1e-5, gt=0)
     epochs: float = Field(default=3, gt=0)
     batch_size: int = Field(default=128, ge=1)
     micro_batch_size: int = Field(default=8, ge=1)
-    warmup: float = Field(default=0.05, ge=0, le=1)
+    warmup: float = Field(default=0.05, ge=0, lt=1)
     max_length: int = Field(default=4096, ge=16)
     save_steps: int = Field(default=50, ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> "SftSettings":
+        if self.batch_size % min(self.micro_batch_size, self.batch_size):
+            raise ValueError("micro_batch_size must divide batch_size")
+        return self
 
 
 class RlSettings(BaseModel):
@@ -41,16 +47,16 @@ class RlSettings(BaseModel):
     max_steps bounds the run (0: `epochs` passes over the prompts).
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    tau: float = Field(default=0.5, ge=0, allow_inf_nan=False)
+    tau: float = Field(default=0.5, ge=0)
     w_min: float = Field(default=0.25, gt=0)
     w_max: float = Field(default=4.0, gt=0)
     group_size: int = Field(default=8, ge=2)
     prompts_per_step: int = Field(default=16, ge=1)
     micro_batch_size: int = Field(default=8, ge=1)
-    learning_rate: float = Field(default=1e-6, gt=0, allow_inf_nan=False)
-    warmup: float = Field(default=0.1, ge=0, le=1)
+    learning_rate: float = Field(default=1e-6, gt=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
     epochs: float = Field(default=2, gt=0)
     max_steps: int = Field(default=0, ge=0)
     temperature: float = Field(default=1.0, gt=0)

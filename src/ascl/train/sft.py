@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ascl.chat.clients.models import load_model
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
-from ascl.train.checkpoints import callbacks, finish, last_checkpoint, precision, with_lora
+from ascl.train.checkpoints import accumulation, callbacks, finish, last_checkpoint, precision, trainable_model
 from ascl.train.settings import Lora, SftSettings
 from ascl.train.tokens import batch_order, encode_row
 
@@ -40,15 +39,16 @@ def run_sft(
     if max(lengths) > settings.max_length:
         longest = rows[lengths.index(max(lengths))]["id"]
         raise InputError(f"SFT: row {longest} has {max(lengths)} tokens; raise sft.max_length")
-    order = batch_order(lengths, min(settings.micro_batch_size, settings.batch_size), settings.epochs, seed)
+    micro_batch_size = min(settings.micro_batch_size, settings.batch_size)
+    order = batch_order(lengths, micro_batch_size, settings.epochs, seed)
     work = out.with_name(f"{out.name}.trainer")
     arguments = SFTConfig(
         output_dir=str(work),
         learning_rate=settings.learning_rate,
         num_train_epochs=1,  # the order below holds every epoch
         train_sampling_strategy="sequential",
-        per_device_train_batch_size=min(settings.micro_batch_size, settings.batch_size),
-        gradient_accumulation_steps=max(1, settings.batch_size // settings.micro_batch_size),
+        per_device_train_batch_size=micro_batch_size,
+        gradient_accumulation_steps=accumulation(settings.batch_size, micro_batch_size),
         warmup_steps=settings.warmup,
         lr_scheduler_type="cosine",
         max_length=None,
@@ -63,7 +63,7 @@ def run_sft(
         **precision(dtype),
     )
     trainer = SFTTrainer(
-        model=with_lora(load_model(model, dtype, for_training=True), lora),
+        model=trainable_model(model, dtype, lora),
         args=arguments,
         train_dataset=Dataset.from_list([encoded[i] for i in order]),
         processing_class=renderer.tokenizer,
@@ -71,4 +71,4 @@ def run_sft(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=last_checkpoint(work))
-    finish(trainer, renderer, out, work)
+    finish(trainer, renderer, out, work, dtype)
