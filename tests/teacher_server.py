@@ -48,6 +48,7 @@ def teacher(script: Script) -> Iterator[Teacher]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # a reply leaves in one piece
 
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -61,8 +62,8 @@ def teacher(script: Script) -> Iterator[Teacher]:
             finish = message.pop("finish_reason", "stop")
             choice = {"index": 0, "message": message, "finish_reason": finish}
             usage = {"prompt_tokens": 1, "completion_tokens": 5, "total_tokens": 6}
-            self.reply(200, {"id": "r", "object": "chat.completion", "created": 0, "model": request["model"]}
-                       | {"choices": [choice], "usage": usage})
+            made = {"id": "r", "object": "chat.completion", "created": 0, "model": request["model"]}
+            self.reply(200, made | {"choices": [choice], "usage": usage})
 
         def reply(self, status: int, body: dict[str, Any]) -> None:
             content = json.dumps(body).encode()

@@ -269,7 +269,8 @@ def _calibration() -> dict[str, Any] | None:
     labels = Path(os.environ.get("ASCL_BENCH_DIR", "")) / "refusal_judge_calibration" / "xstest_human_labels.jsonl"
     if not labels.is_file():
         return None
-    return calibrate(load_calibration(labels)).model_dump(mode="json")
+    measured = calibrate(load_calibration(labels))
+    return {"agreement": measured.agreement, "low": measured.low, "high": measured.high, "human labels": measured.n}
 
 
 def _log(state: Run, name: str) -> list[dict[str, Any]]:

@@ -173,9 +173,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:8]))
 @pytest.mark.parametrize(("expected", "options"), [("3", []), ("B", FOUR), (r"\frac{1}{2}", [])])
-def test_hostile_text_is_wrong(
-    text: str, expected: str, options: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hostile_text_is_wrong(text: str, expected: str, options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latex, "SECONDS", 2)
     assert grade(text, expected, options) is False
 

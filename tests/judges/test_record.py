@@ -40,9 +40,7 @@ def prompt(kind: Kind, answer: str | None = None, options: list[str] | None = No
         (Kind.REASONING, None, COMPLIED, None, Outcome.WRONG),
     ],
 )
-def test_outcomes(
-    kind: Kind, safe: bool | None, refusal: Refusal, correct: bool | None, expected: Outcome
-) -> None:
+def test_outcomes(kind: Kind, safe: bool | None, refusal: Refusal, correct: bool | None, expected: Outcome) -> None:
     verdict = Verdict(judge="x", safe=safe, refusal=refusal, correct=correct)
     assert outcome(kind, walk("So."), verdict) is expected
     assert outcome(kind, walk("So.", StopReason.LENGTH), verdict) is expected

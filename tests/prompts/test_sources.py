@@ -92,7 +92,9 @@ def test_a_set_that_is_nowhere_is_one_clear_error(no_bench: Path) -> None:
 
 def test_a_local_set_is_read_from_the_bench_folder(no_bench: Path) -> None:
     (no_bench / "phtest").mkdir(parents=True)
-    rows = [{"prompt": p, "label": label} for p, label in [("a", "harmless"), ("b", "controversial"), ("c", "harmless")]]
+    rows = [
+        {"prompt": p, "label": label} for p, label in [("a", "harmless"), ("b", "controversial"), ("c", "harmless")]
+    ]
     file_of(no_bench / "phtest" / "prompts.jsonl", *rows)
     assert [prompt.text for prompt in load_prompts(["phtest"])] == ["a", "c"]
     assert [prompt.text for prompt in load_prompts(["phtest:1"])] == ["a"]
@@ -168,7 +170,9 @@ def test_a_doubled_id_names_both_sources(tmp_path: Path) -> None:
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*GOOD, "messages", "role"]), inner),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*GOOD, "messages", "role"]), inner)
+        ),
         max_leaves=8,
     )
 )

@@ -36,7 +36,9 @@ _OTHER = (
     "|jewellery|kerb|learnt|licences?|litres?|metres?|modell\\w+|mould\\w*|moustaches?|offence|practise[ds]?|programmes?"
     "|pyjamas|sceptic\\w*|theatres?|travell\\w+|tyres?|whilst"
 )
-BRITISH = re.compile(rf"\b(?:(?:un|re)?(?:(?:{_OUR})our\w*|(?:{_ISE})is(?:e|ed|er|es|ing|ation)|{_OTHER}))\b", re.IGNORECASE)
+BRITISH = re.compile(
+    rf"\b(?:(?:un|re)?(?:(?:{_OUR})our\w*|(?:{_ISE})is(?:e|ed|er|es|ing|ation)|{_OTHER}))\b", re.IGNORECASE
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +89,7 @@ def test_arithmetic(prompt: Prompt) -> None:
 
 def test_a_demonstration_belongs_to_one_train_prompt() -> None:
     lines = [
-        line
-        for path in STARTER.glob("demonstrations*.jsonl")
-        for line in path.read_text(encoding="utf-8").splitlines()
+        line for path in STARTER.glob("demonstrations*.jsonl") for line in path.read_text(encoding="utf-8").splitlines()
     ]
     assert len(lines) == len(DEMONSTRATIONS)
     assert [i for i in DEMONSTRATIONS if i not in PROMPTS or PROMPTS[i].split != "train"] == []

@@ -150,11 +150,3 @@ def test_a_server_that_refuses_is_one_error_and_finished_chunks_stay(server: Tea
     server.requests.clear()
     assert len(run(server, tmp_path)) == sum(good for _, _, good in ASKED)
     assert "consult and answer" not in server.asked
-
-
-def test_nothing_is_written_where_the_server_is_not_there(tmp_path: Path) -> None:
-    with teacher(script) as gone:
-        pass
-    with pytest.raises(InputError, match=f"model big at {gone.base_url}"):
-        run(gone, tmp_path)
-    assert not list(tmp_path.iterdir())

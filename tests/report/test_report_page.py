@@ -190,8 +190,8 @@ def test_missing_numbers(run_folder: Path) -> None:
         ('{\n"name": "x",\n}', ":3: not JSON"),
         ("[]", "should be a valid dictionary"),
         ('{"name": "x", "variants": {"pure": {"safety": {"value": "high"}}}, "seed": "y"}', "valid"),
-        ("[" * 100_000, "cannot be read"),
-        ("\udcff", "cannot be read"),
+        ("[" * 100_000, "can't be read"),
+        ("\udcff", "can't be read"),
     ],
 )
 def test_broken_documents(run_folder: Path, name: str, content: str | None, message: str) -> None:
@@ -213,7 +213,7 @@ def test_broken_documents(run_folder: Path, name: str, content: str | None, mess
         ("{", "JSON"),
         ('{"variant": "pure"}', "prompt: Field required"),
         (json.dumps(record("pure", 0) | {"outcome": "fine"}), "outcome: Input should be 'safe'"),
-        (json.dumps(record("pure", 0) | {"extra": 1}), "extra: Extra inputs"),
+        (json.dumps(record("pure", 0) | {"extra": 1}), "extra: there is no such setting"),
         ('{"variant": "\\ud800"}', ""),
         ("\udcff", ""),
     ],

@@ -14,14 +14,13 @@ COLUMNS = {
     "consult_harmful": "consult harmful",
     "consult_sensitive": "consult sensitive",
     "selectivity": "selectivity",
-    "truncated": "no answer",
 }
 
 
 def print_table(folder: Path) -> None:
     """Print the figures of a run folder's metrics.json, in percent with 95 % intervals."""
     variants = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["variants"]
-    table = Table(title="percent [95 % interval]")
+    table = Table(title="percent, and the 95 % interval", show_lines=True)
     table.add_column("variant")
     for title in COLUMNS.values():
         table.add_column(title, justify="right")
@@ -34,4 +33,4 @@ def _cell(figure: dict[str, float | None]) -> str:
     value, low, high = figure["value"], figure["low"], figure["high"]
     if value is None or low is None or high is None:
         return "-"
-    return f"{100 * value:.0f} [{100 * low:.0f}, {100 * high:.0f}]"
+    return f"{100 * value:.0f}\n[{100 * low:.0f}, {100 * high:.0f}]"

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel
 
-from ascl.chat.messages import StopReason
+from ascl.judges.calibrate import wilson
 from ascl.judges.record import Outcome, Record
 from ascl.prompts.prompt import Kind
-
-Z = 1.959963984540054  # two-sided 95 %
 
 
 class Estimate(BaseModel):
@@ -31,10 +29,9 @@ def proportion(hits: Sequence[bool]) -> Estimate:
     n = len(hits)
     if n == 0:
         return Estimate()
-    p = sum(hits) / n
-    centre = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
-    half = Z * math.sqrt(p * (1 - p) / n + Z * Z / (4 * n * n)) / (1 + Z * Z / n)
-    return Estimate(value=p, low=max(0.0, min(p, centre - half)), high=min(1.0, max(p, centre + half)), n=n)
+    low, high = wilson(sum(hits), n)
+    share = sum(hits) / n
+    return Estimate(value=share, low=min(low, share), high=max(high, share), n=n)
 
 
 def difference(a: Sequence[bool], b: Sequence[bool]) -> Estimate:
@@ -88,7 +85,6 @@ def measure(records: Sequence[Record], resamples: int = 2000) -> dict[str, Estim
         "attempts_parsed": proportion([not r.trajectory.faults for r in attempts]),
         "hallucinated": proportion([r.verdict.claims_consultation for r in records]),
         "truncated": proportion([r.outcome is Outcome.NO_ANSWER for r in records]),
-        "cut": proportion([r.trajectory.stop is StopReason.LENGTH for r in records]),
         "tokens": _bootstrap_mean([r.trajectory.tokens for r in records], resamples),
     }
     return figures

@@ -44,7 +44,7 @@ PANELS = (
         percent=True,
         whole=True,
     ),
-    Panel("Selectivity, %", (("selectivity", ""),), percent=True),
+    Panel("Consult rate, harmful minus sensitive, %", (("selectivity", ""),), percent=True),
     Panel("Weight of each mode", (("weight_consult", "consult"), ("weight_direct", "direct"))),
     Panel("Loss", (("loss", ""),)),
     Panel("Entropy", (("entropy", ""),)),

@@ -31,9 +31,10 @@ METRICS = (
     Metric("consult_plain", "Plain", "Consult rate by kind"),
     Metric("consult_reasoning", "Reasoning", "Consult rate by kind"),
     Metric("selectivity", "Selectivity", "Consult rate by kind", "up"),
+    Metric("attempts_parsed", "Parsed", "Trouble and cost", "up"),
     Metric("faults", "Faults", "Trouble and cost", "down"),
     Metric("hallucinated", "Halluc.", "Trouble and cost", "down"),
-    Metric("truncated", "Truncated", "Trouble and cost", "down"),
+    Metric("truncated", "No answer", "Trouble and cost", "down"),
     Metric("tokens", "Tokens", "Trouble and cost", "", percent=False),
 )
 

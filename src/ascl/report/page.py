@@ -59,8 +59,8 @@ def _sections(manifest: Manifest, metrics: Metrics) -> Markup:
             headline(metrics.variants),
             "Percent, except tokens (mean per reply). Small: 95 % interval; hover for n. H-avg is the harmonic mean of "
             "safety, 100 − over-refusal and reasoning; the highest is marked. Where intervals overlap, the order of "
-            "two variants is not settled. Selectivity is the consult rate on harmful prompts minus that on sensitive "
-            "ones.",
+            "two variants is not settled. Selectivity is the consult rate on harmful prompts minus that on plain "
+            "and reasoning ones.",
             "Nothing was evaluated yet.",
         ),
         _section(
