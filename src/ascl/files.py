@@ -87,7 +87,7 @@ def read_json(path: Path) -> Any:
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
     except RecursionError as error:
-        raise InputError(f"{path}: cannot be read: nested too deeply") from error
+        raise InputError(f"{path}: can't be read: nested too deeply") from error
 
 
 def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
