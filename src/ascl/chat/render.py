@@ -21,6 +21,7 @@ class Renderer:
 
     def __post_init__(self) -> None:
         self.markers = tuple(sorted(self.tokenizer.get_added_vocab()))
+        self._replacement = self.tokenizer("\ufffd", add_special_tokens=False)["input_ids"]
 
     def text(
         self, messages: list[Message], tools: list[dict[str, Any]], generation_prompt: bool, rewrite: bool = False
@@ -36,8 +37,14 @@ class Renderer:
         )
 
     def ids(self, text: str) -> list[int]:
-        """Token ids of rendered text (no special tokens are added)."""
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        """Token ids of rendered text (no special tokens are added).
+
+        A byte the tokenizer has no token for (SmolLM2 lacks 21) is read as U+FFFD: the unknown token is often a control
+        token (`<|endoftext|>` in SmolLM2), which no text may become.
+        """
+        unknown = self.tokenizer.unk_token_id
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return [j for i in ids for j in (self._replacement if i == unknown else (i,))]
 
     def prompt_ids(self, messages: list[Message], tools: list[dict[str, Any]]) -> list[int]:
         """Ids of a conversation up to where the model speaks."""
@@ -60,17 +67,30 @@ class Renderer:
     def encode(
         self, messages: list[Message], tools: list[dict[str, Any]], rewrite: bool = False
     ) -> tuple[list[int], list[int]]:
-        """Ids of a whole conversation, and a mask of the same length: 1 for model tokens (end-of-turn included)."""
-        encoded = self.tokenizer.apply_chat_template(
-            [neutralise_message(message, self.markers).for_template() for message in messages],
+        """Ids of a whole conversation, and a mask of the same length: 1 for model tokens (end-of-turn included).
+
+        Template text and model turns are tokenised piece by piece, as in a rollout: over the whole text, a token may
+        span the border between them (qwen_agent's prompt ends with a space), and no rollout would have sampled it.
+        """
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        (text,), (turns,) = render_jinja_template(
+            [[neutralise_message(message, self.markers).for_template() for message in messages]],
             tools=tools or None,
             chat_template=self.dialect.template,
-            rewrite=rewrite,
-            tokenize=True,
-            return_dict=True,
             return_assistant_tokens_mask=True,
+            rewrite=rewrite,
         )
-        return list(encoded["input_ids"]), list(encoded["assistant_masks"])
+        ids: list[int] = []
+        mask: list[int] = []
+        at = 0
+        for first, end in [*turns, (len(text), len(text))]:
+            for piece, by_model in ((text[at:first], 0), (text[first:end], 1)):
+                new = self.ids(piece)
+                ids += new
+                mask += [by_model] * len(new)
+            at = end
+        return ids, mask
 
     def parse_ids(self, ids: list[int]) -> tuple[str, bool]:
         """The text of sampled ids without their end-of-turn token, and whether that token was there."""

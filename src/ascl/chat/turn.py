@@ -7,6 +7,9 @@ from typing import Any
 from ascl.chat.messages import StopReason
 
 
+MAX_DEPTH = 32  # objects and lists inside each other in a call's arguments
+
+
 @dataclass
 class ParsedCall:
     """A tool call the model wrote well enough to be read; whether the tool accepts it is checked by the tool."""
@@ -38,8 +41,34 @@ def parse_call(text: str) -> ParsedCall | str:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return "tool call is not JSON"
-    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+    if not isinstance(value, dict):
         return "tool call has no name"
-    if not isinstance(value.get("arguments"), dict):
+    return check_call(value.get("name"), value.get("arguments"))
+
+
+def parse_arguments(name: str, text: str) -> ParsedCall | str:
+    """The call of a tool named apart, its arguments written as JSON, or a few words saying why it can't be read."""
+    try:
+        return check_call(name, json.loads(text))
+    except (ValueError, RecursionError):
+        return "tool call is not JSON"
+
+
+def check_call(name: Any, arguments: Any) -> ParsedCall | str:
+    """The call, if it can be written down again as JSON in UTF-8 (no NaN, no lone surrogate, not too deep)."""
+    if not isinstance(name, str):
+        return "tool call has no name"
+    if not isinstance(arguments, dict):
         return "tool call has no arguments object"
-    return ParsedCall(value["name"], value["arguments"])
+    if not _within(arguments, MAX_DEPTH):
+        return "tool call is nested too deep"
+    try:
+        json.dumps([name, arguments], ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return "tool call is not JSON"
+    return ParsedCall(name, arguments)
+
+
+def _within(value: Any, depth: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return inner is None or (depth > 0 and all(_within(item, depth - 1) for item in inner))

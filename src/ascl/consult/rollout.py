@@ -22,7 +22,8 @@ def advance(trajectory: Trajectory, turn: Turn, tool: ConsultTool | None, max_tu
     """Put one model turn into the trajectory, run its tool calls, and say whether the model must speak again.
 
     A turn that can't be read ends the trajectory (TRUNCATED or MALFORMED; a malformed turn is a fault as well). A call
-    the tool rejects is a fault; the model sees the error and may try again. Without a tool, a call is a fault.
+    the tool rejects is a fault; the model sees the error and may try again. Without a tool, a call is a fault. Calls of
+    a turn that the budget cut are not run: there may have been more, and the turn lacks its end-of-turn token.
     """
     spoken = sum(message.role == "assistant" for message in trajectory.completion) + 1
     calls = [ToolCall(id=f"call_{spoken}_{i}", name=c.name, arguments=c.arguments) for i, c in enumerate(turn.calls)]
@@ -36,6 +37,8 @@ def advance(trajectory: Trajectory, turn: Turn, tool: ConsultTool | None, max_tu
             trajectory.faults.append(f"malformed: {turn.detail}")
     elif not calls:
         trajectory.stop = _ending(turn)
+    elif not turn.ended:
+        trajectory.stop = StopReason.TRUNCATED
     elif spoken >= max_turns:
         trajectory.stop = StopReason.TURN_LIMIT
     else:
@@ -80,8 +83,8 @@ def rollout(
     schemas = [tool.schema] if tool else []
     active = trajectories
     for number in range(max_turns):
-        turns = client.complete(active, schemas, sampling.model_copy(update={"seed": sampling.seed + number}))
-        active = [t for t, turn in zip(active, turns, strict=True) if advance(t, turn, tool, max_turns)]
         if not active:
             break
+        turns = client.complete(active, schemas, sampling.model_copy(update={"seed": sampling.seed + number}))
+        active = [t for t, turn in zip(active, turns, strict=True) if advance(t, turn, tool, max_turns)]
     return trajectories

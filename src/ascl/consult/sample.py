@@ -28,7 +28,7 @@ def sample_to(
     What a kill left of an unfinished chunk is dropped and sampled again.
     """
     rows = read_finished(path)
-    kept = len(rows) if len(rows) == len(items) else len(rows) // chunk * chunk
+    kept = len(items) if len(rows) >= len(items) else len(rows) // chunk * chunk
     if kept < len(rows):
         rows = rows[:kept]
         write_jsonl(path, rows)

@@ -36,7 +36,7 @@ def facts(manifest: Manifest, judge: Judge | None) -> Markup:
     rows: list[tuple[str, str, str | None]] = [
         ("Model", plain(manifest.model), None),
         ("Seed", plain(manifest.seed), None),
-        ("Date", manifest.created.replace("T", " ") or "–", None),
+        ("Date", manifest.created or "–", None),
         ("Machine", plain(manifest.machine), None),
         (
             "Rule book",

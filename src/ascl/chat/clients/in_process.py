@@ -63,6 +63,11 @@ class InProcessClient:
             do_sample=False,
             eos_token_id=end,
             pad_token_id=pad,
+            # What is not named comes from the model's own generation config; Qwen's penalises repetition.
+            repetition_penalty=1.0,
+            no_repeat_ngram_size=0,
+            min_length=0,
+            num_beams=1,
         )
         draw = LogitsProcessorList([_draw(sampling)] if sampling.temperature > 0 else [])
         training = self.model.training
@@ -70,11 +75,13 @@ class InProcessClient:
         # A prompt's last position is a strided slice; torch on a CPU would copy the head once per row to project it.
         hook = self.model.get_output_embeddings().register_forward_pre_hook(lambda _, args: (args[0].contiguous(),))
         devices = [device] if device.type == "cuda" else []
-        with torch.no_grad(), torch.random.fork_rng(devices=devices):
-            torch.manual_seed(sampling.seed)
-            output = self.model.generate(ids, attention_mask=mask, generation_config=config, logits_processor=draw)
-        hook.remove()
-        self.model.train(training)
+        try:
+            with torch.no_grad(), torch.random.fork_rng(devices=devices):
+                torch.manual_seed(sampling.seed)
+                output = self.model.generate(ids, attention_mask=mask, generation_config=config, logits_processor=draw)
+        finally:
+            hook.remove()
+            self.model.train(training)
         return [_cut(row, end) for row in output[:, width:]]
 
 

@@ -13,7 +13,7 @@ from ascl.chat.clients.sampling import Sampling
 from ascl.chat.dialects import hermes
 from ascl.chat.messages import StopReason, Trajectory
 from ascl.chat.neutralise import neutralise_message
-from ascl.chat.turn import ParsedCall, Turn, parse_call
+from ascl.chat.turn import ParsedCall, Turn, check_call, parse_arguments
 from ascl.errors import InputError
 
 
@@ -38,6 +38,7 @@ class OpenAIClient:
         self, trajectories: list[Trajectory], tools: list[dict[str, Any]], sampling: Sampling
     ) -> list[Turn]:
         import openai
+        from openai.types.chat import ChatCompletion
 
         gate = asyncio.Semaphore(self.concurrency)
         base_url = self.base_url or os.environ.get("OPENAI_BASE_URL")
@@ -60,12 +61,15 @@ class OpenAIClient:
                         seed=sampling.seed,
                         extra_body=self.extra_body or None,
                     )
+                if not isinstance(answer, ChatCompletion):  # the library hands on what is not JSON, a web page say
+                    raise ValueError("the response is not a chat completion")
                 return read_turn(answer.model_dump())
 
             try:
                 return await asyncio.gather(*(ask(trajectory) for trajectory in trajectories))
-            except openai.OpenAIError as error:
-                raise InputError(f"model {self.model} at {base_url or 'the OpenAI API'}: {error}") from error
+            except (openai.OpenAIError, ValueError) as error:
+                reason = " ".join(str(error).split())
+                raise InputError(f"model {self.model} at {base_url or 'the OpenAI API'}: {reason}") from error
 
 
 def read_turn(response: dict[str, Any]) -> Turn:
@@ -76,6 +80,8 @@ def read_turn(response: dict[str, Any]) -> Turn:
     message, ended = choices[0].get("message") or {}, choices[0].get("finish_reason") != "length"
     content = message.get("content") or ""
     thought = message.get("reasoning_content") or message.get("reasoning")
+    if thought is None and "</think>" in content and "<think>" not in content:
+        content = f"<think>{content}"  # the server's template opened the thought
     turn = Turn(content, thought, ended=ended)
     if thought is None and content.lstrip().startswith("<think>"):
         turn = hermes.parse(content, ended)
@@ -85,7 +91,7 @@ def read_turn(response: dict[str, Any]) -> Turn:
     for call in message.get("tool_calls") or []:
         parsed = _read_call(call.get("function") or {})
         if isinstance(parsed, str):
-            turn.stop, turn.detail = StopReason.MALFORMED, parsed
+            turn.stop, turn.detail = StopReason.MALFORMED if ended else StopReason.TRUNCATED, parsed
             break
         turn.calls.append(parsed)
     return turn
@@ -93,7 +99,8 @@ def read_turn(response: dict[str, Any]) -> Turn:
 
 def _read_call(function: dict[str, Any]) -> ParsedCall | str:
     name, arguments = function.get("name"), function.get("arguments")
-    if isinstance(arguments, dict) and isinstance(name, str):
-        return ParsedCall(name, arguments)
-    read = parse_call(f'{{"name": "", "arguments": {arguments or "{}"}}}')
-    return read if isinstance(read, str) or not isinstance(name, str) else ParsedCall(name, read.arguments)
+    if arguments in (None, ""):
+        arguments = {}
+    if isinstance(name, str) and isinstance(arguments, str):
+        return parse_arguments(name, arguments)
+    return check_call(name, arguments)

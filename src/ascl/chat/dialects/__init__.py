@@ -15,10 +15,12 @@ DIALECTS: dict[str, Dialect] = {d.name: d for d in (SMOLLM2, QWEN3, QWEN_AGENT, 
 def dialect_for(template: str | None, vocabulary: Collection[str]) -> Dialect:
     """The dialect of a model: the one its saved template names, else the one its added tokens show.
 
-    template: the tokenizer's chat template, if any. vocabulary: its added tokens.
+    template: the tokenizer's chat template, if it has one. vocabulary: its added tokens.
     Raises ValueError where neither tells.
     """
-    if template and (named := re.match(r"\{#- ascl dialect: (\w+) -#\}", template)):
+    if isinstance(template, str) and (named := re.match(r"\{#- ascl dialect: (\w+) -#\}", template)):
+        if named.group(1) not in DIALECTS:
+            raise ValueError(f"its template is of the unknown dialect {named.group(1)}")
         return DIALECTS[named.group(1)]
     if "<｜User｜>" in vocabulary:
         return DEEPSEEK_R1

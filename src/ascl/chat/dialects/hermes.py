@@ -9,7 +9,7 @@ from ascl.chat.messages import StopReason
 from ascl.chat.turn import ParsedCall, Turn, parse_call
 
 _CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
-_MARKER = re.compile(r"</?(?:think|tool_call|tool_response)>|<\|\w+\|>")
+_MARKER = re.compile(r"</?(?:think|tool_call|tool_response)>|<\|\w+\|>|<｜[\w▁]+｜>")
 
 
 def split_thought(text: str) -> tuple[str | None, str, bool]:

@@ -10,34 +10,30 @@ import re
 from ascl.chat.dialects.dialect import Dialect
 from ascl.chat.dialects.hermes import split_thought
 from ascl.chat.messages import StopReason
-from ascl.chat.turn import Turn, parse_call
+from ascl.chat.turn import ParsedCall, Turn, parse_arguments
 
-_CALL = re.compile(r"✿FUNCTION✿:[ \t]*([^\n]*)\n✿ARGS✿:[ \t]*(.*)", re.DOTALL)
+_CALL = re.compile(r"✿FUNCTION✿:[ \t]*([^\n]*)\n✿ARGS✿:[ \t]*(.*?)(?=\n✿FUNCTION✿:|\Z)", re.DOTALL)
 _MARKER = re.compile(r"✿(?:FUNCTION|ARGS|RESULT|RETURN)✿|</?think>|<\|\w+\|>")
 
 
 def parse(text: str, ended: bool) -> Turn:
-    """Read one generation: a thought, then an answer or one call (Qwen-Agent stops at the first)."""
+    """Read one generation: a thought, then an answer or calls."""
     thought, rest, closed = split_thought(text)
     if not closed:
         return Turn("", thought, ended=ended, stop=StopReason.TRUNCATED, detail="thought not closed")
-    content, calls = rest, []
-    if match := _CALL.search(rest):
-        name, arguments = match.groups()
-        call = parse_call(f'{{"name": {_quoted(name.strip())}, "arguments": {arguments.strip() or "null"}}}')
+    calls: list[ParsedCall] = []
+    for match in _CALL.finditer(rest):
+        call = parse_arguments(match.group(1).strip(), match.group(2))
         if isinstance(call, str):
             stop = StopReason.MALFORMED if ended else StopReason.TRUNCATED
             return Turn(rest, thought, ended=ended, stop=stop, detail=call)
-        content, calls = rest[: match.start()].strip(), [call]
-    elif "✿FUNCTION✿" in rest and not ended:
+        calls.append(call)
+    content = _CALL.sub("", rest).strip()
+    if "✿FUNCTION✿" in content and not ended:
         return Turn(rest, thought, ended=ended, stop=StopReason.TRUNCATED, detail="tool call not closed")
     if marker := _MARKER.search(f"{thought or ''} {content}"):
         return Turn(rest, thought, ended=ended, stop=StopReason.MALFORMED, detail=f"{marker.group()} out of place")
     return Turn(content, thought, calls, ended=ended)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 QWEN_AGENT = Dialect("qwen_agent", end_of_turn="<|im_end|>", parse=parse)
