@@ -82,14 +82,3 @@ def test_the_split_form_drops_the_end_of_a_calling_turn(renderers: dict[str, Ren
     assert call + "<|im_end|>" == turn_text(renderer, CONSULT[1])
     assert answer == turn_text(renderer, CONSULT[3])
     assert "}\n✿RESULT✿: 1. (50.0%)" in renderer.tokenizer.decode(ids)
-
-
-@all_dialects
-@pytest.mark.parametrize("char", ["\x04", "\x1d", "\U00040000", "\U000bffff"])
-def test_a_character_without_a_token_is_not_a_control_token(
-    renderers: dict[str, Renderer], dialect: str, char: str
-) -> None:
-    """SmolLM2 lacks some bytes; its unknown token is <|endoftext|>."""
-    ids = renderers[dialect].ids(f"a{char}b")
-    assert not set(ids) & set(renderers[dialect].tokenizer.get_added_vocab().values())
-    assert "\ufffd" in renderers[dialect].tokenizer.decode(ids)
