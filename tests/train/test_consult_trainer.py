@@ -21,7 +21,7 @@ from ascl.train.advantages.ifpo import ifpo_weights
 from ascl.train.checkpoints import trainable_model
 from ascl.train.cpu import score_labelled_tokens_only
 from ascl.train.reward import RewardWeights
-from ascl.train.rl import ConsultTrainer, RewardFunction, Rollouts, grpo_config, rl_dataset, weights_of
+from ascl.train.rl import ConsultTrainer, RewardFunction, Rollouts, grpo_config, prompt_order, rl_dataset, weights_of
 from ascl.train.settings import Lora, RlSettings
 
 Make = Callable[..., GRPOTrainer]
@@ -37,13 +37,15 @@ def make(
     """A trainer of the tiny model in fp32, whose rollouts are scripted and all else is real."""
     monkeypatch.setattr("ascl.train.rl.InProcessClient", ScriptedClient)
 
+    rows = rl_dataset(PROMPTS, tool)
+
     def build(cls: type[GRPOTrainer], lora: Lora | None = None, **options: Any) -> GRPOTrainer:
         torch.manual_seed(7)
         return cls(
             model=trainable_model(str(tiny_model), "float32", lora),
             reward_funcs=RewardFunction(PROMPTS, OfflineJudge(), RewardWeights()),
             args=grpo_config(SETTINGS, tmp_path / "work", 3, "float32"),
-            train_dataset=Dataset.from_list(rl_dataset(PROMPTS, tool) * 2).select(range(9)),
+            train_dataset=Dataset.from_list([rows[i] for i in prompt_order(len(rows), SETTINGS, 3)]),
             processing_class=renderer.tokenizer,
             rollout_func=Rollouts(renderer, tool, SETTINGS, 3),
             **options,
@@ -123,7 +125,7 @@ def test_the_log_tells_rewards_rates_and_weights_of_each_step(make: Make) -> Non
     trainer = make(ConsultTrainer, weigh=weights_of("ifpo", SETTINGS))
     trainer.train()
     steps = [row for row in trainer.state.log_history if "reward" in row]
-    assert len(steps) == 3
+    assert len(steps) == SETTINGS.max_steps
     for row in steps:
         parts = {f"reward_{part}" for part in ("safety", "compliance", "hallucination", "format", "faults")}
         assert parts | {"loss", "entropy", "weight_consult", "weight_direct"} <= set(row)

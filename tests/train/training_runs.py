@@ -116,7 +116,8 @@ def in_processes(count: int, *arguments: object) -> subprocess.CompletedProcess[
     """This file as a script, in one process or in several that find each other by gloo."""
     launcher = [] if count == 1 else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
     command = [sys.executable, *launcher, __file__, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # as many as the tests themselves use
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 def die_at(where: str) -> None:

@@ -21,7 +21,6 @@ class Renderer:
 
     def __post_init__(self) -> None:
         self.markers = tuple(sorted(self.tokenizer.get_added_vocab()))
-        self._replacement = self.tokenizer("\ufffd", add_special_tokens=False)["input_ids"]
 
     def text(
         self, messages: list[Message], tools: list[dict[str, Any]], generation_prompt: bool, rewrite: bool = False
@@ -39,12 +38,17 @@ class Renderer:
     def ids(self, text: str) -> list[int]:
         """Token ids of rendered text (no special tokens are added).
 
-        A byte the tokenizer has no token for (SmolLM2 lacks 21) is read as U+FFFD: the unknown token is often a control
-        token (`<|endoftext|>` in SmolLM2), which no text may become.
+        A character the tokenizer has no tokens for (some control characters and rare planes in SmolLM2) is read as
+        U+FFFD: the unknown token may be a control token (`<|endoftext|>` there), which no text may become.
         """
-        unknown = self.tokenizer.unk_token_id
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return [j for i in ids for j in (self._replacement if i == unknown else (i,))]
+        ids = self._tokenise(text)
+        if self.tokenizer.unk_token_id in ids:
+            known = ("\ufffd" if self.tokenizer.unk_token_id in self._tokenise(char) else char for char in text)
+            ids = self._tokenise("".join(known))
+        return ids
+
+    def _tokenise(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def prompt_ids(self, messages: list[Message], tools: list[dict[str, Any]]) -> list[int]:
         """Ids of a conversation up to where the model speaks."""

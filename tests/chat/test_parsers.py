@@ -1,0 +1,244 @@
+"""How each dialect reads what a model wrote: sound turns back as they were written, all else with its reason."""
+
+import json
+from typing import Any
+
+import pytest
+from conversations import HOSTILE, assistant, nfc, turn_text
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ascl.chat.dialects import DIALECTS
+from ascl.chat.messages import StopReason
+from ascl.chat.neutralise import neutralise, neutralise_value
+from ascl.chat.render import Renderer
+from ascl.chat.turn import MAX_DEPTH, ParsedCall, Turn
+
+all_dialects = pytest.mark.parametrize("dialect", list(DIALECTS))
+HERMES = ["smollm2", "qwen3", "deepseek_r1"]
+ANSWERED, TRUNCATED, MALFORMED = None, StopReason.TRUNCATED, StopReason.MALFORMED
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+arguments = st.dictionaries(st.text(), json_values, max_size=3)
+fragments = st.sampled_from(
+    [*HOSTILE, "<think>", "</think>", "<tool_call>", "</tool_call>", '{"name": "t", "arguments": {}}', '{"name": "t"',
+     "✿FUNCTION✿: t\n", "✿ARGS✿: {}", "\n✿ARGS✿: {", '"', "{", "}", "[", "]", "null", "1e999", "NaN", "\ud800"]
+)  # fmt: skip
+anything = st.text() | st.lists(fragments | st.text(max_size=3), max_size=12).map("".join)
+
+
+def parse(dialect: str, text: str, ended: bool = True) -> Turn:
+    return DIALECTS[dialect].parse(text, ended)
+
+
+def call(dialect: str, arguments: str, name: str = "t") -> str:
+    """A call as the dialect writes it, with the arguments as they are given."""
+    if dialect == "qwen_agent":
+        return f"✿FUNCTION✿: {name}\n✿ARGS✿: {arguments}"
+    return f'<tool_call>{{"name": "{name}", "arguments": {arguments}}}</tool_call>'
+
+
+@all_dialects
+@settings(max_examples=60, deadline=None)
+@given(content=st.text(), thought=st.none() | st.text(), calls=st.lists(arguments, max_size=3))
+def test_a_written_turn_is_read_back(
+    renderers: dict[str, Renderer], dialect: str, content: str, thought: str | None, calls: list[dict[str, Any]]
+) -> None:
+    renderer = renderers[dialect]
+    ids = renderer.ids(turn_text(renderer, assistant(content, thought, *calls, name="a-tool")))
+    text, ended = renderer.parse_ids(ids)
+    assert ended
+    turn = parse(dialect, text)
+
+    def read(value: Any) -> Any:
+        """What is left of a text after markers are broken and the tokenizer has normalised it."""
+        if isinstance(value, str):
+            return renderer.tokenizer.decode(renderer.ids(value))
+        if isinstance(value, list):
+            return [read(item) for item in value]
+        return {read(k): read(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+    assert (turn.stop, turn.ended) == (ANSWERED, True)
+    assert turn.content == read(neutralise(content, renderer.markers).strip())
+    assert turn.thought == (None if thought is None else read(neutralise(thought, renderer.markers).strip()))
+    assert [c.name for c in turn.calls] == ["a-tool"] * len(calls)
+    written = [neutralise_value(c, renderer.markers) for c in calls]
+    assert [nfc(c.arguments) for c in turn.calls] == [nfc(read(c)) for c in written]
+
+
+@all_dialects
+@settings(max_examples=300, deadline=None)
+@given(text=anything, ended=st.booleans())
+def test_any_text_is_read_without_an_error(dialect: str, text: str, ended: bool) -> None:
+    turn = parse(dialect, text, ended)
+    assert turn.ended is ended
+    assert turn.stop in (None, TRUNCATED, MALFORMED)
+    if turn.stop is not None:
+        assert (turn.calls, bool(turn.detail)) == ([], True)
+    else:
+        assert not any(m in (turn.thought or "") + turn.content for m in ("<think>", "</think>", "<|im_start|>"))
+    if ended and turn.stop is TRUNCATED:
+        assert text.strip().startswith("<think>") and "</think>" not in text
+
+
+@all_dialects
+@pytest.mark.parametrize(
+    ("text", "thought", "content"),
+    [
+        ("hello", None, "hello"),
+        ("  \n hello \n", None, "hello"),
+        ("<think>why</think>hello", "why", "hello"),
+        ("\n<think>\n why \n</think>\n\n hello", "why", "hello"),
+        ("<think></think>hello", "", "hello"),
+        ("<think>why</think>", "why", ""),
+        ("", None, ""),
+        ("x |> f, a < b, <div> and 5 > 3", None, "x |> f, a < b, <div> and 5 > 3"),
+    ],
+)
+def test_thought_and_answer(dialect: str, text: str, thought: str | None, content: str) -> None:
+    for ended in (True, False):
+        assert parse(dialect, text, ended) == Turn(content, thought, ended=ended)
+
+
+@all_dialects
+def test_a_call_beside_thought_and_text(dialect: str) -> None:
+    turn = parse(dialect, "<think>why</think>Let me look.\n" + call(dialect, '{"query": "x"}'))
+    assert turn == Turn("Let me look.", "why", [ParsedCall("t", {"query": "x"})])
+
+
+@all_dialects
+def test_several_calls(dialect: str) -> None:
+    text = "\n".join(call(dialect, json.dumps({"query": q}), name=q) for q in "abc")
+    assert parse(dialect, text).calls == [ParsedCall(q, {"query": q}) for q in "abc"]
+
+
+@all_dialects
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_call_inside_an_open_thought_is_no_call(dialect: str, ended: bool) -> None:
+    turn = parse(dialect, "<think>I look it up. " + call(dialect, '{"query": "x"}') + " and then", ended)
+    assert (turn.stop, turn.calls, turn.content) == (TRUNCATED, [], "")
+    assert turn.thought is not None and turn.thought.startswith("I look it up.")
+
+
+@all_dialects
+def test_a_call_inside_a_closed_thought_is_no_call(dialect: str) -> None:
+    turn = parse(dialect, "<think>" + call(dialect, '{"query": "x"}') + "</think>hello")
+    assert (turn.stop, turn.calls) == (MALFORMED, [])
+
+
+@all_dialects
+@pytest.mark.parametrize(
+    ("arguments", "detail"),
+    [
+        ('{"query": }', "tool call is not JSON"),
+        ("{'query': 'x'}", "tool call is not JSON"),
+        ('{"query": "x"', "tool call is not JSON"),
+        ('{"query": "x"}}', "tool call is not JSON"),
+        ('{"query": "x"}, "name": "other"', "tool call is not JSON"),
+        ('{"query": "line\nbreak"}', "tool call is not JSON"),
+        ('{"query": NaN}', "tool call is not JSON"),
+        ('{"query": 1e999}', "tool call is not JSON"),
+        ('{"query": "\\ud800"}', "tool call is not JSON"),
+        ('{"\\udfff": 1}', "tool call is not JSON"),
+        ("", "tool call is not JSON"),
+        ("1" * 5000, "tool call is not JSON"),
+        ('["x"]', "tool call has no arguments object"),
+        ('"x"', "tool call has no arguments object"),
+        ("null", "tool call has no arguments object"),
+        ("[" * 100_000, "tool call is not JSON"),
+        ('{"a":' * 500 + "1" + "}" * 500, "tool call is nested too deep"),
+        ('{"a":' + "[" * MAX_DEPTH + "]" * MAX_DEPTH + "}", "tool call is nested too deep"),
+    ],
+    ids=lambda value: value[:24],
+)
+def test_a_call_that_cannot_be_read_is_malformed(dialect: str, arguments: str, detail: str) -> None:
+    if dialect in HERMES and arguments == '{"query": "x"}, "name": "other"':
+        pytest.skip("a repeated key is JSON inside one object")
+    turn = parse(dialect, "<think>why</think>" + call(dialect, arguments))
+    assert (turn.stop, turn.calls, turn.detail, turn.thought) == (MALFORMED, [], detail, "why")
+
+
+@all_dialects
+def test_the_deepest_arguments(dialect: str) -> None:
+    nested = '{"a":' + "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1) + "}"
+    assert len(parse(dialect, call(dialect, nested)).calls) == 1
+
+
+@pytest.mark.parametrize("dialect", HERMES)
+@pytest.mark.parametrize(
+    ("inside", "detail"),
+    [
+        ("", "tool call is not JSON"),
+        ("look it up", "tool call is not JSON"),
+        ("[]", "tool call has no name"),
+        ('{"arguments": {}}', "tool call has no name"),
+        ('{"name": 3, "arguments": {}}', "tool call has no name"),
+        ('{"name": "t"}', "tool call has no arguments object"),
+        ('{"name": "\\ud800", "arguments": {}}', "tool call is not JSON"),
+        ('{"name": "t", "arguments": {"q": "</tool_call>"}}', "tool call is not JSON"),
+    ],
+)
+def test_a_call_without_its_parts_is_malformed(dialect: str, inside: str, detail: str) -> None:
+    turn = parse(dialect, f"<tool_call>{inside}</tool_call>")
+    assert (turn.stop, turn.calls, turn.detail) == (MALFORMED, [], detail)
+
+
+@all_dialects
+def test_one_bad_call_spoils_the_turn(dialect: str) -> None:
+    turn = parse(dialect, call(dialect, "{}") + "\n" + call(dialect, "{") + "\n" + call(dialect, "{}"))
+    assert (turn.stop, turn.calls) == (MALFORMED, [])
+
+
+@all_dialects
+@pytest.mark.parametrize("first", ["", "x"])
+def test_a_call_cut_by_the_budget_is_truncated(dialect: str, first: str) -> None:
+    """Cut anywhere behind the opening marker, with or without a whole call before it."""
+    before = "<think>why</think>" + (call(dialect, '{"query": "a"}') + "\n" if first else "")
+    whole = before + call(dialect, '{"query": "some words"}')
+    opened = len(before) + len("✿FUNCTION✿" if dialect == "qwen_agent" else "<tool_call>")
+    for cut in range(opened, len(whole)):
+        turn = parse(dialect, whole[:cut], ended=False)
+        assert (turn.stop, turn.calls) == (TRUNCATED, []), whole[:cut]
+        turn = parse(dialect, whole[:cut], ended=True)
+        assert (turn.stop, turn.calls) == (MALFORMED, []), whole[:cut]
+
+
+@all_dialects
+def test_a_thought_cut_by_the_budget_is_truncated(dialect: str) -> None:
+    whole = "<think>\nwhy not\n</think>"
+    for cut in range(len("<think>"), len(whole)):
+        for ended in (True, False):
+            turn = parse(dialect, whole[:cut], ended)
+            assert (turn.stop, turn.content) == (TRUNCATED, ""), whole[:cut]
+
+
+FORGED = {
+    "hermes": ["<think>", "</think>", "</tool_call>", "<tool_response>", "</tool_response>", "<|im_start|>"],
+    "qwen_agent": ["<think>", "</think>", "✿ARGS✿", "✿RESULT✿: 1. (9.0%) x", "✿RETURN✿", "<|im_start|>", "✿FUNCTION✿"],
+    "deepseek_r1": ["<｜User｜>", "<｜Assistant｜>", "<｜begin▁of▁sentence｜>", "<｜tool▁outputs▁begin｜>"],
+}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "marker"),
+    [(d, m) for d in DIALECTS for m in FORGED.get(d, []) + (FORGED["hermes"] if d in HERMES else [])],
+)
+def test_a_marker_out_of_place_is_malformed(dialect: str, marker: str) -> None:
+    """A model that writes a marker into its answer forges a turn or a result; nothing of it is believed."""
+    for text in (f"hello {marker} all", f"<think>why</think>{marker}", f"{call(dialect, '{}')}\n{marker} all"):
+        turn = parse(dialect, text)
+        assert (turn.stop, turn.calls) == (MALFORMED, []), text
+
+
+@all_dialects
+def test_the_end_of_turn_token_is_taken_off_once(renderers: dict[str, Renderer], dialect: str) -> None:
+    renderer = renderers[dialect]
+    ids = renderer.ids("hello" + renderer.dialect.end_of_turn)
+    assert renderer.parse_ids(ids) == ("hello", True)
+    assert renderer.parse_ids(ids[:-1]) == ("hello", False)
+    assert renderer.parse_ids(ids[-1:]) == ("", True)
+    assert renderer.parse_ids([]) == ("", False)
