@@ -234,9 +234,10 @@ def test_a_run_killed_again_and_again_ends_like_one_left_alone(workshop: Worksho
         assert process.wait() == -signal.SIGKILL, f"the run was over before {name}"
     workshop.finish("killed")
     found, expected = contents(run), contents(whole)
-    same = [name for name in expected if name.startswith("data/") or name == "metrics.json" or "model." in name]
-    assert len(same) >= 15
+    same = [name for name in expected if name.startswith("data/") or name.endswith("model.safetensors")]
+    assert len(same) >= 14
     assert [name for name in same if found.get(name) != expected[name]] == []
+    assert json.loads(found["metrics.json"]) == json.loads(expected["metrics.json"])
     assert {name for name in found if ".tmp" not in name} == set(expected)
 
 

@@ -1,6 +1,5 @@
 """Random conversations, hostile texts, and a client whose generations are scripted (all else in it is real)."""
 
-import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,14 +108,3 @@ def scripts(words: st.SearchStrategy[str]) -> st.SearchStrategy[Script]:
     rounds = st.builds(lambda calls, last: [*calls, last], st.lists(call, max_size=3), answer)
     direct = st.builds(Script, prompt, answer.map(lambda a: [a]), st.just(["a", "b"]), st.just(False))
     return direct | st.builds(Script, prompt, rounds, st.lists(words, min_size=1, max_size=3))
-
-
-def nfc(value: Any) -> Any:
-    """A JSON value as a tokenizer that normalises its input gives it back."""
-    if isinstance(value, str):
-        return unicodedata.normalize("NFC", value)
-    if isinstance(value, list):
-        return [nfc(item) for item in value]
-    if isinstance(value, dict):
-        return {nfc(key): nfc(item) for key, item in value.items()}
-    return value

@@ -24,7 +24,7 @@ TABLE = """
 99.08/4.42/76.49/89.21 98.56/5.08/79.87/90.36 98.64/5.27/81.78/91.12
 98.87/6.00/79.06/89.82 98.64/5.84/82.95/91.43
 98.71/5.51/74.51/87.89
-""".split()
+"""
 
 
 def hits(true: int, n: int) -> list[bool]:
@@ -72,7 +72,7 @@ def value(figures: dict[str, Estimate], name: str) -> tuple[float | None, int]:
     return figures[name].value, figures[name].n
 
 
-@pytest.mark.parametrize("row", TABLE)
+@pytest.mark.parametrize("row", TABLE.split())
 def test_h_avg_is_the_papers(row: str) -> None:
     safety, over_refusal, reasoning, expected = (float(cell) / 100 for cell in row.split("/"))
     assert h_avg(safety, over_refusal, reasoning) == pytest.approx(expected, abs=0.0001)

@@ -105,7 +105,7 @@ def test_the_teacher_gets_the_tool_and_what_it_found(server: Teacher, tmp_path: 
     assert [message["role"] for message in second["messages"]] == ["system", "user", "assistant", "tool"]
     found = TOOL.call("safety-policy-retrieve_policy", {"query": "weapons that hurt people"})
     assert second["messages"][3]["content"] == found.text
-    prompt, trajectory = taken[0]
+    trajectory = taken[0][1]
     assert trajectory.consultations == [found.consultation]
     assert trajectory.thoughts == ["I should check.", "That does harm."]
     assert (trajectory.answer, trajectory.tokens) == (REFUSAL, 10)

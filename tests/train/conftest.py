@@ -1,15 +1,14 @@
-"""What the trainers' tests share: the tiny model's renderer, the tool over the default rules, a few prompts."""
+"""What the trainers' tests share: the tiny model's renderer, the tool over the default rules, trainers."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from scripted_rollouts import PROMPTS
 
 from ascl.chat.clients.models import load_renderer
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
-from ascl.prompts.prompt import Prompt
 from ascl.rules.book import RuleBook
 
 
@@ -35,5 +34,18 @@ def tool() -> ConsultTool:
 
 
 @pytest.fixture
-def prompts() -> list[Prompt]:
-    return list(PROMPTS)
+def make(
+    tiny_model: Path, renderer: Renderer, tool: ConsultTool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Any:
+    """Makes trainers (`trainers.maker`) whose rollouts are scripted; all else about them is real."""
+    import trl.trainer.utils as trl_utils
+    from scripted_rollouts import ScriptedClient
+    from trainers import maker
+    from trl.kernels import chunked_logprob
+
+    from ascl.train.cpu import score_labelled_tokens_only
+
+    monkeypatch.setattr("ascl.train.rl.InProcessClient", ScriptedClient)
+    monkeypatch.setattr(trl_utils, "_use_triton", chunked_logprob._use_triton)  # put back behind the test
+    score_labelled_tokens_only()
+    return maker(tiny_model, renderer, tool, tmp_path / "work")

@@ -34,7 +34,7 @@ PROMPTS = [
 ]
 
 
-def plan(prompt: str, member: int, seed: int = 0) -> tuple[str, str]:
+def plan(prompt: str, member: int, seed: int = 1) -> tuple[str, str]:
     """What a rollout does first, and what it answers in the end."""
     dice = hashlib.sha256(f"{prompt} {member} {seed}".encode()).digest()
     mode = ("consult", "consult", "consult", "direct", "direct", "fault", "fault", "careless")[dice[0] % 8]

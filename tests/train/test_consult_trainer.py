@@ -1,57 +1,22 @@
 """The trainer: stock GRPO where the weights are one, GRPO's advantages times IFPO's weights elsewhere."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 import trl.trainer.utils as trl_utils
-from datasets import Dataset
-from scripted_rollouts import GROUP, PROMPTS, ScriptedClient, plan
+from scripted_rollouts import GROUP, plan
+from trainers import SETTINGS, Make, one_batch
 from trl import GRPOTrainer
 from trl.kernels import chunked_logprob
 
 from ascl.chat.render import Renderer
-from ascl.consult.tool import ConsultTool
 from ascl.files import read_finished
-from ascl.judges.offline import OfflineJudge
 from ascl.train.advantages.grpo import grpo_advantages
 from ascl.train.advantages.ifpo import ifpo_weights
-from ascl.train.checkpoints import trainable_model
 from ascl.train.cpu import score_labelled_tokens_only
-from ascl.train.reward import RewardWeights
-from ascl.train.rl import ConsultTrainer, RewardFunction, Rollouts, grpo_config, prompt_order, rl_dataset, weights_of
-from ascl.train.settings import Lora, RlSettings
-
-Make = Callable[..., GRPOTrainer]
-SETTINGS = RlSettings(
-    group_size=GROUP, prompts_per_step=3, micro_batch_size=4, learning_rate=1e-2, max_steps=3, max_tokens=8
-)
-
-
-@pytest.fixture
-def make(
-    tiny_model: Path, renderer: Renderer, tool: ConsultTool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Make:
-    """A trainer of the tiny model in fp32, whose rollouts are scripted and all else is real."""
-    monkeypatch.setattr("ascl.train.rl.InProcessClient", ScriptedClient)
-
-    rows = rl_dataset(PROMPTS, tool)
-
-    def build(cls: type[GRPOTrainer], lora: Lora | None = None, **options: Any) -> GRPOTrainer:
-        torch.manual_seed(7)
-        return cls(
-            model=trainable_model(str(tiny_model), "float32", lora),
-            reward_funcs=RewardFunction(PROMPTS, OfflineJudge(), RewardWeights()),
-            args=grpo_config(SETTINGS, tmp_path / "work", 3, "float32"),
-            train_dataset=Dataset.from_list([rows[i] for i in prompt_order(len(rows), SETTINGS, 3)]),
-            processing_class=renderer.tokenizer,
-            rollout_func=Rollouts(renderer, tool, SETTINGS, 3),
-            **options,
-        )
-
-    return build
+from ascl.train.rl import ConsultTrainer, weights_of
+from ascl.train.settings import Lora
 
 
 def trained(trainer: GRPOTrainer) -> dict[str, torch.Tensor]:
@@ -65,13 +30,6 @@ def trained(trainer: GRPOTrainer) -> dict[str, torch.Tensor]:
 
 def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
-def one_batch(trainer: GRPOTrainer) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """One generation batch as the dataloader gives it, and what the trainer makes of it."""
-    inputs = next(iter(trainer.get_train_dataloader()))
-    trainer.model.train()
-    return inputs, trainer._generate_and_score_completions(inputs)
 
 
 @pytest.mark.parametrize("lora", [None, Lora(r=4, alpha=8)], ids=["full", "lora"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from scripted_rollouts import GROUP
+from scripted_rollouts import ANSWERS, GROUP
 from training_runs import in_processes, rl, rollout_log, sft, weights
 
 from ascl.files import read_finished
@@ -63,6 +63,8 @@ def test_rl_goes_on_from_the_last_whole_checkpoint(tiny_model: Path, tmp_path: P
     }
     for row, alone in zip(found, expected, strict=True):
         assert row | {"variant": "alone"} == alone
+    answers = [row["trajectory"]["messages"][-1]["content"] for row in found]
+    assert not set(answers) & set(ANSWERS)  # each has its sampled tail
     assert same(weights(out), weights(tmp_path / "alone"))
     assert steps_logged(out) == steps_logged(tmp_path / "alone") == [1, 2, 3, 4, 5, 6]
 

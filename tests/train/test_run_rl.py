@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from scripted_rollouts import GROUP, PROMPTS
-from training_runs import in_processes, rl, rl_groups, rollout_log, sft, weights
+from training_runs import both, in_processes, rl, rl_groups, rollout_log, sft, weights
 
 from ascl.chat.clients.models import load_renderer
 from ascl.consult.tool import ConsultTool
@@ -20,6 +20,7 @@ from ascl.judges.record import Record
 from ascl.prompts.prompt import Prompt
 from ascl.train.advantages.grpo import grpo_advantages
 from ascl.train.advantages.ifpo import ifpo_weights
+from ascl.train.checkpoints import accumulation
 from ascl.train.rl import prompt_order
 from ascl.train.settings import Lora, RlSettings
 
@@ -33,12 +34,13 @@ def groups_of(log: list[dict[str, Any]]) -> dict[tuple[int, int], list[dict[str,
 
 
 def test_two_processes_train_as_one_does(tiny_model: Path, tmp_path: Path) -> None:
-    rl_groups(tiny_model, tmp_path / "one")
-    run = in_processes(2, "rl-groups", tiny_model, tmp_path / "two")
+    both(tiny_model, tmp_path / "one")
+    run = in_processes(2, "both", tiny_model, tmp_path / "two")
     assert run.returncode == 0, run.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "one.jsonl", "two", "two.jsonl"]
+    names = ["one-rl", "one-rl.jsonl", "one-sft", "two-rl", "two-rl.jsonl", "two-sft"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
 
-    one, two = (groups_of(read_finished(rollout_log(tmp_path / name))) for name in ("one", "two"))
+    one, two = (groups_of(read_finished(rollout_log(tmp_path / name))) for name in ("one-rl", "two-rl"))
     assert one.keys() == two.keys() == {(step, group) for step in range(1, 5) for group in range(3)}
     for key, rows in one.items():
         assert len(rows) == GROUP
@@ -47,12 +49,21 @@ def test_two_processes_train_as_one_does(tiny_model: Path, tmp_path: Path) -> No
             assert {name: other[name] for name in same} == {name: row[name] for name in same}
             assert other["advantage"] == pytest.approx(row["advantage"], abs=1e-6)
 
-    first, second = weights(tmp_path / "one"), weights(tmp_path / "two")
     before = weights(tiny_model)
-    for name, tensor in first.items():
-        torch.testing.assert_close(second[name], tensor, rtol=1e-4, atol=1e-5)
-    assert max((first[name] - before[name]).abs().max() for name in first) > 1e-2
-    assert load_renderer(str(tmp_path / "two")).dialect.name == "smollm2"
+    for stage in ("sft", "rl"):
+        first, second = weights(tmp_path / f"one-{stage}"), weights(tmp_path / f"two-{stage}")
+        assert max((first[name] - before[name]).abs().max() for name in first) > 1e-2
+        for name, tensor in first.items():
+            torch.testing.assert_close(second[name], tensor, rtol=1e-3, atol=1e-4)
+        assert load_renderer(str(tmp_path / f"two-{stage}")).dialect.name == "smollm2"
+
+
+def test_processes_share_a_batch_or_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert accumulation(128, 8) == 16
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert accumulation(128, 8) == 4
+    with pytest.raises(InputError, match="micro_batch_size 8 x 4 processes must divide 48"):
+        accumulation(48, 8)
 
 
 def test_every_group_of_the_log_adds_up(tiny_model: Path, tmp_path: Path) -> None:
@@ -69,7 +80,7 @@ def test_every_group_of_the_log_adds_up(tiny_model: Path, tmp_path: Path) -> Non
         expected = grpo_advantages(rewards) * ifpo_weights(flags, 0.5)
         assert [row["advantage"] for row in rows] == pytest.approx(expected[0].tolist(), abs=1e-5)
         lopsided += 0 < flags.sum() < GROUP and flags.sum() != GROUP / 2
-    assert lopsided > 2
+    assert lopsided >= 4
 
 
 @pytest.mark.parametrize("lora", [None, Lora(r=4, alpha=8)], ids=["full", "lora"])

@@ -90,9 +90,10 @@ def test_full_training_in_bfloat16_loses_no_small_step(tiny_model: Path, tmp_pat
     assert moved
 
 
-def test_seeds_differ_and_repeat(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lora", [None, Lora(r=4, alpha=8)], ids=["full", "lora"])
+def test_seeds_differ_and_repeat(tiny_model: Path, tmp_path: Path, lora: Lora | None) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        sft(tiny_model, tmp_path / name, seed=seed, epochs=1)
+        sft(tiny_model, tmp_path / name, lora, seed=seed, epochs=1)
     a, b, c = (weights(tmp_path / name) for name in "abc")
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert any(not torch.equal(a[name], c[name]) for name in a)

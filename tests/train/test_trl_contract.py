@@ -6,7 +6,7 @@ from importlib.metadata import version
 import torch
 import trl.trainer.utils as trl_utils
 from scripted_rollouts import GROUP, PROMPTS
-from test_consult_trainer import SETTINGS, Make, make, one_batch  # noqa: F401 (a fixture)
+from trainers import SETTINGS, Make, one_batch
 from trl import GRPOTrainer
 from trl.kernels import chunked_logprob
 from trl.trainer.utils import add_fused_lm_head
@@ -16,7 +16,7 @@ def test_the_pinned_version() -> None:
     assert version("trl").startswith("1.16.")
 
 
-def test_what_generating_and_scoring_leaves_behind(make: Make) -> None:  # noqa: F811
+def test_what_generating_and_scoring_leaves_behind(make: Make) -> None:
     trainer = make(GRPOTrainer)
     inputs, output = one_batch(trainer)
     size = SETTINGS.prompts_per_step * GROUP

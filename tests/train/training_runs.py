@@ -1,6 +1,6 @@
 """Whole runs of `run_sft` and `run_rl` on the tiny model; as a script, one that dies where it is told to.
 
-    training_runs.py {sft,rl,rl-groups} MODEL OUT [step:N | save:N]
+    training_runs.py {sft,rl,both} MODEL OUT [step:N | save:N]
 
 kills itself (SIGKILL) behind optimiser step N, or while checkpoint N is written but not yet marked as complete.
 """
@@ -108,6 +108,12 @@ def rl_groups(model: Path, out: Path) -> None:
     rl(model, out, client=ScriptedClient, prompts_per_step=3, micro_batch_size=2)
 
 
+def both(model: Path, out: Path) -> None:
+    """SFT to OUT-sft and RL to OUT-rl, in a form that any number of processes walks alike."""
+    sft(model, out.with_name(f"{out.name}-sft"))
+    rl_groups(model, out.with_name(f"{out.name}-rl"))
+
+
 def weights(folder: Path) -> dict[str, Any]:
     return load_model(str(folder), "float32").state_dict()
 
@@ -139,4 +145,4 @@ if __name__ == "__main__":
     name, model, out, *death = sys.argv[1:]
     if death:
         die_at(death[0])
-    {"sft": sft, "rl": rl, "rl-groups": rl_groups}[name](Path(model), Path(out))
+    {"sft": sft, "rl": rl, "both": both}[name](Path(model), Path(out))

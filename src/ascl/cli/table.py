@@ -13,7 +13,6 @@ COLUMNS = {
     "reasoning": "reasoning",
     "h_avg": "H-avg",
     "consult_harmful": "consult\nharmful",
-
     "selectivity": "selectivity",
 }
 

@@ -61,14 +61,16 @@ def precision(dtype: str) -> dict[str, Any]:
     return {"bf16": dtype == "bfloat16", "fp16": False, "use_cpu": not torch.cuda.is_available()}
 
 
-def trainable_model(name: str, dtype: str, lora: Lora | None) -> Any:
-    """The model to train: new LoRA adapters, those of a LoRA folder, or all weights.
+def trainable_model(name: str, dtype: str, lora: Lora | None, seed: int) -> Any:
+    """The model to train: new LoRA adapters (drawn by `seed`), those of a LoRA folder, or all weights.
 
     What is trained is float32 (adapters are, of themselves): beside a bfloat16 weight the paper's steps of 1e-5 and
     1e-6 round to nothing.
     """
+    import torch
     from peft import LoraConfig, PeftModel, get_peft_model
 
+    torch.manual_seed(seed)
     model = load_model(name, dtype, for_training=True)
     if isinstance(model, PeftModel):
         return model

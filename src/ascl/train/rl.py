@@ -227,10 +227,13 @@ def run_rl(
     write_jsonl(rollout_log, [row for row in read_finished(rollout_log) if row["step"] <= done])
     rows = rl_dataset(prompts, tool)
     trainer = ConsultTrainer(
-        model=trainable_model(model, dtype, lora),
+        model=trainable_model(model, dtype, lora, seed),
         reward_funcs=RewardFunction(prompts, judge, rewards),
         args=grpo_config(settings, work, seed, dtype),
-        train_dataset=Dataset.from_list([rows[i] for i in prompt_order(len(rows), settings, seed)]),
+        train_dataset=Dataset.from_list(
+            [rows[i] for i in prompt_order(len(rows), settings, seed)],
+            on_mixed_types="use_json",  # the arguments of earlier tool calls
+        ),
         processing_class=renderer.tokenizer,
         rollout_func=Rollouts(renderer, tool, settings, seed),
         callbacks=callbacks(out.name),

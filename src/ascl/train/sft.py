@@ -63,7 +63,7 @@ def run_sft(
         **precision(dtype),
     )
     trainer = SFTTrainer(
-        model=trainable_model(model, dtype, lora),
+        model=trainable_model(model, dtype, lora, seed),
         args=arguments,
         train_dataset=Dataset.from_list([encoded[i] for i in order]),
         processing_class=renderer.tokenizer,

@@ -1,0 +1,47 @@
+"""Trainers of the tiny model in fp32, to be looked into: one generation batch, or a whole training of three steps."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from scripted_rollouts import GROUP, PROMPTS
+from trl import GRPOTrainer
+
+from ascl.chat.render import Renderer
+from ascl.consult.tool import ConsultTool
+from ascl.judges.offline import OfflineJudge
+from ascl.train.checkpoints import trainable_model
+from ascl.train.reward import RewardWeights
+from ascl.train.rl import RewardFunction, Rollouts, grpo_config, prompt_order, rl_dataset
+from ascl.train.settings import Lora, RlSettings
+
+Make = Callable[..., GRPOTrainer]
+SETTINGS = RlSettings(
+    group_size=GROUP, prompts_per_step=3, micro_batch_size=4, learning_rate=1e-2, max_steps=3, max_tokens=8
+)
+
+
+def maker(model: Path, renderer: Renderer, tool: ConsultTool, work: Path) -> Make:
+    """What makes a trainer of a class: `make(GRPOTrainer)`, `make(ConsultTrainer, lora, weigh=..)`."""
+    rows = rl_dataset(PROMPTS, tool)
+
+    def make(cls: type[GRPOTrainer], lora: Lora | None = None, **options: Any) -> GRPOTrainer:
+        return cls(
+            model=trainable_model(str(model), "float32", lora, 3),
+            reward_funcs=RewardFunction(PROMPTS, OfflineJudge(), RewardWeights()),
+            args=grpo_config(SETTINGS, work, 3, "float32"),
+            train_dataset=Dataset.from_list([rows[i] for i in prompt_order(len(rows), SETTINGS, 3)]),
+            processing_class=renderer.tokenizer,
+            rollout_func=Rollouts(renderer, tool, SETTINGS, 3),
+            **options,
+        )
+
+    return make
+
+
+def one_batch(trainer: GRPOTrainer) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """One generation batch as the dataloader gives it, and what the trainer makes of it."""
+    inputs = next(iter(trainer.get_train_dataloader()))
+    trainer.model.train()
+    return inputs, trainer._generate_and_score_completions(inputs)
