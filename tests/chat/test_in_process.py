@@ -1,4 +1,4 @@
-"""The transformers client with a tiny random model: greedy and seeded sampling, budgets, and what it leaves untouched."""
+"""The transformers client with a tiny random model: greedy and seeded sampling, budgets, side effects."""
 
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def sampled(client: InProcessClient, texts: list[str], sampling: Sampling) -> li
 
 def test_greedy_takes_the_likeliest_token_each_time(client: InProcessClient) -> None:
     """The reference: one prompt at a time, no cache, argmax."""
-    for text, ids in zip(TEXTS, sampled(client, TEXTS, GREEDY), strict=True):
+    for text, ids in zip(TEXTS[:2], sampled(client, TEXTS[:2], GREEDY), strict=True):
         context = client.renderer.prompt_ids([Message(role="user", content=text)], [])
         with torch.no_grad():
             for token in ids:
@@ -226,11 +226,11 @@ def test_top_p_is_taken_after_the_temperature() -> None:
 
 
 def test_half_precision_scores_are_drawn_in_full_precision() -> None:
-    """256 equal tokens: in bfloat16 the cumulative distribution would stall."""
-    counts = draws(Sampling(temperature=1.0), torch.zeros(4096, dtype=torch.bfloat16), count=40_000)
+    """1024 equal tokens: in bfloat16 the cumulative distribution would stall at a quarter."""
+    counts = draws(Sampling(temperature=1.0), torch.zeros(1024, dtype=torch.bfloat16), count=8_000)
     halves = counts.view(2, -1).sum(dim=-1)
-    assert (counts > 0).sum() > 4000
-    assert abs(int(halves[0] - halves[1])) < 1000
+    assert (counts > 0).sum() > 1000
+    assert abs(int(halves[0] - halves[1])) < 450
 
 
 def test_the_turn_a_client_hands_on(client: InProcessClient) -> None:

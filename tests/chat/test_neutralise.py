@@ -57,7 +57,8 @@ def test_every_family_is_known(marker: str) -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "xs |> map(f) |> sum", "a < b and c > d", "a <| b |> c", "<div class='a'></div>", "f :: Maybe a -> [a]", "x <- y",
+        "xs |> map(f) |> sum", "a < b and c > d", "a <| b |> c", "<div class='a'></div>", "f :: Maybe a -> [a]",
+        "x <- y",
         "if (a<b || c>d) {}", "std::vector<std::vector<int>>", "<|", "|>", "<||>", "[INSTANCE]", "✿", "1 << 2 >> 3",
         "<thinking>", "<tools", "</ think>", "<tool call>", "a\\<|b\n|>", "#!/bin/sh", "[[PAD]]", "<user>", "<｜ ｜>",
     ],

@@ -18,7 +18,8 @@ TOOL = {
     "function": {"name": "t", "description": "d", "parameters": {"type": "object", "properties": {"q": {}}}},
 }
 SCAFFOLDS = (
-    "<|im_start|>system\n", "<|im_start|>user", "<|im_start|>assistant\n", "<|im_start|>tool\n", "<|im_end|>", "<think>",
+    "<|im_start|>system\n", "<|im_start|>user", "<|im_start|>assistant\n", "<|im_start|>tool\n", "<|im_end|>",
+    "<think>",
     "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "✿FUNCTION✿", "✿ARGS✿",
     "✿RESULT✿", "✿RETURN✿", "<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>",
 )  # fmt: skip

@@ -65,6 +65,7 @@ def test_rl_goes_on_from_the_last_whole_checkpoint(tiny_model: Path, tmp_path: P
         assert row | {"variant": "alone"} == alone
     answers = [row["trajectory"]["messages"][-1]["content"] for row in found]
     assert not set(answers) & set(ANSWERS)  # each has its sampled tail
+    assert len(set(answers)) == len(answers)  # and another one in every step
     assert same(weights(out), weights(tmp_path / "alone"))
     assert steps_logged(out) == steps_logged(tmp_path / "alone") == [1, 2, 3, 4, 5, 6]
 

@@ -78,13 +78,14 @@ class Renderer:
         """
         from transformers.utils.chat_template_utils import render_jinja_template
 
-        (text,), (turns,) = render_jinja_template(
+        rendered: Any = render_jinja_template(
             [[neutralise_message(message, self.markers).for_template() for message in messages]],
-            tools=tools or None,
+            tools=list(tools) or None,
             chat_template=self.dialect.template,
             return_assistant_tokens_mask=True,
             rewrite=rewrite,
         )
+        (text,), (turns,) = rendered
         ids: list[int] = []
         mask: list[int] = []
         at = 0

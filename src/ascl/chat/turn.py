@@ -6,7 +6,6 @@ from typing import Any
 
 from ascl.chat.messages import StopReason
 
-
 MAX_DEPTH = 32  # objects and lists inside each other in a call's arguments
 
 
