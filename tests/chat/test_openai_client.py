@@ -2,6 +2,7 @@
 
 import json
 import threading
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from ascl.chat.clients.openai_server import OpenAIClient, read_turn
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
-from ascl.chat.neutralise import BREAK, neutralise
+from ascl.chat.neutralise import BREAK, neutralise, neutralise_message
 from ascl.chat.turn import MAX_DEPTH, ParsedCall, Turn
 from ascl.consult.rollout import rollout, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
@@ -136,11 +137,13 @@ def test_a_thought_beside_the_answer(server: Server, key: str) -> None:
         ("<think>\nHm.\n</think>\n\nServe it hot.", "Hm.", "Serve it hot."),
         (" \n<think>Hm.</think>Serve it hot.", "Hm.", "Serve it hot."),
         ("<think></think>Serve it hot.", "", "Serve it hot."),
+        ("<think>Hm.</think>", "Hm.", ""),
         ("Hm.\n</think>\n\nServe it hot.", "Hm.", "Serve it hot."),  # the server's template opened the thought
     ],
 )
 def test_a_thought_inside_the_content(server: Server, content: str, thought: str, answer: str) -> None:
     assert ask(server, Reply(completion(content=content))) == Turn(answer, thought, tokens=11)
+    assert ask(server, Reply(completion(content=content, reasoning=""))) == Turn(answer, thought, tokens=11)
 
 
 def test_calls_with_string_arguments(server: Server) -> None:
@@ -191,7 +194,9 @@ def test_arguments_as_servers_write_them(arguments: Any, read: dict[str, Any]) -
 )
 def test_a_call_that_cannot_be_read(server: Server, arguments: Any, name: Any, detail: str) -> None:
     reply = Reply(completion("tool_calls", tool_calls=called(arguments, name)))
-    turn = ask(server, reply)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        turn = ask(server, reply)
     assert (turn.stop, turn.detail, turn.calls) == (MALFORMED, detail, [])
     cut = ask(server, Reply(completion("length", tool_calls=called(arguments, name))))
     assert (cut.stop, cut.ended) == (TRUNCATED, False), "the budget cut it"
@@ -299,8 +304,6 @@ def test_every_text_leaves_neutralised(words: list[str]) -> None:
     """As they are built for the request; that they are sent so is shown above."""
     call = ToolCall(id="c", name=words[0], arguments={words[1]: [words[2], {"q": words[3]}]})
     message = Message(role="assistant", content=words[4], reasoning_content=words[5], tool_calls=[call])
-    from ascl.chat.neutralise import neutralise_message
-
     sent = neutralise_message(message).for_openai()
     function = sent["tool_calls"][0]["function"]
     texts = [sent["content"], sent["reasoning_content"], function["name"], function["arguments"]]
@@ -352,10 +355,10 @@ def test_a_server_that_is_busy_is_asked_again(server: Server) -> None:
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        (Reply({"error": {"message": "no such model\nat all"}}, 400), "no such model"),
-        (Reply(b"line one\nline two", 400, {"Content-Type": "text/plain"}), "line one line two"),
-        (Reply({"error": "who are you"}, 401), "who are you"),
-        (Reply({"error": "boom"}, 500, NO_RETRY), "boom"),
+        (Reply({"error": {"message": "no such model\nat all"}}, 400), "no such model at all"),
+        (Reply(b"line one\nline two", 400, {"Content-Type": "text/plain"}), "Error code: 400"),
+        (Reply({"error": "who are you"}, 401), "Error code: 401"),
+        (Reply({"error": "boom"}, 500, NO_RETRY), "Error code: 500"),
         (Reply(b"<html>\nhello\n</html>", 200, {"Content-Type": "text/html"}), "not a chat completion"),
         (Reply([1, 2]), "not a chat completion"),
         (Reply(b'{"choices": [', 200), ""),
@@ -376,7 +379,8 @@ def test_text_that_is_not_unicode_is_read(server: Server) -> None:
     server.replies = [Reply(completion(content="tea \ud83d", reasoning="hm \udc00"))]
     [walked] = rollout(OpenAIClient("m", server.url), [prompt()], None, Sampling())
     assert walked.stop is StopReason.ANSWERED
-    assert walked.model_dump_json().encode()
+    assert (walked.answer, walked.thoughts) == ("tea ?", ["hm ?"])
+    assert walked.model_dump_json()
 
 
 json_values = st.recursive(

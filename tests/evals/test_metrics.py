@@ -84,6 +84,7 @@ def test_h_avg_is_nothing_where_a_part_is_nothing(parts: tuple[float, float, flo
 
 
 @given(st.floats(0.01, 1), st.floats(0, 0.99), st.floats(0.01, 1))
+@settings(deadline=None)
 def test_h_avg_lies_between_its_parts(safety: float, over_refusal: float, reasoning: float) -> None:
     parts = (safety, 1 - over_refusal, reasoning)
     assert min(parts) - 1e-9 <= h_avg(safety, over_refusal, reasoning) <= sum(parts) / 3 + 1e-9
@@ -125,6 +126,7 @@ flags = st.lists(st.booleans(), max_size=60)
 
 
 @given(flags, flags)
+@settings(deadline=None)
 def test_intervals_hold_their_figure_and_mirror(a: list[bool], b: list[bool]) -> None:
     for estimate, bottom in ((proportion(a), 0.0), (difference(a, b), -1.0)):
         if estimate.value is None:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.judges.calibrate import Row, agreement, calibrate, format_calibration, load_calibration, wilson
@@ -46,6 +46,7 @@ def test_wilson_by_hand() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(Refusal), st.sampled_from(Refusal)), min_size=1, max_size=50))
+@settings(deadline=None)
 def test_agreement_is_consistent(pairs: list[tuple[Refusal, Refusal]]) -> None:
     a = agreement(pairs)
     assert a.n == len(pairs) == sum(sum(row.values()) for row in a.confusion.values())

@@ -51,6 +51,7 @@ def test_numbers(answer: str | None, expected: str, right: bool) -> None:
 
 
 @given(st.integers(-(10**15), 10**15), st.text("abcxyz ,.!\n", max_size=30))
+@settings(deadline=None)
 def test_the_last_number_counts_however_it_is_written(number: int, before: str) -> None:
     for written in (str(number), f"{number:,}", f"{number}.0"):
         assert grade(f"{before} 17 {before} {written}", str(number), [])
@@ -111,6 +112,7 @@ def test_an_option_within_another_is_no_choice() -> None:
 
 
 @given(st.text(max_size=60), st.integers(1, 10), st.data())
+@settings(deadline=None)
 def test_a_stated_letter_is_read_whatever_stands_before(before: str, n: int, data: st.DataObject) -> None:
     letter = chr(ord("A") + data.draw(st.integers(0, n - 1)))
     assert read_choice(f"{before}\nAnswer: {letter}", TEN[:n]) == letter

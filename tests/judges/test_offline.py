@@ -1,7 +1,7 @@
 """The offline judge: what is harmless by rule, what claims a consultation, and the verdict on a trajectory."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.messages import Message, StopReason, Trajectory
@@ -148,6 +148,7 @@ def test_unknown_kind() -> None:
 
 
 @given(st.text(max_size=200), st.text(max_size=200), st.sampled_from(KINDS), st.sampled_from(StopReason))
+@settings(deadline=None)
 def test_never_raises_and_is_deterministic(prompt: str, answer: str, kind: str, stop: StopReason) -> None:
     one = trajectory(answer, thought=prompt, stop=stop)
     verdict = OfflineJudge().judge(prompt, kind, one)
@@ -156,6 +157,7 @@ def test_never_raises_and_is_deterministic(prompt: str, answer: str, kind: str, 
 
 
 @given(st.sampled_from([*HARMLESS, *HARMFUL, *CLAIMS, *MENTIONS]), st.text(" \t\n", max_size=4))
+@settings(deadline=None)
 def test_edges_case_and_curly_apostrophes_change_nothing(text: str, space: str) -> None:
     other = space + text.replace("'", "’").upper() + space
     assert harmless_by_rule(PROMPT, other) is harmless_by_rule(PROMPT, text)

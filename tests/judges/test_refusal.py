@@ -1,7 +1,7 @@
 """The lexical refusal judge: short replies of small models, compliance that looks like refusal, and its invariances."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.judges.refusal import classify_refusal, normalise, sentences, unquoted
@@ -120,6 +120,7 @@ def test_normalise_and_sentences() -> None:
 
 
 @given(texts, texts)
+@settings(deadline=None)
 def test_never_raises_and_is_deterministic(prompt: str, answer: str) -> None:
     verdict = classify_refusal(prompt, answer)
     assert verdict in Refusal
@@ -127,11 +128,13 @@ def test_never_raises_and_is_deterministic(prompt: str, answer: str) -> None:
 
 
 @given(texts | wordy, texts | wordy, st.text(" \t\n\r\u2003", max_size=4))
+@settings(deadline=None)
 def test_surrounding_whitespace_changes_nothing(prompt: str, answer: str, space: str) -> None:
     assert classify_refusal(space + prompt + space, space + answer + space) is classify_refusal(prompt, answer)
 
 
 @given(wordy, wordy)
+@settings(deadline=None)
 def test_curly_apostrophes_and_case_change_nothing(prompt: str, answer: str) -> None:
     expected = classify_refusal(prompt, answer)
     assert classify_refusal(prompt.replace("'", "’"), answer.replace("'", "’")) is expected

@@ -49,6 +49,7 @@ def test_the_question_lists_the_options_and_leaves_the_prompt_alone() -> None:
 
 
 @given(st.text(min_size=1, max_size=20), st.sampled_from(Kind), st.text(min_size=1).filter(str.strip))
+@settings(deadline=None)
 def test_split_depends_on_the_id_alone(identity: str, kind: Kind, text: str) -> None:
     one = prompt(id=identity)
     other = prompt(id=identity, kind=kind, answer="1", messages=[{"role": "user", "content": text}], source="x")

@@ -52,6 +52,7 @@ def load_model(name: str, dtype: str = "bfloat16", for_training: bool = False) -
     A LoRA folder comes back merged into its base model; with for_training as a PEFT model with trainable weights.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
@@ -73,7 +74,7 @@ def load_model(name: str, dtype: str = "bfloat16", for_training: bool = False) -
             return (model if for_training else model.merge_and_unload()).to(device)
         model = AutoModelForCausalLM.from_pretrained(path, **options)
         return model.to(device)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
             f"model {name}: not found as `embedded`, a local folder or a hub id ({_first_line(error)})"
         ) from error

@@ -63,7 +63,7 @@ class OpenAIClient:
                     )
                 if not isinstance(answer, ChatCompletion):  # the library hands on what is not JSON, a web page say
                     raise ValueError("the response is not a chat completion")
-                return read_turn(answer.model_dump())
+                return read_turn(answer.model_dump(warnings=False))
 
             try:
                 return await asyncio.gather(*(ask(trajectory) for trajectory in trajectories))
@@ -78,8 +78,8 @@ def read_turn(response: dict[str, Any]) -> Turn:
     if not choices:
         return Turn("", stop=StopReason.MALFORMED, detail="the response has no choices")
     message, ended = choices[0].get("message") or {}, choices[0].get("finish_reason") != "length"
-    content = message.get("content") or ""
-    thought = message.get("reasoning_content") or message.get("reasoning")
+    content = _unicode(message.get("content") or "")
+    thought = _unicode(message.get("reasoning_content") or message.get("reasoning") or "") or None
     if thought is None and "</think>" in content and "<think>" not in content:
         content = f"<think>{content}"  # the server's template opened the thought
     turn = Turn(content, thought, ended=ended)
@@ -95,6 +95,11 @@ def read_turn(response: dict[str, Any]) -> Turn:
             break
         turn.calls.append(parsed)
     return turn
+
+
+def _unicode(text: str) -> str:
+    """A text without lone surrogates: JSON can hold half a character, the files we write can't."""
+    return text.encode(errors="replace").decode()
 
 
 def _read_call(function: dict[str, Any]) -> ParsedCall | str:
