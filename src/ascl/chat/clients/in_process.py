@@ -89,7 +89,7 @@ def _draw(sampling: Sampling) -> Callable[["torch.Tensor", "torch.Tensor"], "tor
     """A logits processor that samples: every score but the drawn token's becomes -inf, so that greedy search takes it.
 
     One uniform number a row, looked up in the cumulative distribution: the same distribution as torch.multinomial,
-    which draws one number per vocabulary entry (a fifth of a CPU's decoding time, benchmarks/generation.py).
+    which draws one number per vocabulary entry (slow on a CPU, benchmarks/generation.py).
     """
 
     def process(input_ids: "torch.Tensor", scores: "torch.Tensor") -> "torch.Tensor":

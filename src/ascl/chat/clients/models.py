@@ -61,7 +61,7 @@ def load_model(name: str, dtype: str = "bfloat16", for_training: bool = False) -
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         keep_freed_memory()
-    # Eager attention decodes 1.4 times as fast as SDPA on a CPU (benchmarks/generation.py).
+    # Eager attention decodes faster than SDPA on a CPU (benchmarks/generation.py).
     options = {"dtype": dtype, "attn_implementation": "eager" if device == "cpu" else "sdpa"}
     adapter = Path(path) / "adapter_config.json"
     try:
@@ -84,7 +84,7 @@ def keep_freed_memory() -> None:
     """Tell glibc to keep freed memory instead of handing it back to the system at every step.
 
     Tensors of a few megabytes come and go all the time; returning them makes the kernel zero new pages again and again,
-    up to half of a CPU training step. Does nothing where the C library is not glibc.
+    a large part of a training step. Does nothing where the C library is not glibc.
     """
     import ctypes
 
