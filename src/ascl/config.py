@@ -59,7 +59,7 @@ class RunConfig(BaseModel):
 
     model: str
     dialect: str | None = None
-    dtype: Literal["bfloat16", "float32", "float16"] = "bfloat16"
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
     seed: int = 0
     prompts: list[str] = Field(default=["starter"], min_length=1)
     test_limit: int = Field(default=0, ge=0)
