@@ -67,7 +67,7 @@ def test_any_text_is_read_without_an_error(dialect: str, text: str, ended: bool)
     if turn.stop is not None:
         assert (turn.calls, bool(turn.detail)) == ([], True)
     else:
-        assert not any(m in (turn.thought or "") + turn.content for m in ("<think>", "</think>", "<|im_start|>"))
+        assert not any(m in f"{turn.thought or ''}\n{turn.content}" for m in ("<think>", "</think>", "<|im_start|>"))
     if ended and turn.stop is TRUNCATED:
         assert text.strip().startswith("<think>") and "</think>" not in text
 

@@ -133,7 +133,7 @@ def test_calibrate_prints_the_agreement(ascl: Ascl, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (None, "labels.jsonl: No such file or directory"),
+        (None, "labels.jsonl: no such file"),
         (b"", "labels.jsonl: no rows"),
         (b'\n{"prompt": "p"', "labels.jsonl, line 2: not JSON"),
         (b'{"prompt": "p", "response": "r", "human_label": "yes"}', "labels.jsonl, line 1: 'human_label' is 'yes'"),

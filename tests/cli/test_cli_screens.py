@@ -76,7 +76,7 @@ def test_the_table_has_a_row_for_each_variant(
     (tmp_path / "metrics.json").write_text(json.dumps({"variants": variants}), encoding="utf-8")
     print_table(tmp_path)
     lines = capsys.readouterr().out.splitlines()
-    [pure] = [line for line in lines if "pure" in line]
-    [cloned] = [line for line in lines if " bc " in line]
-    assert pure.count("50 [25") == len(COLUMNS)
-    assert cloned.count("50 [25") == len(COLUMNS) - 1
+    [pure] = [i for i, line in enumerate(lines) if "pure" in line]
+    [cloned] = [i for i, line in enumerate(lines) if " bc " in line]
+    assert lines[pure].count("50") == lines[pure + 1].count("25 to 75") == len(COLUMNS)
+    assert lines[cloned].count("50") == lines[cloned + 1].count("25 to 75") == len(COLUMNS) - 1
