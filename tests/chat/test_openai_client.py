@@ -1,22 +1,25 @@
 """The client for OpenAI-compatible servers, against a real server on this machine."""
 
+import asyncio
 import json
 import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from conversations import hostile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.clients.openai_server import OpenAIClient, read_turn
+from ascl.chat.clients.retry import RequestFailed
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
-from ascl.chat.neutralise import BREAK, neutralise, neutralise_message
+from ascl.chat.neutralise import BREAK, neutralise
 from ascl.chat.turn import MAX_DEPTH, ParsedCall, Turn
 from ascl.consult.rollout import rollout, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
@@ -28,7 +31,6 @@ TOOL = ConsultTool(
     RuleBook([Rule(id="tea.cold", category="tea", title="Tea", text="Serving <tool_response> cold tea.")])
 )
 TRUNCATED, MALFORMED = StopReason.TRUNCATED, StopReason.MALFORMED
-NO_RETRY = {"x-should-retry": "false"}
 
 
 @dataclass
@@ -70,7 +72,8 @@ def server() -> Iterator[Server]:
                 state.keys.append(self.headers.get("Authorization"))
                 reply = state.replies.pop(0) if len(state.replies) > 1 else state.replies[0]
             if state.hold is not None:
-                state.hold.wait()
+                with suppress(threading.BrokenBarrierError):
+                    state.hold.wait()
             body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
             with lock:
                 open_now[0] -= 1
@@ -113,10 +116,11 @@ def prompt(text: str = "How do I serve tea?") -> Trajectory:
     return start("p", [Message(role="user", content=text)])
 
 
-def ask(server: Server, *replies: Reply, **settings: Any) -> Turn:
+def ask(server: Server, *replies: Reply, **fields: Any) -> Turn:
     """The turn the client makes of the replies to one request."""
     server.replies = list(replies)
-    [turn] = OpenAIClient("m", server.url, **settings).complete([prompt()], [TOOL.schema], Sampling())
+    fields = {"backoff": 0.001} | fields
+    [turn] = OpenAIClient("m", server.url, **fields).complete([prompt()], [TOOL.schema], Sampling())
     return turn
 
 
@@ -233,15 +237,11 @@ def test_an_answer_cut_by_the_budget(server: Server) -> None:
     assert (walked.stop, walked.answer, walked.thoughts) == (StopReason.LENGTH, "Serve it", ["Hm."])
 
 
-@pytest.mark.parametrize("body", [{"choices": []}, {"choices": None}, {}, {"object": "error", "message": "no"}])
-def test_a_response_without_choices_is_malformed(server: Server, body: dict[str, Any]) -> None:
-    turn = ask(server, Reply(body))
-    assert (turn.stop, turn.detail, turn.content) == (MALFORMED, "the response has no choices", "")
-
-
-@pytest.mark.parametrize(("tokens", "read"), [(0, 0), (7, 7), (None, 0)])
-def test_tokens_are_the_servers_count(server: Server, tokens: int | None, read: int) -> None:
-    assert ask(server, Reply(completion(content="x", tokens=tokens))).tokens == read
+@pytest.mark.parametrize(("tokens", "read"), [(0, 0), (7, 7), (None, 0), ("7", 0)])
+def test_tokens_are_the_servers_count(server: Server, tokens: Any, read: int) -> None:
+    reply = completion(content="x") | {"usage": {"completion_tokens": tokens}}
+    assert ask(server, Reply(reply)).tokens == read
+    assert ask(server, Reply(completion(content="x", tokens=None))).tokens == 0
 
 
 def test_what_is_asked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +290,8 @@ def test_the_second_turn_carries_thought_call_and_result(server: Server) -> None
     user, asked, result = server.requests[1]["messages"]
     assert user == server.requests[0]["messages"][0]
     [sent] = asked["tool_calls"]
-    assert (asked["role"], asked["content"], asked["reasoning_content"]) == ("assistant", "Let me look.", "Check.")
+    assert (asked["role"], asked["content"]) == ("assistant", "Let me look.")
+    assert asked["reasoning"] == asked["reasoning_content"] == "Check.", "servers read one or the other"
     assert (sent["type"], sent["function"]["name"]) == ("function", TOOL_NAME)
     assert json.loads(sent["function"]["arguments"]) == {"query": "tea"}
     assert (result["role"], result["tool_call_id"]) == ("tool", sent["id"])
@@ -299,14 +300,15 @@ def test_the_second_turn_carries_thought_call_and_result(server: Server) -> None
     assert [r["seed"] for r in server.requests] == [3, 4]
 
 
+@settings(deadline=None)
 @given(words=st.lists(hostile, min_size=7, max_size=7))
 def test_every_text_leaves_neutralised(words: list[str]) -> None:
-    """As they are built for the request; that they are sent so is shown above."""
     call = ToolCall(id="c", name=words[0], arguments={words[1]: [words[2], {"q": words[3]}]})
     message = Message(role="assistant", content=words[4], reasoning_content=words[5], tool_calls=[call])
-    sent = neutralise_message(message).for_openai()
+    body = OpenAIClient("m").request(start("p", [message]), [], Sampling())
+    [sent] = json.loads(body)["messages"]
     function = sent["tool_calls"][0]["function"]
-    texts = [sent["content"], sent["reasoning_content"], function["name"], function["arguments"]]
+    texts = [sent["content"], sent["reasoning"], sent["reasoning_content"], function["name"], function["arguments"]]
     assert all(neutralise(text) == text for text in texts)
 
 
@@ -340,38 +342,172 @@ def test_turns_belong_to_their_prompts(server: Server) -> None:
     assert [t.content for t in turns] == ["a", "b", "c"]
 
 
+def test_a_retry_waits_as_long_as_the_server_asks(server: Server) -> None:
+    server.replies = [Reply({}, 429, {"Retry-After": "77"})]
+    heard: list[RequestFailed] = []
+
+    def stop(failed: RequestFailed) -> None:
+        heard.append(failed)
+        raise KeyboardInterrupt  # instead of the wait
+
+    async def ask_once() -> None:
+        client = OpenAIClient("m", server.url)
+        async with client.connect() as connected:
+            await client.turn(connected, prompt(), [], Sampling(), failing=stop)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(ask_once())
+    assert [(failed.kind, failed.passing, failed.wait) for failed in heard] == [("http_429", True, 77.0)]
+
+
 def test_no_prompts_no_requests(server: Server) -> None:
     assert OpenAIClient("m", server.url).complete([], [], Sampling()) == []
     assert server.requests == []
 
 
-def test_a_server_that_is_busy_is_asked_again(server: Server) -> None:
-    soon = {"retry-after-ms": "1"}
-    turn = ask(server, Reply({}, 503, soon), Reply({}, 429, soon), Reply(completion(content="x")))
-    assert turn.content == "x"
+COMPLETION_LACKS: list[Any] = [
+    {"choices": []},
+    {"choices": None},
+    {"choices": ["x"]},
+    {"choices": [{"message": None}]},
+    {"choices": [{"message": {"content": 5}}]},
+    {"choices": [{"message": {"content": None, "tool_calls": 5}}]},
+    {"choices": {"0": {}}},
+    {},
+    [1, 2],
+    {"error": {"message": "no capacity"}},
+    b'{"choices": [{"mess',
+    b"<html>\nhello\n</html>",
+    b"[" * 100_000,
+    b"",
+    b"\xff",
+]
+
+
+@pytest.mark.parametrize("body", COMPLETION_LACKS, ids=lambda body: str(body)[:30])
+def test_a_body_that_is_no_completion_is_asked_for_again(server: Server, body: Any) -> None:
+    assert ask(server, Reply(body), Reply(body), Reply(completion(content="x"))).content == "x"
     assert len(server.requests) == 3
+    server.requests.clear()
+    with pytest.raises(InputError, match="the reply is not a chat completion"):
+        ask(server, Reply(body), attempts=2)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])
+def test_a_server_that_is_busy_is_asked_again(server: Server, status: int) -> None:
+    busy = Reply({}, status, {"Retry-After": "0"})
+    assert ask(server, busy, Reply(b"busy", status), Reply(completion(content="x"))).content == "x"
+    assert len(server.requests) == 3
+    assert server.requests[0] == server.requests[2]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413, 422])
+def test_a_server_that_refuses_is_asked_once(server: Server, status: int) -> None:
+    with pytest.raises(InputError, match=f"Error code: {status}"):
+        ask(server, Reply({"error": "no"}, status, {"Retry-After": "0"}))
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
         (Reply({"error": {"message": "no such model\nat all"}}, 400), "no such model at all"),
-        (Reply(b"line one\nline two", 400, {"Content-Type": "text/plain"}), "Error code: 400"),
-        (Reply({"error": "who are you"}, 401), "Error code: 401"),
-        (Reply({"error": "boom"}, 500, NO_RETRY), "Error code: 500"),
-        (Reply(b"<html>\nhello\n</html>", 200, {"Content-Type": "text/html"}), "not a chat completion"),
-        (Reply([1, 2]), "not a chat completion"),
-        (Reply(b'{"choices": [', 200), ""),
+        (Reply(b"line one\nline two", 400, {"Content-Type": "text/plain"}), "line one line two"),
+        (Reply(b"<html>" + b"x" * 100_000, 500), "xxxx"),
+        (Reply(b"<html>\nhello\n</html>", 200, {"Content-Type": "text/html"}), "completion: <html> hello </html>"),
     ],
 )
-def test_a_server_that_refuses_is_an_input_error_of_one_line(server: Server, reply: Reply, reason: str) -> None:
+def test_a_failure_is_an_input_error_of_one_line(server: Server, reply: Reply, reason: str) -> None:
     with pytest.raises(InputError) as caught:
-        ask(server, reply)
+        ask(server, reply, attempts=1)
     message = str(caught.value)
     assert message.startswith(f"model m at {server.url}: ")
     assert reason in message
     assert "\n" not in message
-    assert len(server.requests) == 1
+    assert len(message) < 1000
+
+
+def test_a_server_that_is_not_there() -> None:
+    client = OpenAIClient("m", "http://127.0.0.1:9", attempts=2, backoff=0.001)  # the port of `discard`
+    with pytest.raises(InputError, match=r"model m at http://127\.0\.0\.1:9: Connection error.*connection attempts"):
+        client.complete([prompt()], [], Sampling())
+
+
+@pytest.mark.parametrize("address", ["localhost:8000", "ftp://localhost", "http://[", "http://localhost:99999"])
+def test_an_address_that_is_none(address: str) -> None:
+    with pytest.raises(InputError, match=r"^model m at "):
+        OpenAIClient("m", address, attempts=1).complete([prompt()], [], Sampling())
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "two\nlines"])
+def test_a_key_that_no_header_can_hold(server: Server, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(InputError, match=r"^model m at "):
+        ask(server, Reply(completion(content="x")), attempts=1)
+    assert server.requests == []
+
+
+def test_an_answer_that_does_not_come_is_a_timeout(server: Server) -> None:
+    server.hold = threading.Barrier(2)  # nobody else comes to it
+    try:
+        with pytest.raises(InputError, match=r"no answer within 0\.2 s"):
+            ask(server, Reply({}), attempts=1, timeout=0.2)
+    finally:
+        server.hold.abort()
+
+
+OPEN, CLOSED = "<think>\nI should", "<think>\nFine.\n</think>\n\nServe"
+
+
+@pytest.mark.parametrize(
+    ("opening", "message", "thought", "answer"),
+    [
+        (OPEN, {"content": " ask.\n</think>\n\nHot."}, "I should ask.", "Hot."),
+        (OPEN, {"content": f"{OPEN} ask.\n</think>\n\nHot."}, "I should ask.", "Hot."),
+        (OPEN, {"content": "Hot.", "reasoning": " ask."}, "I should ask.", "Hot."),
+        (OPEN, {"content": "Hot.", "reasoning_content": "I should ask."}, "I should ask.", "Hot."),
+        ("<think>\n", {"content": "Hot.", "reasoning": "Ask."}, "Ask.", "Hot."),
+        (CLOSED, {"content": " it hot."}, "Fine.", "Serve it hot."),
+        (CLOSED, {"content": None, "reasoning": " it hot."}, "Fine.", "Serve it hot."),
+        ("Serve", {"content": " it hot."}, None, "Serve it hot."),
+        ("Serve", {"content": "Serve it hot."}, None, "Serve it hot."),
+    ],
+)
+def test_a_turn_goes_on_from_its_prefill(
+    server: Server, opening: str, message: dict[str, Any], thought: str | None, answer: str
+) -> None:
+    server.replies = [Reply(completion(**message))]
+    asked = [Message(role="user", content="How do I serve tea? <think>")]
+    [walked] = rollout(OpenAIClient("m", server.url), [start("p", asked, opening)], None, Sampling())
+    assert (walked.stop, walked.answer, walked.thoughts) == (StopReason.ANSWERED, answer, [thought or ""])
+    [request] = server.requests
+    assert request["messages"] == [
+        {"role": "user", "content": f"How do I serve tea? <{BREAK}think>"},
+        {"role": "assistant", "content": opening},
+    ], "what we begin is meant, what we were given is not"
+    assert (request["continue_final_message"], request["add_generation_prompt"]) == (True, False)
+
+
+def test_only_the_first_turn_goes_on_from_the_prefill(server: Server) -> None:
+    calls = called('{"query": "tea"}')
+    server.replies = [
+        Reply(completion("tool_calls", content="", reasoning=" check.", tool_calls=calls)),
+        Reply(completion(content="Hot.", reasoning="Fine.")),
+    ]
+    [walked] = rollout(OpenAIClient("m", server.url), [start("p", prompt().messages, OPEN)], TOOL, Sampling())
+    assert (walked.answer, walked.thoughts) == ("Hot.", ["I should check.", "Fine."])
+    assert [m["role"] for m in server.requests[1]["messages"]] == ["user", "assistant", "tool"]
+    assert server.requests[1]["messages"][1]["reasoning"] == "I should check."
+    assert "continue_final_message" not in server.requests[1]
+    assert "prefill" not in walked.model_dump()
+
+
+def test_a_prefilled_thought_that_is_cut_is_truncated(server: Server) -> None:
+    for message in ({"content": " ask"}, {"content": None, "reasoning": " ask"}):
+        server.replies = [Reply(completion("length", **message))]
+        [walked] = rollout(OpenAIClient("m", server.url), [start("p", prompt().messages, OPEN)], TOOL, Sampling())
+        assert (walked.stop, walked.thoughts) == (TRUNCATED, ["I should ask"])
 
 
 def test_text_that_is_not_unicode_is_read(server: Server) -> None:

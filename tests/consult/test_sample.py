@@ -1,6 +1,7 @@
-"""Sampling to a file: a run that was killed at any byte goes on to the same file."""
+"""Sampling to a file in process: a run that was killed at any byte goes on to the same file."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ from hypothesis import strategies as st
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, Trajectory
 from ascl.chat.turn import ParsedCall, Turn
-from ascl.consult.sample import sample_to
+from ascl.consult.sample import Job, sample_to
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.errors import InputError
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
 
 TOOL = ConsultTool(RuleBook([Rule(id="tea.cold", category="tea", title="Tea", text="Serving cold tea.")]))
-ITEMS = [(f"p{i}", [Message(role="user", content=f"tea {i} \u2028 é")]) for i in range(10)]
+JOBS = [Job(f"p{i}", [Message(role="user", content=f"tea {i} \u2028 é")]) for i in (3, 0, 1, 2, 8, 5, 4, 6, 9, 7)]
+NAMES = [job.id for job in JOBS]
+CHUNKS = [set(NAMES[:4]), set(NAMES[4:8]), set(NAMES[8:])]
 
 
 class Killed(Exception):
@@ -46,12 +49,17 @@ class Echo:
         ]
 
 
-def row(index: int, trajectory: Trajectory) -> dict[str, Any]:
-    return {"index": index, "consulted": trajectory.consulted, "trajectory": trajectory.model_dump(mode="json")}
+def row(job: Job, trajectory: Trajectory) -> dict[str, Any]:
+    return {"asked": job.messages[0].content, "trajectory": trajectory.model_dump(mode="json")}
 
 
-def sample(path: Path, client: Echo, items: list[tuple[str, list[Message]]] = ITEMS, chunk: int = 4) -> list[Any]:
-    return sample_to(path, client, items, TOOL, Sampling(seed=5), chunk, row)
+def sample(path: Path, client: Echo, jobs: list[Job] = JOBS, chunk: int = 4) -> list[Any]:
+    sample_to(path, client, jobs, TOOL, Sampling(seed=5), row, chunk)
+    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+
+
+def ids(rows: list[Any]) -> list[str]:
+    return [row["trajectory"]["prompt_id"] for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +69,27 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-def test_every_item_gets_its_row_in_order(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "rows.jsonl"
-    rows = sample(path, Echo())
-    assert [r["index"] for r in rows] == list(range(10))
-    assert [r["trajectory"]["prompt_id"] for r in rows] == [name for name, _ in ITEMS]
-    assert [r["consulted"] for r in rows] == [i % 3 == 0 for i in range(10)]
-    assert [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]] == rows
+def test_every_job_gets_its_row_and_the_rows_are_sorted(tmp_path: Path) -> None:
+    rows = sample(tmp_path / "new" / "rows.jsonl", Echo())
+    assert ids(rows) == sorted(NAMES)
+    assert [r["asked"] for r in rows] == [r["trajectory"]["messages"][0]["content"] for r in rows]
+    for r in rows:
+        trajectory = Trajectory.model_validate(r["trajectory"])
+        number = NAMES.index(trajectory.prompt_id) // 4
+        assert trajectory.consulted is (int(trajectory.prompt_id[1:]) % 3 == 0)
+        batch = [
+            name for name in NAMES[4 * number : 4 * number + 4] if not trajectory.consulted or int(name[1:]) % 3 == 0
+        ]
+        seed = 5 + 4 * number + trajectory.consulted
+        assert f" of {','.join(batch)} with {seed}, " in (trajectory.answer or ""), "a chunk is one batch with its seed"
+
+
+def test_the_row_is_the_trajectory_where_no_other_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    sample_to(path, Echo(), iter(JOBS), None, Sampling())
+    rows = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    assert ids(rows) == sorted(NAMES)
+    assert {key for r in rows for key in r} == {"trajectory"}
 
 
 @settings(max_examples=60, deadline=None)
@@ -75,16 +97,16 @@ def test_every_item_gets_its_row_in_order(tmp_path: Path) -> None:
 def test_a_file_torn_at_any_byte_is_made_whole(
     tmp_path_factory: pytest.TempPathFactory, whole: bytes, data: st.DataObject
 ) -> None:
-    cut = data.draw(st.integers(0, len(whole)))
+    lines = data.draw(st.permutations(whole.splitlines(keepends=True)))
+    raw = b"".join(lines)
+    cut = data.draw(st.integers(0, len(raw)))
     path = tmp_path_factory.mktemp("torn") / "rows.jsonl"
-    path.write_bytes(whole[:cut])
+    path.write_bytes(raw[:cut])
     client = Echo()
-    rows = sample(path, client)
+    sample(path, client)
     assert path.read_bytes() == whole
-    assert [r["index"] for r in rows] == list(range(10))
-    kept = whole[:cut].count(b"\n")
-    kept = 10 if kept == 10 else kept // 4 * 4
-    assert sorted(set(client.asked)) == [name for name, _ in ITEMS[kept:]], "whole chunks are not sampled again"
+    missing = set(NAMES) - {json.loads(line)["trajectory"]["prompt_id"] for line in lines[: raw[:cut].count(b"\n")]}
+    assert set(client.asked) == {name for chunk in CHUNKS if chunk & missing for name in chunk}
 
 
 @pytest.mark.parametrize("turns", range(7))
@@ -109,40 +131,62 @@ def test_a_run_killed_over_and_over_goes_on(tmp_path: Path, whole: bytes) -> Non
 def test_a_finished_file_is_read_and_nothing_is_sampled(tmp_path: Path, whole: bytes) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(whole)
+    changed = path.stat().st_mtime_ns
     client = Echo()
-    rows = sample(path, client)
-    assert (client.asked, path.read_bytes()) == ([], whole)
-    assert rows == [json.loads(line) for line in whole.split(b"\n")[:-1]]
+    sample(path, client)
+    assert (client.asked, path.read_bytes(), path.stat().st_mtime_ns) == ([], whole, changed)
 
 
-def test_a_list_that_grew_keeps_its_whole_chunks(tmp_path: Path, whole: bytes) -> None:
+def test_a_list_that_grew_keeps_what_is_there(tmp_path: Path, whole: bytes) -> None:
     path = tmp_path / "rows.jsonl"
-    sample(path, Echo(), ITEMS[:8])
+    sample(path, Echo(), JOBS[:8])
     client = Echo()
     sample(path, client)
     assert path.read_bytes() == whole
-    assert sorted(set(client.asked)) == ["p8", "p9"]
+    assert set(client.asked) == CHUNKS[2]
 
 
-@pytest.mark.parametrize("count", [0, 1, 4, 9])
-def test_a_list_that_shrank_leaves_no_row_behind(tmp_path: Path, whole: bytes, count: int) -> None:
+def test_a_list_that_shrank_loses_nothing(tmp_path: Path, whole: bytes) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(whole)
-    rows = sample(path, Echo(), ITEMS[:count])
-    assert [r["index"] for r in rows] == list(range(count))
-    assert path.read_bytes().count(b"\n") == count
+    client = Echo()
+    sample(path, client, JOBS[:3])
+    assert (client.asked, path.read_bytes()) == ([], whole)
 
 
-def test_no_items_no_rows(tmp_path: Path) -> None:
+def test_no_jobs_no_rows(tmp_path: Path) -> None:
     assert sample(tmp_path / "rows.jsonl", Echo(), []) == []
+
+
+def test_an_id_that_comes_twice_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="prompt p3: this id is there twice"):
+        sample(tmp_path / "rows.jsonl", Echo(), [*JOBS, JOBS[0]])
+
+
+def test_jobs_are_taken_a_chunk_at_a_time(tmp_path: Path) -> None:
+    client, taken = Echo(), []
+
+    def lazily() -> Iterator[Job]:
+        for job in JOBS:
+            taken.append((job.id, len(set(client.asked))))
+            yield job
+
+    sample_to(tmp_path / "rows.jsonl", client, lazily(), TOOL, Sampling(), chunk=4)
+    assert taken == [(name, i // 4 * 4) for i, name in enumerate(NAMES)]
 
 
 def test_progress_counts_what_is_done_already(tmp_path: Path, whole: bytes) -> None:
     path = tmp_path / "rows.jsonl"
-    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:6]) + b'{"torn')
+    lines = {json.loads(line)["trajectory"]["prompt_id"]: line for line in whole.splitlines(keepends=True)}
+    path.write_bytes(b"".join(lines[name] for name in NAMES[:6]) + b'{"torn')
     heard: list[int] = []
-    sample_to(path, Echo(), ITEMS, TOOL, Sampling(seed=5), 4, row, heard.append)
-    assert heard == [4, 8, 10]
+
+    def hear(done: int, note: str = "") -> None:
+        heard.append(done)
+
+    sample_to(path, Echo(), JOBS, TOOL, Sampling(seed=5), row, 4, progress=hear)
+    assert heard == [6, 8, 10]
+    assert path.read_bytes() == whole
 
 
 def test_a_damaged_line_is_named(tmp_path: Path, whole: bytes) -> None:
@@ -151,3 +195,32 @@ def test_a_damaged_line_is_named(tmp_path: Path, whole: bytes) -> None:
     path.write_bytes(lines[0] + b"damage\n" + lines[2])
     with pytest.raises(InputError, match=r"rows\.jsonl, line 2"):
         sample(path, Echo())
+
+
+@pytest.mark.parametrize("prefill", ["", "<think>\nI should check the rules.", "<think>\nFine.\n</think>\n\nServe"])
+def test_a_prefill_begins_the_first_turn(tmp_path: Path, tiny_model: Path, prefill: str) -> None:
+    """With a real model: its ids follow the prompt's with mask 0, and the turn is read from both."""
+    from ascl.chat.clients.in_process import InProcessClient
+    from ascl.chat.clients.models import load_model, load_renderer
+
+    client = InProcessClient(load_model(str(tiny_model), "float32"), load_renderer(str(tiny_model)))
+    walked: list[Trajectory] = []
+
+    def keep(job: Job, trajectory: Trajectory) -> dict[str, Any]:
+        walked.append(trajectory)
+        return {"trajectory": trajectory.model_dump(mode="json")}
+
+    job = Job("p", [Message(role="user", content="How do I serve tea?")], prefill)
+    sample_to(tmp_path / "rows.jsonl", client, [job], None, Sampling(max_tokens=8), keep)
+    [trajectory] = walked
+    given = client.renderer.ids(prefill)
+    assert trajectory.prompt_ids == client.renderer.prompt_ids(job.messages, [])
+    assert trajectory.completion_ids[: len(given)] == given
+    sampled = trajectory.completion_ids[len(given) :]
+    assert trajectory.completion_mask == [0] * len(given) + [1] * len(sampled)
+    assert trajectory.tokens == len(sampled) == 8
+    text, ended = client.renderer.parse_ids(sampled)
+    turn = client.renderer.dialect.parse(prefill + text, ended)
+    said = trajectory.messages[-1]
+    assert (said.content, said.reasoning_content) == (turn.content, turn.thought)
+    assert "prefill" not in trajectory.model_dump()

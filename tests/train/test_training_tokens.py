@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from scripted_rollouts import PROMPTS
 
 from ascl.chat.dialects import DIALECTS
-from ascl.chat.messages import Message, ToolCall
+from ascl.chat.messages import Message, ToolCall, message_of
 from ascl.chat.render import Renderer
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.recipes.rows import Row, native_row, split_row
-from ascl.train.tokens import IGNORED, batch_order, encode_row, message_of
+from ascl.train.tokens import IGNORED, batch_order, encode_row
 
 CONSULT = [Turn("", "Check the rules.", [ParsedCall(TOOL_NAME, {"query": "weapons"})]), Turn("No.", "They forbid it.")]
 TWICE = [CONSULT[0], CONSULT[0], CONSULT[1]]

@@ -57,6 +57,21 @@ class Message(BaseModel):
         return message
 
 
+def message_of(row: dict[str, Any]) -> Message:
+    """A `Message` from its template form (`Message.for_template`), as training rows hold it.
+
+    Tool arguments may be an object or, as OpenAI's servers write them, JSON text. Raises ValueError (pydantic's
+    among them), KeyError or TypeError where it is no message.
+    """
+    calls = []
+    for i, call in enumerate(row.get("tool_calls") or []):
+        name, arguments = call["function"]["name"], call["function"]["arguments"]
+        if isinstance(arguments, str):
+            arguments = json.loads(arguments)
+        calls.append(ToolCall(id=call.get("id") or f"call_{i}", name=name, arguments=arguments))
+    return Message.model_validate({**row, "tool_calls": calls})
+
+
 class StopReason(StrEnum):
     """Why a trajectory ended. Only ANSWERED and LENGTH leave an answer to judge."""
 
@@ -93,6 +108,8 @@ class Trajectory(BaseModel):
 
     `messages[:prompt_length]` is the prompt; the rest is the completion. The token fields are filled by in-process
     clients only: `completion_mask` is 1 for tokens the model sampled (its end-of-turn token included), else 0.
+    `prefill` is text the first model turn begins with, in the model's own dialect; its markers are live, so it must
+    come from this program and never from a prompt.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -103,6 +120,7 @@ class Trajectory(BaseModel):
     stop: StopReason | None = None
     consultations: list[Consultation] = Field(default_factory=list)
     faults: list[str] = Field(default_factory=list)
+    prefill: str = Field(default="", exclude=True)
     prompt_ids: list[int] = Field(default_factory=list, exclude=True)
     completion_ids: list[int] = Field(default_factory=list, exclude=True)
     completion_mask: list[int] = Field(default_factory=list, exclude=True)
@@ -113,6 +131,11 @@ class Trajectory(BaseModel):
     def completion(self) -> list[Message]:
         """The messages after the prompt."""
         return self.messages[self.prompt_length :]
+
+    @property
+    def opening(self) -> str:
+        """The text that the next model turn begins with: the prefill until the model has spoken, then nothing."""
+        return "" if self.completion else self.prefill
 
     @property
     def consulted(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ascl.chat.dialects.dialect import Dialect
 from ascl.chat.messages import Message
-from ascl.chat.neutralise import neutralise_message
+from ascl.chat.neutralise import neutralise, neutralise_message
 
 
 @dataclass
@@ -69,12 +69,15 @@ class Renderer:
         return self.ids(whole[len(before) :])
 
     def encode(
-        self, messages: list[Message], tools: list[dict[str, Any]], rewrite: bool = False
+        self, messages: list[Message], tools: list[dict[str, Any]], rewrite: bool = False, given: str = ""
     ) -> tuple[list[int], list[int]]:
         """Ids of a whole conversation, and a mask of the same length: 1 for model tokens (end-of-turn included).
 
         Template text and model turns are tokenised piece by piece, as in a rollout: over the whole text, a token may
         span the border between them (qwen_agent's prompt ends with a space), and no rollout would have sampled it.
+
+        given: the last turn's thought begins with this text; up to its end the turn counts as given, not as the model's
+        (mask 0), as if it had been prefilled. Raises ValueError where the thought begins otherwise.
         """
         from transformers.utils.chat_template_utils import render_jinja_template
 
@@ -86,6 +89,8 @@ class Renderer:
             rewrite=rewrite,
         )
         (text,), (turns,) = rendered
+        if given:
+            turns = [*turns[:-1], (self._behind(given, text, *turns[-1]), turns[-1][1])]
         ids: list[int] = []
         mask: list[int] = []
         at = 0
@@ -96,6 +101,14 @@ class Renderer:
                 mask += [by_model] * len(new)
             at = end
         return ids, mask
+
+    def _behind(self, given: str, text: str, first: int, end: int) -> int:
+        """Where in the rendered turn text[first:end] the given beginning of its thought ends."""
+        given = neutralise(given, self.markers).strip()
+        opening = text.find(given, first, end)
+        if opening < 0 or text[first:opening].strip() not in ("", "<think>"):
+            raise ValueError("the last turn's thought does not begin with no_loss_prefix")
+        return opening + len(given)
 
     def parse_ids(self, ids: list[int]) -> tuple[str, bool]:
         """The text of sampled ids without their end-of-turn token, and whether that token was there."""

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ascl.cli.data import data_app
 from ascl.cli.entry import InputErrorGroup, bad_input
 from ascl.cli.rules import rules_app
+from ascl.cli.train import sft
 
 app = typer.Typer(
     cls=InputErrorGroup,
@@ -18,6 +20,8 @@ app = typer.Typer(
     help="Adaptive Safe Context Learning: models that decide when to look up safety rules.",
 )
 app.add_typer(rules_app, name="rules")
+app.add_typer(data_app, name="data")
+app.command()(sft)
 
 RulesSource = Annotated[str, typer.Option("--rules", help="`default`, a folder of YAML, or a .yaml, .csv or .md file.")]
 Embedding = Annotated[

@@ -7,6 +7,7 @@ from ascl.chat.clients.in_process import InProcessClient
 from ascl.chat.clients.models import load_model, load_renderer
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.cli.printable import printable
 from ascl.consult.rollout import rollout, start
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
@@ -35,17 +36,12 @@ def talk(model: str, tool: ConsultTool, sampling: Sampling) -> None:
 def _show(console: Console, trajectory: Trajectory) -> None:
     for message in trajectory.completion:
         if message.reasoning_content:
-            console.print(Text(f"thinks: {_plain(message.reasoning_content)}", "dim"))
+            console.print(Text(f"thinks: {printable(message.reasoning_content)}", "dim"))
         for call in message.tool_calls:
-            console.print(Text(f"consults: {_plain(str(call.arguments.get('query', call.arguments)))}", "cyan"))
+            console.print(Text(f"consults: {printable(str(call.arguments.get('query', call.arguments)))}", "cyan"))
         if message.role == "tool":
-            console.print(Text(_plain(message.content), "yellow"))
+            console.print(Text(printable(message.content), "yellow"))
     if trajectory.answer is not None:
-        console.print(Text.assemble(("model ", "bold green"), _plain(trajectory.answer)))
+        console.print(Text.assemble(("model ", "bold green"), printable(trajectory.answer)))
     if trajectory.stop is not StopReason.ANSWERED:
         console.print(Text(f"({': '.join(filter(None, [trajectory.stop, '; '.join(trajectory.faults)]))})", "red"))
-
-
-def _plain(text: str) -> str:
-    """Model text for a terminal: control characters (escape sequences) dropped."""
-    return "".join(c for c in text if c == "\n" or c == "\t" or c.isprintable())

@@ -13,9 +13,9 @@ from ascl.consult.tool import ConsultTool, ToolResult
 MAX_TURNS = 3
 
 
-def start(prompt_id: str, messages: Sequence[Message]) -> Trajectory:
-    """A trajectory that holds nothing but its prompt."""
-    return Trajectory(prompt_id=prompt_id, messages=list(messages), prompt_length=len(messages))
+def start(prompt_id: str, messages: Sequence[Message], prefill: str = "") -> Trajectory:
+    """A trajectory that holds nothing but its prompt (and what the model's first turn begins with)."""
+    return Trajectory(prompt_id=prompt_id, messages=list(messages), prompt_length=len(messages), prefill=prefill)
 
 
 def advance(trajectory: Trajectory, turn: Turn, tool: ConsultTool | None, max_turns: int = MAX_TURNS) -> bool:

@@ -1,43 +1,109 @@
-"""Walk many prompts to a file, chunk by chunk, so that a killed run goes on where it stopped."""
+"""Walk many prompts to a file, so that a run that was stopped or killed goes on where it was.
 
-from collections.abc import Callable
+Every finished prompt is a whole line of the file, and which prompts are finished is read from the file alone. Once all
+are, the lines are put in the order of their prompt ids: the file does not tell how often the run was stopped.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
+from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.sampling import Client, Sampling
-from ascl.chat.messages import Message, Trajectory
-from ascl.consult.rollout import rollout, start
+from ascl.consult.concurrent import LimitReached, ServedRun
+from ascl.consult.job import NO_LIMITS, Job, Limits, MakeRow, trajectory_row
+from ascl.consult.rollout import MAX_TURNS, rollout, start
 from ascl.consult.tool import ConsultTool
-from ascl.files import append_jsonl, read_finished, write_jsonl
+from ascl.errors import InputError
+from ascl.files import append_jsonl, cut_torn_line, index_jsonl, iterate_jsonl, sort_jsonl
+from ascl.progress import Report, silent
+
+__all__ = ["Job", "LimitReached", "Limits", "MakeRow", "rejected_path", "sample_to", "trajectory_row"]
 
 
 def sample_to(
     path: Path,
     client: Client,
-    items: list[tuple[str, list[Message]]],
+    jobs: Iterable[Job],
     tool: ConsultTool | None,
     sampling: Sampling,
-    chunk: int,
-    row: Callable[[int, Trajectory], dict[str, Any]],
-    progress: Callable[[int], None] = lambda done: None,
-) -> list[dict[str, Any]]:
-    """The rows of all items (prompt id, messages), in order, appended to `path` one chunk at a time.
+    row: MakeRow = trajectory_row,
+    chunk: int = 32,
+    max_turns: int = MAX_TURNS,
+    limits: Limits = NO_LIMITS,
+    progress: Report = silent,
+) -> None:
+    """Walk every job that has no record in `path` yet and append its record; at the end, sort by prompt id.
 
-    `row(i, trajectory)` makes the record of item i; `progress(n)` hears how many items are done. A chunk is the unit
-    of work: its batch is always the same, so greedy decoding gives the same rows however often the run was stopped.
-    What a kill left of an unfinished chunk is dropped and sampled again.
+    On a server the prompts walk each on their own, `client.concurrency` at a time (see `ServedRun`). One that fails for
+    good gets a line in `rejected.jsonl` beside `path` and counts as finished; delete that file to ask them again. In
+    process, `chunk` jobs are one batch. Where records of a chunk are missing, the whole chunk is walked again and the
+    missing ones are kept: a batch is always the same, so the file is the same however often the run was stopped.
+
+    `progress` hears how many prompts are done, those of earlier runs included. Raises LimitReached at one of the
+    `limits` (servers only), and InputError where the file is damaged or the server can't be used; either way the
+    records that are written stay, and the same call goes on.
     """
-    rows = read_finished(path)
-    kept = len(items) if len(rows) >= len(items) else len(rows) // chunk * chunk
-    if kept < len(rows):
-        rows = rows[:kept]
-        write_jsonl(path, rows)
-    progress(kept)
-    for first in range(kept, len(items), chunk):
-        batch = [start(identity, messages) for identity, messages in items[first : first + chunk]]
-        rollout(client, batch, tool, sampling.model_copy(update={"seed": sampling.seed + first}))
-        new = [row(first + i, trajectory) for i, trajectory in enumerate(batch)]
-        append_jsonl(path, new)
-        rows += new
-        progress(len(rows))
-    return rows
+    cut_torn_line(path)
+    finished = set(_index(path)) if path.exists() else set()
+    if isinstance(client, OpenAIClient):
+        rejected = rejected_path(path)
+        finished |= _rejected_ids(rejected, path.stem)
+        progress(len(finished))
+        run = ServedRun(path, rejected, client, tool, sampling, row, max_turns, limits, progress, done=len(finished))
+        asyncio.run(run.walk_all(job for job in _unique(jobs) if job.id not in finished))
+    else:
+        progress(len(finished))
+        _walk_chunks(path, client, _unique(jobs), finished, tool, sampling, row, chunk, max_turns, progress)
+    if not path.exists():
+        append_jsonl(path, [])
+    sort_jsonl(path, _index(path))
+
+
+def rejected_path(path: Path) -> Path:
+    """The file beside `path` that holds the prompts whose requests failed for good."""
+    return path.with_name("rejected.jsonl")
+
+
+def _index(path: Path) -> dict[str, int]:
+    return index_jsonl(path, lambda record: record["trajectory"]["prompt_id"])
+
+
+def _rejected_ids(path: Path, stage: str) -> set[str]:
+    cut_torn_line(path)
+    rows = iterate_jsonl(path) if path.exists() else ()
+    return {row["id"] for _, row in rows if row.get("stage") == stage}
+
+
+def _unique(jobs: Iterable[Job]) -> Iterator[Job]:
+    seen: set[str] = set()
+    for job in jobs:
+        if job.id in seen:
+            raise InputError(f"prompt {job.id}: this id is there twice")
+        seen.add(job.id)
+        yield job
+
+
+def _walk_chunks(
+    path: Path,
+    client: Client,
+    jobs: Iterator[Job],
+    finished: set[str],
+    tool: ConsultTool | None,
+    sampling: Sampling,
+    row: MakeRow,
+    chunk: int,
+    max_turns: int,
+    progress: Report,
+) -> None:
+    first, done = 0, len(finished)
+    while batch := list(islice(jobs, chunk)):
+        if not all(job.id in finished for job in batch):
+            walked = [start(job.id, job.messages, job.prefill) for job in batch]
+            rollout(client, walked, tool, sampling.model_copy(update={"seed": sampling.seed + first}), max_turns)
+            missing = [(j, t) for j, t in zip(batch, walked, strict=True) if j.id not in finished]
+            append_jsonl(path, [row(job, trajectory) for job, trajectory in missing])
+            done += len(missing)
+            progress(done)
+        first += len(batch)

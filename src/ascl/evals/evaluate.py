@@ -1,14 +1,15 @@
 """Evaluate a model in one of the five variants on a set of prompts."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Trajectory
-from ascl.consult.sample import sample_to
+from ascl.consult.sample import Job, sample_to
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import Variant, with_rules
+from ascl.files import iterate_jsonl
 from ascl.judges.record import Judge, Record, judge_trajectory, record
+from ascl.progress import Report, silent
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 
@@ -23,19 +24,21 @@ def evaluate(
     sampling: Sampling,
     chunk: int,
     path: Path,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Report = silent,
 ) -> list[Record]:
-    """The judged trajectories of `prompts`, appended to `path` as they are made; resumable (see `sample_to`).
+    """The judged trajectories of `prompts`, in order, appended to `path` as they are made; resumable (see `sample_to`).
 
     name: what the variant is called in the report (a trained model runs in the `ascl` variant under its own name). The
-    tool is offered in the `ascl` variant only.
+    tool is offered in the `ascl` variant only. A prompt that the server of the model refused has no record.
     """
+    by_id = {prompt.id: prompt for prompt in prompts}
 
-    def row(index: int, trajectory: Trajectory) -> dict[str, object]:
-        verdict = judge_trajectory(judge, prompts[index], trajectory)
-        return record(name, prompts[index], trajectory, verdict).model_dump(mode="json")
+    def row(job: Job, trajectory: Trajectory) -> dict[str, object]:
+        verdict = judge_trajectory(judge, by_id[job.id], trajectory)
+        return record(name, by_id[job.id], trajectory, verdict).model_dump(mode="json")
 
-    items = [(prompt.id, with_rules(variant, question(prompt), tool)) for prompt in prompts]
+    jobs = [Job(prompt.id, with_rules(variant, question(prompt), tool)) for prompt in prompts]
     offered = tool if variant == "ascl" else None
-    rows = sample_to(path, client, items, offered, sampling, chunk, row, progress)
-    return [Record.model_validate(r) for r in rows]
+    sample_to(path, client, jobs, offered, sampling, row, chunk, progress=progress)
+    records = {r.prompt.id: r for r in (Record.model_validate(value) for _, value in iterate_jsonl(path))}
+    return [records[prompt.id] for prompt in prompts if prompt.id in records]

@@ -1,252 +1,155 @@
-"""Where prompts come from: the starter set, a file, or a named public set (hub id, or a local folder).
+"""Where prompts come from: the starter set, a file, or a named public set (hub, or a local folder).
 
 Named sets are read from the hub by `datasets`, or from `ASCL_BENCH_DIR` where that variable names a folder that holds
-them (one folder a set, JSONL inside). Licences are the sets' own and are shown; nothing of them is shipped.
+them as JSONL. The sets are described in `public_sets.py` and `training_sets.py`.
 """
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from ascl.chat.messages import Message
 from ascl.errors import InputError, first_problem
-from ascl.files import read_jsonl
+from ascl.files import iterate_jsonl
+from ascl.progress import console
 from ascl.prompts.prompt import Kind, Prompt
+from ascl.prompts.public_sets import PUBLIC_SETS
+from ascl.prompts.source import Row, Source
+from ascl.prompts.training_sets import TRAINING_SETS
 
 STARTER = Path(__file__).with_name("starter")
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Source:
-    """A public set: where it lies, under which licence, and how a row becomes prompt fields (None drops the row).
-
-    `hub` is (id, configuration, split); `row` maps a local row, `hub_row` a hub row where the two differ.
-    """
-
-    folder: str
-    file: str
-    licence: str
-    hub: tuple[str, str | None, str]
-    row: Callable[[Row, int], Row | None]
-    hub_row: Callable[[Row, int], Row | None] | None = None
+SOURCES = PUBLIC_SETS | TRAINING_SETS
+_NAME = re.compile(r"(?P<key>\w+)(?:@(?P<revision>[\w./-]+))?(?::(?P<count>\d+))?", re.ASCII)
+_FILE = re.compile(r"file:(?P<path>.+?)(?::(?P<count>\d+))?", re.ASCII)
 
 
-def _number(row: Row) -> str:
-    return str(row["answer"]).split("####")[-1].strip().replace(",", "")
+class Name(NamedTuple):
+    """A public set as it is named: `KEY`, `KEY:COUNT`, `KEY@REVISION` or `KEY@REVISION:COUNT`."""
 
+    key: str
+    revision: str | None
+    count: int | None
 
-def _choice(row: Row, index: int) -> Row:
-    return {
-        "id": row["id"],
-        "prompt": row["question"],
-        "kind": Kind.REASONING,
-        "options": row["options"],
-        "answer": chr(ord("A") + row["answer_index"]),
-    }
-
-
-def _arc_hub(row: Row, index: int) -> Row:
-    return {
-        "id": f"arc-c-{row['id']}",
-        "prompt": row["question"],
-        "kind": Kind.REASONING,
-        "options": row["choices"]["text"],
-        "answer": chr(ord("A") + row["choices"]["label"].index(row["answerKey"])),
-    }
-
-
-SOURCES: dict[str, Source] = {
-    "xstest": Source(
-        "xstest",
-        "prompts.jsonl",
-        "CC-BY-4.0",
-        ("walledai/XSTest", None, "test"),
-        lambda r, i: {
-            "id": r.get("id", f"xstest-{i}"),
-            "prompt": r["prompt"],
-            "kind": Kind.SENSITIVE if r["label"] == "safe" else Kind.HARMFUL,
-            "category": r["type"],
-        },
-    ),
-    "strongreject": Source(
-        "strongreject",
-        "prompts.jsonl",
-        "MIT",
-        ("walledai/StrongREJECT", None, "train"),
-        lambda r, i: {
-            "id": r.get("id", f"strongreject-{i}"),
-            "prompt": r["prompt"],
-            "kind": Kind.HARMFUL,
-            "category": r["category"],
-        },
-    ),
-    "jailbreakbench": Source(
-        "jailbreakbench",
-        "behaviors.jsonl",
-        "MIT",
-        ("JailbreakBench/JBB-Behaviors", "behaviors", "harmful"),
-        lambda r, i: {
-            "id": r["id"],
-            "prompt": r["prompt"],
-            "kind": Kind.HARMFUL if r["label"] == "harmful" else Kind.SENSITIVE,
-            "category": r.get("category"),
-        },
-        lambda r, i: {
-            "id": f"jbb-harmful-{i}",
-            "prompt": r["Goal"],
-            "kind": Kind.HARMFUL,
-            "category": r["Category"],
-        },
-    ),
-    "or_bench_hard": Source(
-        "or_bench",
-        "hard_1k.jsonl",
-        "CC-BY-4.0",
-        ("bench-llm/or-bench", "or-bench-hard-1k", "train"),
-        lambda r, i: {
-            "id": r.get("id", f"orbench-hard-{i}"),
-            "prompt": r["prompt"],
-            "kind": Kind.SENSITIVE,
-            "category": r.get("category"),
-        },
-    ),
-    "phtest": Source(
-        "phtest",
-        "prompts.jsonl",
-        "MIT",
-        ("furonghuang-lab/PHTest", None, "train"),
-        lambda r, i: (
-            {"id": r.get("id", f"phtest-{i}"), "prompt": r["prompt"], "kind": Kind.SENSITIVE}
-            if r["label"] == "harmless"
-            else None
-        ),
-        lambda r, i: (
-            {"id": f"phtest-{i}", "prompt": r.get("prompt") or r["Prompts"], "kind": Kind.SENSITIVE}
-            if str(r.get("label") or r.get("Harmfulness")).lower() == "harmless"
-            else None
-        ),
-    ),
-    "salad_bench": Source(
-        "salad_bench_sample",
-        "base_sample.jsonl",
-        "Apache-2.0",
-        ("OpenSafetyLab/Salad-Data", "base_set", "train"),
-        lambda r, i: (
-            {"id": f"salad-{r['qid']}", "prompt": r["prompt"], "kind": Kind.HARMFUL, "category": r["category_2"]}
-            if str(r.get("human_harmful", "1")) != "0"
-            else None
-        ),
-        lambda r, i: {
-            "id": f"salad-{r['qid']}",
-            "prompt": r["question"],
-            "kind": Kind.HARMFUL,
-            "category": r["2-category"],
-        },
-    ),
-    "gsm8k": Source(
-        "gsm8k",
-        "test.jsonl",
-        "MIT",
-        ("openai/gsm8k", "main", "test"),
-        lambda r, i: {
-            "id": r.get("id", f"gsm8k-test-{i}"),
-            "prompt": r["question"],
-            "kind": Kind.REASONING,
-            "answer": _number(r),
-        },
-    ),
-    "math500": Source(
-        "math500",
-        "test.jsonl",
-        "MIT",
-        ("HuggingFaceH4/MATH-500", None, "test"),
-        lambda r, i: {
-            "id": f"math500-{r.get('id') or r['unique_id']}",
-            "prompt": r["problem"],
-            "kind": Kind.REASONING,
-            "answer": r["answer"],
-            "category": r["subject"],
-        },
-    ),
-    "arc_challenge": Source(
-        "arc_challenge", "test.jsonl", "CC-BY-SA-4.0", ("allenai/ai2_arc", "ARC-Challenge", "test"), _choice, _arc_hub
-    ),
-}
+    @property
+    def source(self) -> Source:
+        """The set."""
+        return SOURCES[self.key]
 
 
 def load_prompts(names: list[str]) -> list[Prompt]:
     """The prompts of several sources, in order; raises InputError on an unknown name, a bad row or a doubled id.
 
-    A name is `starter`, `file:PATH` (JSONL), a key of `SOURCES`, or `KEY:NUMBER` for that many of its first rows.
+    A name is `starter`, `file:PATH` (JSONL) or a key of `SOURCES`, with `@REVISION` after a key for another commit of the
+    hub repository, and `:NUMBER` after a path or a key for that many of its first prompts.
     """
     prompts = [prompt for name in names for prompt in _load(name)]
     if not prompts:
         raise InputError(f"prompts: {', '.join(names) or 'none named'}: no prompt found")
+    check_ids(prompts)
+    return prompts
+
+
+def check_ids(prompts: Iterable[Prompt]) -> None:
+    """Raises InputError where two prompts have the same id."""
     seen: dict[str, str] = {}
     for prompt in prompts:
         if prompt.id in seen:
             raise InputError(f"prompts: the id {prompt.id} occurs twice (in {seen[prompt.id]} and {prompt.source})")
         seen[prompt.id] = prompt.source
-    return prompts
 
 
-def _load(name: str) -> list[Prompt]:
+def _load(name: str) -> Iterator[Prompt]:
     if name == "starter":
-        return [p for kind in Kind for p in _from_file(STARTER / f"{kind.value}.jsonl", "starter")]
-    if name.startswith("file:"):
-        return _from_file(Path(name.removeprefix("file:")), Path(name).name)
-    key, _, count = name.partition(":")
-    if key not in SOURCES or (count and not count.isdecimal()):
-        raise InputError(f"prompts: unknown source {name}; use starter, file:PATH, or one of {', '.join(SOURCES)}")
-    rows = _public(key)
-    return rows[: int(count)] if count else rows
+        return (p for kind in Kind for p in _from_file(STARTER / f"{kind.value}.jsonl", "starter"))
+    if file := parse_file(name):
+        path, count = file
+        return islice(_from_file(path, path.name), count)
+    wanted = parse_name(name, SOURCES, "starter, file:PATH")
+    return islice((prompt_of(row, wanted.key, where) for where, row in public_rows(wanted)), wanted.count)
 
 
-def _from_file(path: Path, source: str) -> list[Prompt]:
-    return [_prompt(row, source, f"{path}, line {number}") for number, row in read_jsonl(path)]
+def _from_file(path: Path, source: str) -> Iterator[Prompt]:
+    return (prompt_of(row, source, f"{path}, line {number}") for number, row in iterate_jsonl(path))
 
 
-def _public(name: str) -> list[Prompt]:
-    source = SOURCES[name]
+def parse_file(name: str) -> tuple[Path, int | None] | None:
+    """The path and the number of rows of `file:PATH` or `file:PATH:NUMBER`; None for another name."""
+    match = _FILE.fullmatch(name)
+    return (Path(match["path"]), int(match["count"]) if match["count"] else None) if match else None
+
+
+def parse_name(name: str, keys: Iterable[str], others: str) -> Name:
+    """The parts of a public set's name; raises InputError naming the choices where its key is not one of `keys`."""
+    match = _NAME.fullmatch(name)
+    if not match or match["key"] not in keys:
+        raise InputError(f"prompts: unknown source {name}; use {others}, or one of {', '.join(keys)}")
+    return Name(match["key"], match["revision"], int(match["count"]) if match["count"] else None)
+
+
+def local_file(name: Name) -> Path | None:
+    """The file of a set below ASCL_BENCH_DIR, or None. A revision is the hub's, so naming one means the hub."""
     folder = os.environ.get("ASCL_BENCH_DIR")
-    local = Path(folder) / source.folder / source.file if folder else None
-    if local is not None and local.exists():
-        rows, mapping, where = [row for _, row in read_jsonl(local)], source.row, str(local)
+    path = Path(folder) / name.source.local if folder and name.revision is None else None
+    return path if path and path.exists() else None
+
+
+def public_rows(name: Name, replies: bool = False) -> Iterator[tuple[str, Row]]:
+    """The rows of a public set as fields of prompts, each with the place where it stands.
+
+    With `replies`, a training set's rows hold the reference reply besides, as `reply`.
+    """
+    source, local = name.source, local_file(name)
+    if local is None:
+        rows, mapping, place = _hub(name), source.row, source.hub
     else:
-        rows, mapping, where = _hub(name, source), source.hub_row or source.row, source.hub[0]
-    prompts = []
+        rows, mapping, place = (row for _, row in iterate_jsonl(local)), source.local_row or source.row, str(local)
+        if source.local_sample:
+            console.print(f"{name.key}: the local file is a {source.local_sample}", highlight=False, markup=False)
     for index, row in enumerate(rows):
+        where = f"{place}, row {index + 1}"
         try:
             fields = mapping(row, index)
-        except (KeyError, ValueError, TypeError) as error:
-            raise InputError(f"{where}, row {index + 1}: not a row of {name} (field {error})") from error
+            if fields is not None and replies and source.reply:
+                fields["reply"] = source.reply(row)
+        except (AttributeError, KeyError, ValueError, TypeError) as error:
+            raise InputError(f"{where}: not a row of {name.key} (field {error})") from error
         if fields is not None:
-            prompts.append(_prompt(fields, name, f"{where}, row {index + 1}"))
-    return prompts
+            yield where, fields
 
 
-def _hub(name: str, source: Source) -> list[Row]:
-    repository, configuration, split = source.hub
+def _hub(name: Name) -> Iterable[Row]:
+    source = name.source
     try:
         from datasets import load_dataset
 
-        return list(load_dataset(repository, configuration, split=split))
+        return load_dataset(
+            source.hub,
+            source.configuration,
+            split=source.split,
+            revision=name.revision or source.revision,
+            **source.options,
+        )
     except ImportError as error:
-        raise InputError(f"prompts: {name}: install the extra `train` to read hub sets") from error
+        raise InputError(f"prompts: {name.key}: install the extra `train` to read hub sets") from error
     except Exception as error:  # the hub client raises many kinds; all mean: not to be had
+        at = f" at {name.revision}" if name.revision else ""
+        access = (
+            f"it is gated: accept its terms at {source.page}, then run `hf auth login` or set HF_TOKEN; or "
+            if source.gated
+            else ""
+        )
         raise InputError(
-            f"prompts: {name}: hub set {repository} can't be read ({repr(error)[:150]}); set "
-            f"ASCL_BENCH_DIR to a folder that holds {source.folder}/{source.file}, or ask for access on the hub"
+            f"prompts: {name.key}: hub set {source.hub}{at} can't be read ({' '.join(repr(error).split())[:150]}); "
+            f"{access}set ASCL_BENCH_DIR to a folder that holds {source.local}"
         ) from error
 
 
-def _prompt(row: Row, source: str, where: str) -> Prompt:
+def prompt_of(row: Row, source: str, where: str) -> Prompt:
     """A prompt from `prompt` (one user text) or `messages`, and the other fields of `Prompt`."""
     fields: Row = {"source": source} | row
     if "prompt" in fields:

@@ -1,15 +1,20 @@
-"""Training rows: OpenAI messages + tools, with provenance, from trajectories."""
+"""Training rows: OpenAI messages + tools, with provenance, from trajectories or from reference replies."""
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ascl.chat.messages import Message, Trajectory
-from ascl.prompts.prompt import Kind
+from ascl.prompts.prompt import Kind, Prompt
 
 
 class Row(BaseModel):
-    """One training sample. Loss falls on the model turns of `messages` (`last_turn_only`: on the last one alone)."""
+    """One training sample. Loss falls on the model turns of `messages`.
+
+    last_turn_only: on the last turn alone (the split form). no_loss_prefix: the last turn's thought begins with this
+    text, which carries no loss (nor do earlier turns). source: the prompt's source. provenance: what else is to be
+    known about the row: the model that wrote it, why it was kept, from what it was made.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -17,14 +22,40 @@ class Row(BaseModel):
     kind: Kind
     mode: str
     messages: list[Message]
-    tools: list[dict[str, Any]]
+    tools: list[dict[str, Any]] = Field(default_factory=list)
     last_turn_only: bool = False
+    no_loss_prefix: str = ""
     recipe: str
     source: str
+    provenance: dict[str, Any] = Field(default_factory=dict)
 
     def dump(self) -> dict[str, Any]:
         """The JSONL form: messages as chat templates take them."""
         return self.model_dump(mode="json") | {"messages": [m.for_template() for m in self.messages]}
+
+
+class Pair(BaseModel):
+    """One preference pair: the same prompt with a better and a worse reply.
+
+    Both thoughts begin with shared_prefix: a preference loss belongs on the tokens after it.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    kind: Kind
+    prompt: list[Message]
+    chosen: list[Message]
+    rejected: list[Message]
+    shared_prefix: str
+    recipe: str
+    source: str
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+    def dump(self) -> dict[str, Any]:
+        """The JSONL form, with the columns TRL's DPO trainer reads."""
+        parts = {key: [m.for_template() for m in getattr(self, key)] for key in ("prompt", "chosen", "rejected")}
+        return self.model_dump(mode="json") | parts
 
 
 def native_row(trajectory: Trajectory, kind: Kind, tools: list[dict[str, Any]], recipe: str, source: str) -> Row:
@@ -37,6 +68,22 @@ def native_row(trajectory: Trajectory, kind: Kind, tools: list[dict[str, Any]], 
         tools=tools,
         recipe=recipe,
         source=source,
+    )
+
+
+def reply_row(
+    prompt: Prompt, messages: list[Message], thought: str, answer: str, recipe: str, provenance: dict[str, Any]
+) -> Row:
+    """A direct reply (thought and answer) to `messages`, the form in which the prompt is trained."""
+    reply = Message(role="assistant", content=answer, reasoning_content=thought)
+    return Row(
+        id=prompt.id,
+        kind=prompt.kind,
+        mode="direct",
+        messages=[*messages, reply],
+        recipe=recipe,
+        source=prompt.source,
+        provenance=provenance,
     )
 
 

@@ -60,23 +60,29 @@ class DenseSearcher:
 
     def __init__(self, texts: Sequence[str], embed: Callable[[Sequence[str]], np.ndarray]) -> None:
         self._embed = embed
-        self._matrix = _unit(embed(texts))
+        self._matrix = unit(embed(texts))
 
     def similarities(self, query: str) -> np.ndarray:
         """See `Searcher`."""
-        return np.clip(self._matrix @ _unit(self._embed([query]))[0], 0.0, 1.0)
+        return np.clip(self._matrix @ unit(self._embed([query]))[0], 0.0, 1.0)
 
 
 def searcher(texts: Sequence[str], embedding_model: str | None = None) -> Searcher:
     """BM25 without an embedding model. `endpoint:NAME` embeds at `OPENAI_BASE_URL`; else NAME is a folder or hub id."""
     if embedding_model is None:
         return Bm25Searcher(texts)
+    return DenseSearcher(texts, embedder(embedding_model))
+
+
+def embedder(embedding_model: str) -> Callable[[Sequence[str]], np.ndarray]:
+    """A function from n texts to their embeddings [n, d]; see `searcher` for the names."""
     if embedding_model.startswith("endpoint:"):
-        return DenseSearcher(texts, _endpoint(embedding_model.removeprefix("endpoint:")))
-    return DenseSearcher(texts, _local(embedding_model))
+        return _endpoint(embedding_model.removeprefix("endpoint:"))
+    return _local(embedding_model)
 
 
-def _unit(matrix: np.ndarray) -> np.ndarray:
+def unit(matrix: np.ndarray) -> np.ndarray:
+    """The rows scaled to length one."""
     matrix = np.asarray(matrix, dtype=np.float32)
     return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-12)
 

@@ -17,7 +17,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from ascl.chat.clients.in_process import InProcessClient
 from ascl.chat.clients.sampling import Sampling
-from ascl.chat.messages import Trajectory
+from ascl.chat.messages import Trajectory, message_of
 from ascl.chat.render import Renderer
 from ascl.consult.rollout import rollout, start
 from ascl.consult.tool import ConsultTool
@@ -32,7 +32,6 @@ from ascl.train.checkpoints import accumulation, callbacks, finish, last_checkpo
 from ascl.train.cpu import score_labelled_tokens_only
 from ascl.train.reward import Reward, RewardWeights, score
 from ascl.train.settings import Lora, RlSettings
-from ascl.train.tokens import message_of
 
 Algorithm = Literal["grpo", "ifpo"]
 Weigh = Callable[[torch.Tensor], torch.Tensor]

@@ -1,6 +1,5 @@
 """A transformers model in this process, sampled in batches, with exact token bookkeeping for training."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +22,9 @@ class InProcessClient:
     def complete(self, trajectories: list[Trajectory], tools: list[dict[str, Any]], sampling: Sampling) -> list[Turn]:
         """Sample one turn for each trajectory, in one padded batch.
 
-        The trajectory's ids grow by the template's ids (mask 0) and the sampled ids (mask 1). A turn that the budget
-        cut gets no end-of-turn token: it is its own outcome. The result depends on the batch, the weights and
-        `sampling.seed` only.
+        The trajectory's ids grow by the template's and the prefill's ids (mask 0) and the sampled ids (mask 1). A turn
+        that the budget cut gets no end-of-turn token: it is its own outcome. The result depends on the batch, the
+        weights and `sampling.seed` only.
         """
         contexts = [self._context(trajectory, tools) for trajectory in trajectories]
         turns = []
@@ -33,7 +32,7 @@ class InProcessClient:
             trajectory.completion_ids += ids
             trajectory.completion_mask += [1] * len(ids)
             text, ended = self.renderer.parse_ids(ids)
-            turn = self.renderer.dialect.parse(text, ended)
+            turn = self.renderer.dialect.parse(trajectory.opening + text, ended)
             turn.tokens = len(ids)
             turns.append(turn)
         return turns
@@ -41,77 +40,104 @@ class InProcessClient:
     def _context(self, trajectory: Trajectory, tools: list[dict[str, Any]]) -> list[int]:
         if not trajectory.prompt_ids:
             trajectory.prompt_ids = self.renderer.prompt_ids(trajectory.messages, tools)
+            given = self.renderer.ids(trajectory.prefill)
         else:
-            suffix = self.renderer.suffix_ids(trajectory.messages, tools)
-            trajectory.completion_ids += suffix
-            trajectory.completion_mask += [0] * len(suffix)
+            given = self.renderer.suffix_ids(trajectory.messages, tools)
+        trajectory.completion_ids += given
+        trajectory.completion_mask += [0] * len(given)
         return trajectory.prompt_ids + trajectory.completion_ids
 
     def _generate(self, contexts: list[list[int]], sampling: Sampling) -> list[list[int]]:
         import torch
-        from transformers import GenerationConfig, LogitsProcessorList
 
         tokenizer = self.renderer.tokenizer
         end = tokenizer.convert_tokens_to_ids(self.renderer.dialect.end_of_turn)
-        pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else end
-        width = max(map(len, contexts))
         device = self.model.device
-        ids = torch.tensor([[pad] * (width - len(c)) + c for c in contexts], device=device)
-        mask = torch.tensor([[0] * (width - len(c)) + [1] * len(c) for c in contexts], device=device)
-        config = GenerationConfig(
-            max_new_tokens=sampling.max_tokens,
-            do_sample=False,
-            eos_token_id=end,
-            pad_token_id=pad,
-            # What is not named comes from the model's own generation config; Qwen's penalises repetition.
-            repetition_penalty=1.0,
-            no_repeat_ngram_size=0,
-            min_length=0,
-            num_beams=1,
-        )
-        draw = LogitsProcessorList([_draw(sampling)] if sampling.temperature > 0 else [])
+        devices = [device] if device.type == "cuda" else []
         training = self.model.training
         self.model.eval()
-        # A prompt's last position is a strided slice; torch on a CPU would copy the head once per row to project it.
-        hook = self.model.get_output_embeddings().register_forward_pre_hook(lambda _, args: (args[0].contiguous(),))
-        devices = [device] if device.type == "cuda" else []
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=devices):
                 torch.manual_seed(sampling.seed)
-                output = self.model.generate(ids, attention_mask=mask, generation_config=config, logits_processor=draw)
+                return _decode(self.model, contexts, end, sampling)
         finally:
-            hook.remove()
             self.model.train(training)
-        return [_cut(row, end) for row in output[:, width:]]
 
 
-def _draw(sampling: Sampling) -> Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]:
-    """A logits processor that samples: every score but the drawn token's becomes -inf, so that greedy search takes it.
+def _decode(model: Any, contexts: list[list[int]], end: int, sampling: Sampling) -> list[list[int]]:
+    """Sample every context on until `end` (kept in the result) or the budget.
 
-    One uniform number a row, looked up in the cumulative distribution: the same distribution as torch.multinomial,
-    which draws one number per vocabulary entry (slow on a CPU, benchmarks/generation.py).
+    The contexts share one cache, padded on the left. Rows that have ended are dropped from it once they are a quarter
+    of the batch: the longest answer of a batch does not make all others pay for its length.
     """
+    import torch
+    from transformers import DynamicCache
 
-    def process(input_ids: "torch.Tensor", scores: "torch.Tensor") -> "torch.Tensor":
-        import torch
+    width = max(map(len, contexts))
+    device = model.device
+    ids = torch.tensor([[end] * (width - len(c)) + c for c in contexts], device=device)
+    mask = torch.tensor([[0] * (width - len(c)) + [1] * len(c) for c in contexts], device=device)
+    positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
+    cache = DynamicCache(config=model.config)
+    sampled: list[list[int]] = [[] for _ in contexts]
+    rows = list(range(len(contexts)))  # which context each row of the cache belongs to
+    for _ in range(sampling.max_tokens):
+        output = model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        drawn = _draw(output.logits[:, -1], sampling)
+        for row, token in zip(rows, drawn.tolist(), strict=True):
+            if not sampled[row] or sampled[row][-1] != end:
+                sampled[row].append(token)
+        going = [i for i, row in enumerate(rows) if sampled[row][-1] != end]
+        if not going:
+            break
+        if len(going) <= 0.75 * len(rows):
+            kept = torch.tensor(going, device=device)
+            cache.batch_select_indices(kept)
+            drawn, mask, positions = drawn[kept], mask[kept], positions[kept]
+            rows = [rows[i] for i in going]
+        ids = drawn[:, None]
+        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=-1)
+        positions = positions[:, -1:] + 1
+    return sampled
 
-        probabilities = torch.softmax(scores.float() / sampling.temperature, dim=-1)
-        order = None
-        if sampling.top_p < 1:
-            probabilities, order = probabilities.sort(dim=-1, descending=True)
-            before = probabilities.cumsum(dim=-1) - probabilities
-            probabilities = probabilities.masked_fill(before >= sampling.top_p, 0.0)
-        cumulative = probabilities.cumsum(dim=-1)
-        point = torch.rand(len(scores), 1, device=scores.device) * cumulative[:, -1:]
-        drawn = torch.searchsorted(cumulative, point, right=True).clamp(max=scores.shape[-1] - 1)
-        if order is not None:
-            drawn = order.gather(-1, drawn)
-        return torch.full_like(scores, float("-inf")).scatter_(-1, drawn, 0.0)
 
-    return process
+def _draw(scores: "torch.Tensor", sampling: Sampling) -> "torch.Tensor":
+    """The next token of each row: greedy at temperature 0, else drawn from the top-p part of the softmax.
+
+    scores: logits [B, V]; returns token ids [B]. One uniform number a row, looked up in the cumulative distribution:
+    the same distribution as torch.multinomial, which draws one number per vocabulary entry (slow on a CPU,
+    benchmarks/generation.py).
+    """
+    import torch
+
+    if sampling.temperature == 0:
+        return scores.argmax(dim=-1)
+    probabilities = torch.softmax(scores.float() / sampling.temperature, dim=-1)
+    order = None
+    if sampling.top_p < 1:
+        probabilities, order = _descending(probabilities, sampling.top_p)
+        before = probabilities.cumsum(dim=-1) - probabilities
+        probabilities = probabilities.masked_fill(before >= sampling.top_p, 0.0)
+    cumulative = probabilities.cumsum(dim=-1)
+    point = torch.rand(len(scores), 1, device=scores.device) * cumulative[:, -1:]
+    drawn = torch.searchsorted(cumulative, point, right=True).clamp(max=probabilities.shape[-1] - 1)
+    return (drawn if order is None else order.gather(-1, drawn))[:, 0]
 
 
-def _cut(row: "torch.Tensor", end: int) -> list[int]:
-    """A generated row up to and including the first end-of-turn token (what follows is padding)."""
-    ids = row.tolist()
-    return ids[: ids.index(end) + 1] if end in ids else ids
+def _descending(probabilities: "torch.Tensor", top_p: float) -> tuple["torch.Tensor", "torch.Tensor"]:
+    """The most probable entries of each row, sorted, and where they stood: enough of them to hold top_p everywhere.
+
+    A few hundred nearly always do; sorting the whole vocabulary is the last resort.
+    """
+    few = min(512, probabilities.shape[-1])
+    values, order = probabilities.topk(few, dim=-1)
+    if few < probabilities.shape[-1] and bool((values.sum(dim=-1) < top_p).any()):
+        return probabilities.sort(dim=-1, descending=True)
+    return values, order

@@ -61,23 +61,37 @@ def load_model(name: str, dtype: str = "bfloat16", for_training: bool = False) -
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         keep_freed_memory()
-    # Eager attention decodes faster than SDPA on a CPU (benchmarks/generation.py).
-    options = {"dtype": dtype, "attn_implementation": "eager" if device == "cpu" else "sdpa"}
     adapter = Path(path) / "adapter_config.json"
     try:
         if adapter.exists():
             from peft import PeftModel
 
             base = json.loads(adapter.read_text())["base_model_name_or_path"]
-            model: Any = AutoModelForCausalLM.from_pretrained(model_path(base), **options)
+            base = model_path(base)
+            model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, attn_implementation=_attention(base))
             model = PeftModel.from_pretrained(model, path, is_trainable=for_training)
             return (model if for_training else model.merge_and_unload()).to(device)
-        model = AutoModelForCausalLM.from_pretrained(path, **options)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation=_attention(path))
         return model.to(device)
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
             f"model {name}: not found as `embedded`, a local folder or a hub id ({_first_line(error)})"
         ) from error
+
+
+def _attention(path: str) -> str:
+    """SDPA on a GPU. On a CPU our own where it fits the model, else eager, which decodes faster than SDPA there."""
+    import torch
+    from transformers import AutoConfig
+
+    from ascl.chat.clients import grouped_attention
+
+    if torch.cuda.is_available():
+        return "sdpa"
+    if AutoConfig.from_pretrained(path).model_type not in grouped_attention.MODEL_TYPES:
+        return "eager"
+    grouped_attention.register()
+    return grouped_attention.NAME
 
 
 def keep_freed_memory() -> None:

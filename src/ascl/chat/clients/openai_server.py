@@ -1,85 +1,194 @@
 """Any OpenAI-compatible server (vLLM, SGLang, llama.cpp, hosted) as a client.
 
-Thoughts are read from `reasoning`, `reasoning_content` or inline tags, and sent back in tool turns under
-`reasoning_content`. Texts are neutralised before they leave: the server applies its own chat template to them.
+Thoughts are read from `reasoning`, `reasoning_content` or inline tags. They are sent back in tool turns under both
+keys: vLLM reads the first, older versions and other servers the second. Texts are neutralised before they leave: the
+server applies its own chat template to them.
 """
 
 import asyncio
+import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ascl.chat.clients.retry import RequestFailed, failed_status, pause
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.dialects import hermes
-from ascl.chat.messages import StopReason, Trajectory
+from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.neutralise import neutralise_message
 from ascl.chat.turn import ParsedCall, Turn, check_call, parse_arguments
 from ascl.errors import InputError
 
+if TYPE_CHECKING:
+    import openai
+
+
+CONNECT_TIMEOUT = 20.0  # seconds; a server that takes longer to pick up the phone is not there
+
 
 @dataclass
 class OpenAIClient:
-    """A model behind a chat-completions endpoint; `base_url` defaults to `OPENAI_BASE_URL`."""
+    """A model behind a chat-completions endpoint; `base_url` defaults to `OPENAI_BASE_URL`.
+
+    concurrency: requests under way at once. timeout: seconds for one request, its answer included. attempts: how often
+    a request is sent that fails in a way that may pass. backoff: seconds before the second attempt, doubling after.
+    """
 
     model: str
     base_url: str | None = None
     concurrency: int = 16
     timeout: float = 600.0
     extra_body: dict[str, Any] = field(default_factory=dict)
+    attempts: int = 8
+    backoff: float = 0.5
 
     def complete(self, trajectories: list[Trajectory], tools: list[dict[str, Any]], sampling: Sampling) -> list[Turn]:
-        """One turn for each trajectory, `concurrency` requests at a time; the library retries what can be retried.
+        """One turn for each trajectory, `concurrency` requests at a time.
 
-        Raises InputError where the server can't be reached or refuses the request.
+        Raises InputError where one of them fails for good.
         """
         return asyncio.run(self._complete(trajectories, tools, sampling))
 
     async def _complete(
         self, trajectories: list[Trajectory], tools: list[dict[str, Any]], sampling: Sampling
     ) -> list[Turn]:
-        import openai
-        from openai.types.chat import ChatCompletion
-
         gate = asyncio.Semaphore(self.concurrency)
-        base_url = self.base_url or os.environ.get("OPENAI_BASE_URL")
-        async with openai.AsyncOpenAI(
-            base_url=base_url,
-            api_key=os.environ.get("OPENAI_API_KEY", "none"),
-            timeout=self.timeout,
-            max_retries=5,
-        ) as client:
 
-            async def ask(trajectory: Trajectory) -> Turn:
-                async with gate:
-                    answer = await client.chat.completions.create(
-                        model=self.model,
-                        messages=[neutralise_message(m).for_openai() for m in trajectory.messages],  # type: ignore[misc]
-                        tools=tools or openai.omit,  # type: ignore[arg-type]
-                        temperature=sampling.temperature,
-                        top_p=sampling.top_p,
-                        max_tokens=sampling.max_tokens,
-                        seed=sampling.seed,
-                        extra_body=self.extra_body or None,
-                    )
-                if not isinstance(answer, ChatCompletion):  # the library hands on what is not JSON, a web page say
-                    raise ValueError("the response is not a chat completion")
-                return read_turn(answer.model_dump(warnings=False))
+        async def ask(trajectory: Trajectory) -> Turn:
+            async with gate:
+                return await self.turn(server, trajectory, tools, sampling)
 
+        async with self.connect() as server:
             try:
-                return await asyncio.gather(*(ask(trajectory) for trajectory in trajectories))
-            except (openai.OpenAIError, ValueError) as error:
-                reason = " ".join(str(error).split())
-                raise InputError(f"model {self.model} at {base_url or 'the OpenAI API'}: {reason}") from error
+                return await asyncio.gather(*map(ask, trajectories))
+            except RequestFailed as error:
+                raise self.input_error(error) from error
+
+    def input_error(self, failed: RequestFailed) -> InputError:
+        """The failure as a line for the user."""
+        where = self.base_url or os.environ.get("OPENAI_BASE_URL") or "the OpenAI API"
+        return InputError(f"model {self.model} at {where}: {failed.reason}")
+
+    def connect(self) -> "openai.AsyncOpenAI":
+        """The connections to the server, to be closed by `async with`."""
+        import httpx2
+        import openai
+
+        return openai.AsyncOpenAI(
+            base_url=self.base_url or os.environ.get("OPENAI_BASE_URL"),
+            api_key=os.environ.get("OPENAI_API_KEY", "none"),
+            timeout=httpx2.Timeout(self.timeout, connect=min(self.timeout, CONNECT_TIMEOUT)),
+            max_retries=0,
+            http_client=openai.DefaultAsyncHttpxClient(
+                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+            ),
+        )
+
+    async def turn(
+        self,
+        server: "openai.AsyncOpenAI",
+        trajectory: Trajectory,
+        tools: list[dict[str, Any]],
+        sampling: Sampling,
+        sending: Callable[[], None] = lambda: None,
+        failing: Callable[[RequestFailed], None] = lambda failed: None,
+    ) -> Turn:
+        """The next turn of a trajectory, asked for again while it fails in a way that may pass.
+
+        `sending` is called before each request (and may raise to prevent it), `failing` hears of each failure. Raises
+        RequestFailed.
+        """
+        body = self.request(trajectory, tools, sampling)
+        for attempt in range(1, self.attempts + 1):
+            sending()
+            try:
+                return read_turn(await self._post(server, body), trajectory.opening)
+            except RequestFailed as failed:
+                failing(failed)
+                failed.attempts = attempt
+                if not failed.passing or attempt == self.attempts:
+                    raise
+                wait = pause(attempt, self.backoff, failed.wait)
+            await asyncio.sleep(wait)
+        raise AssertionError("attempts is at least 1")
+
+    def request(self, trajectory: Trajectory, tools: list[dict[str, Any]], sampling: Sampling) -> bytes:
+        """The body of the request for the next turn of a trajectory."""
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": [_sent(message) for message in trajectory.messages],
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens,
+            "seed": sampling.seed,
+        }
+        if tools:
+            body["tools"] = tools
+        if trajectory.opening:  # not neutralised: its markers are meant
+            body["messages"].append({"role": "assistant", "content": trajectory.opening})
+            body |= {"continue_final_message": True, "add_generation_prompt": False}
+        return json.dumps(body | self.extra_body, ensure_ascii=False).encode()
+
+    async def _post(self, server: "openai.AsyncOpenAI", body: bytes) -> dict[str, Any]:
+        """Send a request once. Not through the library's models: they cost more time than the request itself."""
+        import httpx2
+        import openai
+
+        try:
+            # The library's timeout is one between two bytes; a server that trickles would never run into it.
+            async with asyncio.timeout(self.timeout):
+                response = await server.post("/chat/completions", cast_to=httpx2.Response, content=body)
+        except (TimeoutError, openai.APIConnectionError) as error:
+            cause = error.__cause__
+            reason = f"{error} {cause or ''}"
+            if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout):
+                raise RequestFailed("unreachable", reason, passing=True) from error
+            if isinstance(error, TimeoutError | openai.APITimeoutError):
+                raise RequestFailed("timeout", f"no answer within {self.timeout:g} s", passing=True) from error
+            if isinstance(cause, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
+                raise RequestFailed("not_sent", reason, passing=False) from error
+            raise RequestFailed("connection", reason, passing=True) from error
+        except openai.APIStatusError as error:
+            told = error.message if " - " in error.message else f"{error.message} - {error.response.text[:500]}"
+            raise failed_status(error.status_code, told, error.response.headers) from error
+        except (openai.OpenAIError, httpx2.InvalidURL, ValueError, ExceptionGroup) as error:
+            told = str(error.exceptions[0] if isinstance(error, ExceptionGroup) else error)  # a port that is none
+            raise RequestFailed("not_sent", told, passing=False) from error
+        return _completion(response.content)
 
 
-def read_turn(response: dict[str, Any]) -> Turn:
-    """The turn in a chat-completions response (as a dict). A response without choices is malformed."""
-    choices = response.get("choices") or []
-    if not choices:
-        return Turn("", stop=StopReason.MALFORMED, detail="the response has no choices")
-    message, ended = choices[0].get("message") or {}, choices[0].get("finish_reason") != "length"
+def _sent(message: Message) -> dict[str, Any]:
+    sent = neutralise_message(message).for_openai()
+    if "reasoning_content" in sent:
+        sent["reasoning"] = sent["reasoning_content"]
+    return sent
+
+
+def _completion(content: bytes) -> dict[str, Any]:
+    """The chat completion in a reply's body, of a shape that `read_turn` can read. Raises RequestFailed."""
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        body = None
+    choices = body.get("choices") if isinstance(body, dict) else None
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, dict) else None
+    fields = {"content": str, "reasoning": str, "reasoning_content": str, "tool_calls": list}
+    if not isinstance(message, dict) or not all(isinstance(message.get(k), kind | None) for k, kind in fields.items()):
+        shown = content[:200].decode(errors="replace")
+        raise RequestFailed("not_a_completion", f"the reply is not a chat completion: {shown}", passing=True)
+    return body
+
+
+def read_turn(response: dict[str, Any], opening: str = "") -> Turn:
+    """The turn in a chat-completions response (as a dict), which goes on from `opening`."""
+    choice = response["choices"][0]
+    message, ended = choice["message"], choice.get("finish_reason") != "length"
     content = _unicode(message.get("content") or "")
-    thought = _unicode(message.get("reasoning_content") or message.get("reasoning") or "") or None
+    thought = _unicode(message.get("reasoning") or message.get("reasoning_content") or "") or None
+    if opening:
+        thought, content = _joined(opening, thought, content)
     if thought is None and "</think>" in content and "<think>" not in content:
         content = f"<think>{content}"  # the server's template opened the thought
     turn = Turn(content, thought, ended=ended)
@@ -87,14 +196,31 @@ def read_turn(response: dict[str, Any]) -> Turn:
         turn = hermes.parse(content, ended)
     elif thought is not None and not content and not ended:
         turn.stop, turn.detail = StopReason.TRUNCATED, "thought not closed"
-    turn.tokens = (response.get("usage") or {}).get("completion_tokens") or 0
+    usage = response.get("usage")
+    tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    turn.tokens = tokens if isinstance(tokens, int) else 0
     for call in message.get("tool_calls") or []:
-        parsed = _read_call(call.get("function") or {})
+        function = call.get("function") if isinstance(call, dict) else None
+        parsed = _read_call(function if isinstance(function, dict) else {})
         if isinstance(parsed, str):
             turn.stop, turn.detail = StopReason.MALFORMED if ended else StopReason.TRUNCATED, parsed
             break
         turn.calls.append(parsed)
     return turn
+
+
+def _joined(opening: str, thought: str | None, content: str) -> tuple[str | None, str]:
+    """Thought and content of a turn that began with `opening`. Servers differ in whether they repeat it.
+
+    A server's reasoning parser sees only what comes after the opening. Inside an open thought, what it calls the
+    thought is its rest; after a closed one, it is text of the answer that the parser took for a thought.
+    """
+    if content.startswith(opening):
+        return thought, content
+    _, opened, begun = opening.partition("<think>")
+    if thought is None or not opened or "</think>" in begun:
+        return None, opening + (thought or "") + content
+    return (thought if thought.lstrip().startswith(begun.strip()) else begun + thought).strip(), content
 
 
 def _unicode(text: str) -> str:

@@ -1,0 +1,33 @@
+"""A client for a model named by the user: behind a server where a base URL is given, else in this process."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ascl.chat.clients.openai_server import OpenAIClient
+from ascl.chat.clients.sampling import Client, Sampling
+from ascl.chat.messages import Trajectory
+from ascl.chat.turn import Turn
+
+
+@dataclass
+class LocalClient:
+    """`embedded`, a hub id or a folder, loaded when it is first asked: a finished stage asks nothing."""
+
+    model: str
+
+    @cached_property
+    def _client(self) -> Client:
+        from ascl.chat.clients.in_process import InProcessClient
+        from ascl.chat.clients.models import load_model, load_renderer
+
+        return InProcessClient(load_model(self.model), load_renderer(self.model))
+
+    def complete(self, trajectories: list[Trajectory], tools: list[dict[str, Any]], sampling: Sampling) -> list[Turn]:
+        """See `InProcessClient`."""
+        return self._client.complete(trajectories, tools, sampling)
+
+
+def open_client(model: str, base_url: str | None, concurrency: int = 16) -> Client:
+    """The client of a model; nothing is loaded or asked yet."""
+    return OpenAIClient(model, base_url, concurrency) if base_url else LocalClient(model)

@@ -1,0 +1,177 @@
+"""`ascl data`: build training sets, measure their shift, take evaluation prompts out of them."""
+
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ascl.errors import InputError
+
+data_app = typer.Typer(no_args_is_help=True, help="Build, measure and clean training sets.")
+
+Sources = Annotated[list[str], typer.Option("--from", help="A set's name (`ascl data sources`), NAME:N, or file:PATH.")]
+
+
+@data_app.command()
+def build(
+    recipe: Annotated[str, typer.Argument(help="The recipe: a paper's way to make a training set (docs/recipes).")],
+    sources: Sources,
+    out: Annotated[Path | None, typer.Option(help="The data set's folder (default: data/RECIPE).")] = None,
+    model: Annotated[str | None, typer.Option(help="The model that is sampled: served name, hub id or folder.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(envvar="OPENAI_BASE_URL", help="An OpenAI-compatible server; none: in this process.")
+    ] = None,
+    set_: Annotated[list[str], typer.Option("--set", help="A parameter of the recipe: name=value.")] = [],  # noqa: B006
+    preview: Annotated[int, typer.Option(min=0, help="Print the rows of this many prompts; write nothing.")] = 0,
+    sizes: Annotated[str, typer.Option(help="Nested subsets beside it, e.g. 10,50,100.")] = "",
+    temperature: Annotated[float, typer.Option(min=0)] = 0.6,
+    top_p: Annotated[float, typer.Option(min=0.01, max=1)] = 0.95,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Bound on one model turn.")] = 2048,
+    seed: int = 0,
+    rules: Annotated[str, typer.Option(help="`default`, a folder of YAML, or a .yaml, .csv or .md file.")] = "default",
+    embedding_model: Annotated[str | None, typer.Option(help="Dense rule search.")] = None,
+    top_k: Annotated[int, typer.Option(min=1, max=20)] = 3,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests under way at once (server).")] = 16,
+    batch: Annotated[int, typer.Option(min=1, help="Prompts sampled at once (in this process).")] = 32,
+    max_requests: Annotated[int, typer.Option(min=0, help="Stop after this many requests (0: no bound).")] = 0,
+    max_tokens: Annotated[int, typer.Option(min=0, help="Stop after this many generated tokens (0: no bound).")] = 0,
+) -> None:
+    """Turn prompts and a model into a training set that `ascl sft` reads. Run it again to resume."""
+    from ascl.chat.clients.sampling import Sampling
+    from ascl.consult.sample import Limits
+    from ascl.recipes.data_set import BuildSettings, make_data_set, write_subsets
+
+    settings = BuildSettings(
+        recipe=recipe,
+        sources=sources,
+        model=model,
+        base_url=None if model == "embedded" else base_url,
+        sampling=Sampling(temperature=temperature, top_p=top_p, max_tokens=max_new_tokens),
+        rules=rules,
+        embedding_model=embedding_model,
+        top_k=top_k,
+        seed=seed,
+        parameters=dict(_assignment(text) for text in set_),
+    )
+    wanted = _sizes(sizes)
+    command = shlex.join(["ascl", *sys.argv[1:]])
+    bounds = Limits(max_requests=max_requests, max_tokens=max_tokens)
+    if preview:
+        with tempfile.TemporaryDirectory() as scratch:
+            built = make_data_set(settings, Path(scratch), command, preview, batch, concurrency, bounds)
+            _show(built)
+        return
+    folder = out or Path("data") / recipe
+    built = make_data_set(settings, folder, command, 0, batch, concurrency, bounds)
+    write_subsets(built.rows, folder, wanted)
+    _print_report(folder)
+    typer.echo(f"{len(built.rows)} rows: {folder / 'train.jsonl'}")
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InputError(f"--set {text}: write name=value")
+    return name, value
+
+
+def _sizes(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise InputError(f"--sizes {text}: write whole numbers with commas, e.g. 10,50,100")
+    return [int(part) for part in parts]
+
+
+def _show(built: Any) -> None:
+    from ascl.cli.printable import printable
+    from ascl.recipes.rows import Row
+
+    for row in built.rows:
+        typer.secho(f"\n{row.id} ({row.kind.value}, {row.provenance.get('origin', row.recipe)})", bold=True)
+        turns = {"": row.messages} if isinstance(row, Row) else {"chosen": row.chosen, "rejected": row.rejected}
+        for name, messages in turns.items():
+            for message in messages:
+                head = " ".join(filter(None, [name, message.role]))
+                if message.reasoning_content:
+                    typer.echo(f"[{head}, thought] {printable(message.reasoning_content)}")
+                for call in message.tool_calls:
+                    typer.echo(f"[{head}, call] {printable(call.name)} {printable(str(call.arguments))}")
+                if message.content:
+                    typer.echo(f"[{head}] {printable(message.content)}")
+    for rejected in built.rejected:
+        typer.echo(f"\n{rejected.id}: no row ({rejected.stage}: {rejected.reason})")
+
+
+def _print_report(folder: Path) -> None:
+    from ascl.files import read_json
+
+    for name, value in read_json(folder / "report.json").items():
+        if isinstance(value, dict) and value:
+            typer.echo(f"{name}: " + ", ".join(f"{key} {number}" for key, number in value.items()))
+
+
+@data_app.command()
+def sources() -> None:
+    """List the public sets that can be named, with licence and access."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ascl.prompts.sources import list_sources
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    rows = list_sources()
+    for column in rows[0]:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console().print(table)
+
+
+@data_app.command()
+def decontaminate(
+    training_set: Annotated[Path, typer.Argument(help="JSONL of training rows, prompts or examples.")],
+    against: Annotated[list[str], typer.Option(help="An evaluation set's name (`ascl data sources`) or file:PATH.")],
+    out: Annotated[Path, typer.Option(help="The cleaned file; the report goes to OUT.report.json.")],
+) -> None:
+    """Drop the rows of a training set that overlap with evaluation prompts, and say which and why."""
+    from ascl.recipes.decontaminate import decontaminate_file
+
+    typer.echo(decontaminate_file(training_set, against, out))
+
+
+@data_app.command()
+def shift(
+    sets: Annotated[list[Path], typer.Argument(help="Training sets (JSONL), e.g. before and after a refinement.")],
+    model: Annotated[str, typer.Option(help="The frozen target: `embedded`, a hub id or a folder.")],
+    tuned: Annotated[str | None, typer.Option(help="A model trained from it, for the forward KL.")] = None,
+    prompts: Annotated[str, typer.Option(help="Held-out reasoning prompts for the KL.")] = "gsm8k:32",
+    embedding_model: Annotated[
+        str | None, typer.Option(help="Also the cosine of replies to the same prompt: folder, hub id, endpoint:NAME.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Rows scored of each set, spread over it (0: all).")] = 0,
+    batch: Annotated[int, typer.Option(min=1)] = 4,
+    out: Annotated[Path | None, typer.Option(help="Also write the figures as JSON.")] = None,
+) -> None:
+    """How far training sets lie from a model's own distribution: token NLL by segment, cosine, forward KL."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from ascl.files import write_json
+    from ascl.recipes.shift_report import measure_shift
+
+    figures = measure_shift(sets, model, tuned, prompts, embedding_model, limit, batch)
+    table = Table(
+        "set", "segment", "rows", "tokens", "NLL a token [95 %]", "perplexity", box=None, padding=(0, 2, 0, 0)
+    )
+    for name, segments in figures["sets"].items():
+        for segment, f in segments.items():
+            nll = f"{f['nll']:.3f} [{f['low']:.3f}, {f['high']:.3f}]"
+            table.add_row(name, segment, str(f["rows"]), str(f["tokens"]), nll, f"{f['perplexity']:.2f}")
+    Console().print(table)
+    for name, f in figures["compared"].items():
+        typer.echo(f"{name}: {f['value']:.4f} [{f['low']:.4f}, {f['high']:.4f}], n = {f['n']}")
+    if out:
+        write_json(out, figures)

@@ -1,0 +1,48 @@
+"""What is to be sampled: the jobs of a file, how a job's record is made, and what the run may cost."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ascl.chat.messages import Message, Trajectory
+
+
+@dataclass(frozen=True)
+class Job:
+    """One prompt to walk.
+
+    id: unique in the file. prefill: text the model's first turn begins with, in the model's dialect; its markers are
+    live, so it must come from the caller and never from a prompt.
+    """
+
+    id: str
+    messages: list[Message]
+    prefill: str = ""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one call may ask of a server, 0 = no bound: requests (retries count), and tokens the model generates."""
+
+    max_requests: int = 0
+    max_tokens: int = 0
+
+
+NO_LIMITS = Limits()
+
+# From a job and its finished trajectory to the record in the file, which holds the trajectory under "trajectory".
+MakeRow = Callable[[Job, Trajectory], dict[str, Any]]
+
+
+def trajectory_row(job: Job, trajectory: Trajectory) -> dict[str, Any]:
+    """The record where nothing beside the trajectory is to be kept."""
+    return {"trajectory": trajectory.model_dump(mode="json")}
+
+
+def seed_of(seed: int, prompt_id: str) -> int:
+    """A prompt's own seed (31 bits, which every server takes): samples of one text under several ids must differ.
+
+    It hangs on the id alone, so a prompt is asked for alike whatever the order, in a first run and in a later one.
+    """
+    return (seed + zlib.crc32(prompt_id.encode())) % 2**31

@@ -1,0 +1,129 @@
+"""Examples: prompts with a reference reply, from the public training sets or from a file."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ascl.chat.dialects.hermes import split_thought
+from ascl.chat.messages import message_of
+from ascl.errors import InputError, first_problem
+from ascl.files import iterate_jsonl
+from ascl.progress import console
+from ascl.prompts.prompt import Kind, Prompt
+from ascl.prompts.source import Row
+from ascl.prompts.sources import check_ids, parse_file, parse_name, prompt_of, public_rows
+from ascl.prompts.training_sets import TRAINING_SETS
+
+
+class Example(BaseModel):
+    """A prompt with a reference reply: the thought, and the answer after it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: Prompt
+    thought: str
+    answer: str
+
+
+def load_examples(names: list[str]) -> list[Example]:
+    """The examples of several training sets, in order; raises InputError as `load_prompts` does.
+
+    A name is a key of `TRAINING_SETS` (`@REVISION` after it for another commit of the hub repository) or `file:PATH`
+    (JSONL, see `_file_rows`), and `:NUMBER` after it for that many of its first examples. A row whose reply can't be used
+    is left out; a line on stderr says how many and why.
+    """
+    examples = [example for name in names for example in _load(name)]
+    if not examples:
+        raise InputError(f"examples: {', '.join(names) or 'none named'}: no example found")
+    check_ids(example.prompt for example in examples)
+    return examples
+
+
+def split_reply(reply: str) -> tuple[str, str] | str:
+    """The thought and the answer of a reply, or why it can't be used.
+
+    The reply may lack the opening `<think>` (some sets leave it to the chat template): what stands before `</think>` is
+    the thought.
+    """
+    text = reply.strip()
+    thought, answer, closed = split_thought(text if text.startswith("<think>") else f"<think>{text}")
+    if not closed:
+        return "no closed thought"
+    if "<think>" in f"{thought}{answer}" or "</think>" in answer:
+        return "a second thought"
+    if not thought:
+        return "an empty thought"
+    return (thought, answer) if answer else "an empty answer"
+
+
+def _load(name: str) -> list[Example]:
+    if file := parse_file(name):
+        path, count = file
+        source, rows = path.name, _file_rows(path)
+    else:
+        wanted = parse_name(name, TRAINING_SETS, "file:PATH")
+        source, count, rows = wanted.key, wanted.count, public_rows(wanted, replies=True)
+    unusable: Counter[str] = Counter()
+    examples = list(islice(_examples(rows, source, unusable), count))
+    if unusable:
+        reasons = ", ".join(f"{number} with {reason}" for reason, number in unusable.most_common())
+        console.print(f"{name}: rows left out: {reasons}", highlight=False, markup=False)
+    return examples
+
+
+def _examples(rows: Iterable[tuple[str, Row]], source: str, unusable: Counter[str]) -> Iterator[Example]:
+    for where, row in rows:
+        reply = row.pop("reply")
+        if not isinstance(reply, str):
+            raise InputError(f"{where}: the reply must be text")
+        parts = split_reply(reply)
+        if isinstance(parts, str):
+            unusable[parts] += 1
+        else:
+            yield Example(prompt=prompt_of(row, source, where), thought=parts[0], answer=parts[1])
+
+
+def _file_rows(path: Path) -> Iterator[tuple[str, Row]]:
+    """The rows of a training file as fields of prompts with their `reply`.
+
+    A row holds `messages` that end with the assistant's turn (its thought under `reasoning_content`, or inside `<think>`
+    tags), or `prompt` (also called `question`) with `response`, or with `thought` and `answer`. `kind` (harmful where it is
+    absent), `id`, `category` and `split` are read besides; other columns are ignored, so that sets with scores and
+    provenance, this program's own training rows among them, can be read as they are.
+    """
+    stem = re.sub(r"[^\w.-]+", "-", path.stem)
+    for number, row in iterate_jsonl(path):
+        where = f"{path}, line {number}"
+        fields = {"id": f"{stem}-{number}", "kind": Kind.HARMFUL}
+        fields |= {key: row[key] for key in ("id", "kind", "category", "split") if row.get(key) is not None}
+        yield where, fields | (_from_messages(row, where) if "messages" in row else _from_columns(row, where))
+
+
+def _from_messages(row: Row, where: str) -> Row:
+    try:
+        messages = [message_of(message) for message in row["messages"]]
+    except ValidationError as error:
+        raise InputError(f"{where}: messages: {first_problem(error)}") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{where}: messages: a list of chat messages is expected ({error})") from error
+    if not messages or messages[-1].role != "assistant" or messages[-1].tool_calls:
+        raise InputError(f"{where}: messages: the last must be the assistant's answer")
+    last = messages[-1]
+    thought = last.reasoning_content
+    reply = last.content if thought is None else f"<think>{thought}</think>{last.content}"
+    return {"messages": messages[:-1], "reply": reply}
+
+
+def _from_columns(row: Row, where: str) -> Row:
+    text = row.get("prompt", row.get("question"))
+    if text is None:
+        raise InputError(f"{where}: name the user's text `prompt` or `question`, or give `messages`")
+    if "response" in row:
+        return {"prompt": text, "reply": row["response"]}
+    if "thought" not in row or "answer" not in row:
+        raise InputError(f"{where}: give the reply as `response`, or as `thought` and `answer`")
+    return {"prompt": text, "reply": f"<think>{row['thought']}</think>{row['answer']}"}

@@ -1,0 +1,46 @@
+"""A public set: where it lies, under which licence, and how its rows become prompts and replies."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ascl.prompts.prompt import Kind
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One set. `row` turns a row and its number into the fields of a prompt; None leaves the row out.
+
+    hub, configuration, split, options: what `datasets.load_dataset` is asked for. revision: the pinned commit of the hub
+    repository; None where no commit could be verified.
+    local: the file below ASCL_BENCH_DIR that stands in for the hub; `local_row` reads its rows where their columns are
+    not the hub's. local_sample: what part of the set that file is known to hold, where it is not the whole.
+    reply: the reference reply of a row, for training sets.
+    """
+
+    hub: str
+    configuration: str | None = None
+    split: str
+    revision: str | None = None
+    gated: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    licence: str
+    kinds: tuple[Kind, ...]
+    row: Callable[[Row, int], Row | None]
+    reply: Callable[[Row], str] | None = None
+    local: str
+    local_row: Callable[[Row, int], Row | None] | None = None
+    local_sample: str = ""
+    note: str = ""
+
+    @property
+    def page(self) -> str:
+        """The hub page of the set."""
+        return f"https://huggingface.co/datasets/{self.hub}"
+
+
+def prompt_fields(identity: str, text: str, kind: Kind, category: str | None = None) -> Row:
+    """The fields of a prompt without a checkable answer."""
+    return {"id": identity, "prompt": text, "kind": kind, "category": category}

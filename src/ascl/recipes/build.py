@@ -1,0 +1,115 @@
+"""`ascl data build`: what every recipe works with, and the data set folder it leaves.
+
+A recipe is a module with `Parameters` (pydantic) and `build(inputs, parameters, workshop) -> Built`. Its `INPUT` says
+whether the inputs are prompts or examples (prompts with a reference reply). Everything sampled lies in `stages/`, one
+file a stage, so that a build that was stopped goes on where it was.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ascl.chat.clients.open_client import open_client
+from ascl.chat.clients.sampling import Client, Sampling
+from ascl.chat.messages import Trajectory
+from ascl.consult.sample import Job, Limits, sample_to
+from ascl.consult.tool import ConsultTool
+from ascl.files import iterate_jsonl, write_json, write_jsonl, write_text
+from ascl.judges.record import Judge
+from ascl.progress import progress_bar
+from ascl.recipes.card import data_card
+from ascl.recipes.rows import Pair, Row
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A prompt that gave no row, and why: the stage that stopped it and a reason from the recipe's fixed list."""
+
+    id: str
+    stage: str
+    reason: str
+
+
+@dataclass
+class Built:
+    """What a recipe made. report: figures for the card (counts by reason, shares), in the order they are shown."""
+
+    rows: Sequence[Row | Pair]
+    rejected: list[Rejected]
+    report: dict[str, dict[str, int | float]] = field(default_factory=dict)
+
+
+@dataclass
+class Workshop:
+    """What a recipe works with: a model to sample, the consult tool, a judge, and a folder for the stages."""
+
+    folder: Path
+    model: str
+    client: Client
+    tool: ConsultTool
+    judge: Judge
+    sampling: Sampling
+    batch: int = 32
+    concurrency: int = 16
+    limits: Limits = field(default_factory=Limits)
+    seed: int = 0
+
+    def open_client(self, model: str | None, base_url: str | None) -> Client:
+        """A second model (a purifier, an analyser); the workshop's own where none is named."""
+        return self.client if model is None else open_client(model, base_url, self.concurrency)
+
+    def sample(
+        self,
+        stage: str,
+        jobs: list[Job],
+        tool: ConsultTool | None = None,
+        sampling: Sampling | None = None,
+        client: Client | None = None,
+    ) -> dict[str, Trajectory]:
+        """The trajectories of `jobs` by prompt id; a prompt whose requests failed for good is left out.
+
+        The failures lie beside the stage's file, in `stages/rejected.jsonl`.
+        """
+        path = self.folder / "stages" / f"{stage}.jsonl"
+        sampling = sampling or self.sampling
+        with progress_bar(stage, len(jobs)) as progress:
+            sample_to(
+                path,
+                client or self.client,
+                jobs,
+                tool,
+                sampling,
+                chunk=self.batch,
+                limits=self.limits,
+                progress=progress,
+            )
+        wanted = {job.id for job in jobs}
+        rows = (Trajectory.model_validate(row["trajectory"]) for _, row in iterate_jsonl(path))
+        return {trajectory.prompt_id: trajectory for trajectory in rows if trajectory.prompt_id in wanted}
+
+
+def write_data_set(built: Built, workshop: Workshop, about: dict[str, Any]) -> None:
+    """Write `train.jsonl`, `rejected.jsonl`, `report.json` and the card `README.md` into the workshop's folder.
+
+    about: what the card says of the recipe, its inputs and its parameters.
+    """
+    folder = workshop.folder
+    rows = sorted(built.rows, key=lambda row: row.id)
+    with_row = {row.id for row in rows}
+    rejected = {r.id: {"id": r.id, "stage": r.stage, "reason": r.reason} for r in built.rejected}
+    rejected |= {f["id"]: f for f in failures(folder) if f["id"] not in with_row}  # these know the reason better
+    reasons = Counter(f"{r['stage']}: {r['reason']}" for r in rejected.values())
+    report = {"rows": len(rows), "rejected": dict(reasons.most_common()), **built.report}
+    write_jsonl(folder / "rejected.jsonl", (rejected[identity] for identity in sorted(rejected)))
+    write_json(folder / "report.json", report)
+    write_text(folder / "README.md", data_card(rows, report, about))
+    write_jsonl(folder / "train.jsonl", (row.dump() for row in rows))
+
+
+def failures(folder: Path) -> list[dict[str, Any]]:
+    """The prompts whose requests failed for good, over all stages."""
+    path = folder / "stages" / "rejected.jsonl"
+    found: Iterable[tuple[int, dict[str, Any]]] = iterate_jsonl(path) if path.exists() else []
+    return [{"id": row["id"], "stage": row["stage"], "reason": row["kind"]} for _, row in found]

@@ -1,0 +1,176 @@
+"""From a recipe's name and its settings to a data set folder: `ascl data build`.
+
+The folder: `build.json` (the settings, and a hash of the inputs), `stages/*.jsonl` (all that was sampled),
+`train.jsonl`, `rejected.jsonl`, `report.json` and the card `README.md`. The same command again goes on where it
+stopped.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ascl.chat.clients.open_client import open_client
+from ascl.chat.clients.sampling import Sampling
+from ascl.consult.sample import Limits
+from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K, ConsultTool
+from ascl.errors import InputError, first_problem
+from ascl.files import read_json, write_json, write_jsonl
+from ascl.judges.offline import OfflineJudge
+from ascl.prompts.examples import load_examples
+from ascl.prompts.sources import describe, load_prompts
+from ascl.recipes.build import Built, Workshop, write_data_set
+from ascl.recipes.rows import Pair, Row
+from ascl.rules.book import RuleBook
+
+RECIPES = (
+    "ascl",
+    "surrogate",
+    "vanilla",
+    "dgr",
+    "thinksafe",
+    "cog_safr",
+    "cog_safb",
+    "ipo",
+    "fusar",
+    "context_distillation",
+)
+
+
+class BuildSettings(BaseModel):
+    """Everything the rows of a data set depend on. Saved as build.json; another value is another data set.
+
+    sources: prompt or training set names (`prompts/sources.py`). parameters: the recipe's own.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    recipe: str
+    sources: list[str] = Field(min_length=1)
+    model: str | None = None
+    base_url: str | None = None
+    sampling: Sampling = Sampling(temperature=0.6, top_p=0.95, max_tokens=2048)
+    rules: str = "default"
+    embedding_model: str | None = None
+    top_k: int = Field(default=DEFAULT_TOP_K, ge=1, le=MAX_TOP_K)
+    seed: int = 0
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+def load_recipe(name: str) -> ModuleType:
+    """The module of a recipe. Raises InputError on an unknown name."""
+    if name not in RECIPES:
+        raise InputError(f"recipe {name}: unknown, use one of {', '.join(RECIPES)}")
+    return import_module(f"ascl.recipes.{name}")
+
+
+def check_parameters(recipe: ModuleType, given: dict[str, Any]) -> BaseModel:
+    """The recipe's parameters. Raises InputError naming the one at fault."""
+    try:
+        return recipe.Parameters.model_validate(given)
+    except ValidationError as error:
+        known = ", ".join(recipe.Parameters.model_fields) or "none"
+        raise InputError(f"--set {first_problem(error)} (parameters of this recipe: {known})") from error
+
+
+def make_data_set(
+    settings: BuildSettings,
+    folder: Path,
+    command: str,
+    preview: int = 0,
+    batch: int = 32,
+    concurrency: int = 16,
+    limits: Limits | None = None,
+) -> Built:
+    """Build the data set in `folder`; with preview, from that many of the inputs, spread over all.
+
+    Raises InputError on bad settings, and where the folder holds a data set of other settings or inputs.
+    """
+    recipe = load_recipe(settings.recipe)
+    parameters = check_parameters(recipe, settings.parameters)
+    settings = settings.model_copy(update={"parameters": parameters.model_dump(mode="json")})
+    if recipe.SAMPLES and not settings.model:
+        raise InputError(f"recipe {settings.recipe}: name the model that is sampled (--model)")
+    book = RuleBook.load(settings.rules, settings.embedding_model)
+    inputs = load_inputs(recipe, settings.sources)
+    if preview:
+        inputs = _spread(inputs, preview)
+    _check_folder(folder, settings, book, inputs)
+    model = settings.model or ""
+    workshop = Workshop(
+        folder=folder,
+        model=model,
+        client=open_client(model, settings.base_url, concurrency),
+        tool=ConsultTool(book, settings.top_k),
+        judge=OfflineJudge(),
+        sampling=settings.sampling.model_copy(update={"seed": settings.sampling.seed + settings.seed}),
+        batch=batch,
+        concurrency=concurrency,
+        limits=limits or Limits(),
+        seed=settings.seed,
+    )
+    built = recipe.build(inputs, parameters, workshop)
+    about = {
+        "recipe": settings.recipe,
+        "summary": (recipe.__doc__ or "").strip(),
+        "command": command,
+        "sources": [{"name": name} | describe(name) for name in settings.sources],
+        "model": model or "none",
+        "parameters": {"sampling": settings.sampling.model_dump(), "rule book": book.hash, **settings.parameters},
+        "versions": {name: _version(name) for name in ("ascl", "transformers", "torch", "openai")},
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+    write_data_set(built, workshop, about)
+    return built
+
+
+def load_inputs(recipe: ModuleType, sources: list[str]) -> list[Any]:
+    """The prompts or examples a recipe works on, in the order of their ids."""
+    if recipe.INPUT == "examples":
+        return sorted(load_examples(sources), key=lambda example: example.prompt.id)
+    return sorted(load_prompts(sources), key=lambda prompt: prompt.id)
+
+
+def _spread(inputs: list[Any], count: int) -> list[Any]:
+    return inputs if count >= len(inputs) else [inputs[i * len(inputs) // count] for i in range(count)]
+
+
+def _check_folder(folder: Path, settings: BuildSettings, book: RuleBook, inputs: list[Any]) -> None:
+    digest = hashlib.sha256("\n".join(item.model_dump_json() for item in inputs).encode()).hexdigest()[:16]
+    wanted = settings.model_dump(mode="json") | {
+        "inputs": {"count": len(inputs), "hash": digest},
+        "rules_hash": book.hash,
+    }
+    path = folder / "build.json"
+    if not path.exists():
+        write_json(path, wanted)
+        return
+    saved = read_json(path)
+    for key, value in wanted.items():
+        if saved.get(key) != value:
+            raise InputError(f"{folder}: holds a data set made with another {key} (build.json); name another --out")
+
+
+def write_subsets(rows: Sequence[Row | Pair], folder: Path, sizes: list[int]) -> None:
+    """`train-N.jsonl` for each size: nested subsets, and the same prompts whatever recipe made the rows.
+
+    The order is by a hash of the row's id. Raises InputError where a size exceeds the rows.
+    """
+    order = sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).hexdigest())
+    if sizes and max(sizes) > len(order):
+        raise InputError(f"--sizes: {max(sizes)} rows are asked for, and the set has {len(order)}")
+    for size in sizes:
+        write_jsonl(folder / f"train-{size}.jsonl", (row.dump() for row in sorted(order[:size], key=lambda r: r.id)))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,60 @@
+"""The shipped demonstrations: hand-written trajectories of the starter prompts, played with the real tool."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ascl.chat.messages import Trajectory
+from ascl.chat.turn import ParsedCall, Turn
+from ascl.consult.rollout import advance, start
+from ascl.consult.tool import TOOL_NAME, ConsultTool
+from ascl.consult.variants import with_rules
+from ascl.errors import InputError, first_problem
+from ascl.files import read_jsonl
+from ascl.prompts.prompt import Prompt
+from ascl.prompts.sources import STARTER, load_prompts, question
+
+
+class Demonstration(BaseModel):
+    """A hand-written trajectory without the rules: they are looked up when the row is built."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    thought: str
+    answer: str
+    mode: str
+    query: str | None = None
+    second_thought: str | None = None
+
+
+def load_demonstrations(folder: Path = STARTER) -> dict[str, Demonstration]:
+    """The demonstrations beside a prompt set (`demonstrations*.jsonl`), by prompt id."""
+    found: dict[str, Demonstration] = {}
+    for path in sorted(folder.glob("demonstrations*.jsonl")):
+        for number, row in read_jsonl(path):
+            try:
+                demonstration = Demonstration.model_validate(row)
+            except ValidationError as error:
+                raise InputError(f"{path}, line {number}: {first_problem(error)}") from error
+            found[demonstration.id] = demonstration
+    return found
+
+
+def demonstrate(prompt: Prompt, demonstration: Demonstration, tool: ConsultTool) -> Trajectory:
+    """Play a demonstration through the rollout loop, with the real tool answering its call."""
+    trajectory = start(prompt.id, with_rules("ascl", question(prompt), tool))
+    if demonstration.query is not None:
+        call = ParsedCall(TOOL_NAME, {"query": demonstration.query})
+        advance(trajectory, Turn("", demonstration.thought, [call]), tool)
+        advance(trajectory, Turn(demonstration.answer, demonstration.second_thought), tool)
+    else:
+        advance(trajectory, Turn(demonstration.answer, demonstration.thought), tool)
+    return trajectory
+
+
+def demonstrated(tool: ConsultTool) -> list[tuple[Prompt, Trajectory]]:
+    """The shipped demonstrations of the starter prompts, played with the real tool."""
+    demonstrations = load_demonstrations()
+    prompts = {prompt.id: prompt for prompt in load_prompts(["starter"])}
+    return [(prompts[i], demonstrate(prompts[i], d, tool)) for i, d in demonstrations.items()]

@@ -1,0 +1,134 @@
+"""Purification of ASCL's trajectories (arXiv 2602.13562): a second reader mends the texts of a consultation.
+
+The paper asks for minimal edits, no reference to results before the call, a first thought that says why checking is
+prudent, and a second thought that says why the rules do or do not apply before it answers. Its prompt is not public:
+ours gives the purifier the whole trajectory and takes back the texts of the turns, one labelled section each. The
+calls and the results are no part of what comes back, so the consulted rules stay the real tool's. What stands beside a
+call is dropped: the paper's first turn is a thought and a call. Every change is logged as a unified diff.
+"""
+
+import difflib
+import re
+from collections import Counter
+
+from ascl.chat.clients.sampling import Client
+from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.consult.sample import Job
+from ascl.files import write_jsonl
+from ascl.prompts.prompt import Prompt
+from ascl.recipes.build import Workshop
+
+MIN_KEPT = 0.5  # see `likeness`
+
+_ASK = """An assistant got a request, looked up safety rules about it, and answered. Its texts are to become an example \
+for others. Correct them with as few edits as possible:
+- The first thought was written before the look-up. It must say what in the request makes it prudent to check the \
+rules. It must not mention, quote or foresee what the look-up gave.
+- A thought that follows a look-up must say why the rules that were found do or do not apply to this request. The last \
+one then decides.
+- The answer must do what the last thought decides. Whether it helps or refuses must stay as it is.
+- Leave every sentence that needs no correction as it is, word by word. A missing thought must be written, in two or \
+three sentences.
+
+The request:
+{request}
+
+What the assistant wrote, and what it looked up:
+
+{walk}
+
+Write the corrected texts in exactly this form, each label alone on its line, and nothing else:
+
+{form}"""
+
+_LABEL = re.compile(r"^[ \t#*_]*\[(thought \d+|answer)\][ \t:*_]*$", re.IGNORECASE | re.MULTILINE)
+_WORD = re.compile(r"\w+")
+
+
+def purify(
+    walked: dict[str, Trajectory], prompts: dict[str, Prompt], workshop: Workshop, client: Client
+) -> dict[str, Trajectory | str]:
+    """Each trajectory purified, or the reason why it is not; prompts whose requests failed for good are left out.
+
+    Reasons: `no purification` (no whole reply), `purification form` (not the labelled texts), `rewritten` (more than
+    edits). The diffs go to `stages/purify.diffs.jsonl`, one record for each prompt whose reply could be read.
+    """
+    jobs = [Job(identity, purify_messages(prompts[identity], t)) for identity, t in walked.items()]
+    replies = workshop.sample("purify", jobs, client=client)
+    found: dict[str, Trajectory | str] = {}
+    diffs = []
+    for identity, reply in sorted(replies.items()):
+        before = walked[identity]
+        if reply.stop is not StopReason.ANSWERED or not reply.answer:
+            found[identity] = "no purification"
+        elif (texts := read_texts(reply.answer, len(before.thoughts))) is None:
+            found[identity] = "purification form"
+        else:
+            after = with_texts(before, texts)
+            diffs.append({"id": identity, "diff": diff(before, after)})
+            found[identity] = after if likeness(texts_of(before), texts) >= MIN_KEPT else "rewritten"
+    write_jsonl(workshop.folder / "stages" / "purify.diffs.jsonl", diffs)
+    return found
+
+
+def purify_messages(prompt: Prompt, trajectory: Trajectory) -> list[Message]:
+    """What the purifier is asked: the request, the whole walk, and the corrected texts in the labelled form."""
+    count = len(trajectory.thoughts)
+    request = "\n".join(m.content if len(prompt.messages) == 1 else f"{m.role}: {m.content}" for m in prompt.messages)
+    walk = transcript(with_texts(trajectory, texts_of(trajectory)))
+    form = "\n".join([f"[Thought {n}]\n(thought {n}, corrected)" for n in range(1, count + 1)] + ["[Answer]\n(answer)"])
+    return [Message(role="user", content=_ASK.format(request=request, walk=walk, form=form))]
+
+
+def texts_of(trajectory: Trajectory) -> list[str]:
+    """What a purifier may edit: the thought of every turn, and the answer."""
+    return [*trajectory.thoughts, trajectory.answer or ""]
+
+
+def read_texts(reply: str, thoughts: int) -> list[str] | None:
+    """The texts of a purifier's reply; None unless every label stands once, in order, each followed by a text."""
+    labels = list(_LABEL.finditer(reply))
+    wanted = [f"thought {n}" for n in range(1, thoughts + 1)] + ["answer"]
+    if [label.group(1).lower() for label in labels] != wanted or reply[: labels[0].start()].strip():
+        return None
+    ends = [label.start() for label in labels[1:]] + [len(reply)]
+    texts = [reply[label.end() : end].strip() for label, end in zip(labels, ends, strict=True)]
+    return texts if all(texts) else None
+
+
+def with_texts(trajectory: Trajectory, texts: list[str]) -> Trajectory:
+    """A copy with other thoughts and another answer. Calls and results stay; a turn with a call keeps no other text."""
+    remaining = iter(texts[:-1])
+    messages = list(trajectory.messages)
+    for i, message in enumerate(messages[trajectory.prompt_length :], start=trajectory.prompt_length):
+        if message.role == "assistant":
+            content = "" if message.tool_calls else texts[-1]
+            messages[i] = message.model_copy(update={"reasoning_content": next(remaining), "content": content})
+    return trajectory.model_copy(update={"messages": messages})
+
+
+def transcript(trajectory: Trajectory) -> str:
+    """The completion as labelled sections."""
+    sections, turn = [], 0
+    for message in trajectory.completion:
+        if message.role == "tool":
+            sections.append(("Rules found", message.content))
+            continue
+        turn += 1
+        sections.append((f"Thought {turn}", message.reasoning_content or ""))
+        if message.content or not message.tool_calls:
+            sections.append(("Beside the call" if message.tool_calls else "Answer", message.content))
+        sections += [("Looked up", str(call.arguments.get("query"))) for call in message.tool_calls]
+    return "\n\n".join(f"[{label}]\n{text}" for label, text in sections)
+
+
+def diff(before: Trajectory, after: Trajectory) -> str:
+    """The unified diff of two transcripts."""
+    texts = (transcript(trajectory).splitlines() for trajectory in (before, after))
+    return "\n".join(difflib.unified_diff(*texts, "before", "after", lineterm=""))
+
+
+def likeness(before: list[str], after: list[str]) -> float:
+    """The share of words that two lists of texts have in common (2 * common / all, order ignored): 1 is unchanged."""
+    words = [Counter(word for text in texts for word in _WORD.findall(text.lower())) for texts in (before, after)]
+    return 2 * (words[0] & words[1]).total() / max(words[0].total() + words[1].total(), 1)

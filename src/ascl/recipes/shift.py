@@ -1,0 +1,145 @@
+"""How far a training set lies from a model's own distribution (DGR, arXiv 2602.02136; ThinkSafe, arXiv 2601.23143).
+
+Token NLL of the replies under the frozen target, -1/N sum log p(token | prompt, tokens before), with the set's own
+replies as fixed text: for the thought, the answer and both. A set the model could have written itself has a low NLL;
+the "shift" of a set is its excess over the model's own replies. Intervals are percentile bootstraps over rows (a row's
+tokens are not independent), 2000 resamples, fixed seed. Units: nats a token; perplexity = exp(NLL).
+"""
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from ascl.chat.render import Renderer
+from ascl.recipes.segments import reply_segments
+
+SEGMENTS = ("thought", "answer", "reply")
+
+
+class Shift(BaseModel):
+    """The NLL of one segment of a set: mean over tokens, its 95 % interval over rows, tokens and rows behind it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    nll: float
+    low: float
+    high: float
+    tokens: int
+    rows: int
+
+    @property
+    def perplexity(self) -> float:
+        """exp(NLL)."""
+        return math.exp(self.nll)
+
+
+Sums = dict[str, tuple[float, int]]  # segment -> (summed NLL in nats, tokens)
+
+
+def score_rows(
+    model: Any,
+    renderer: Renderer,
+    rows: Sequence[dict[str, Any]],
+    batch: int = 4,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Sums]:
+    """The summed NLL and the token count of each row's segments under the model, in the order of `rows`.
+
+    A row's thought and answer are those of its model turns, tags and end-of-turn token counted with the segment they
+    close.
+    """
+    import torch
+
+    encoded = [reply_segments(row, renderer) for row in rows]
+    # Longest first: what runs out of memory does so at once, and freed memory fits the next batch.
+    order = sorted(range(len(rows)), key=lambda i: -len(encoded[i][0]))
+    sums: list[Sums] = [{} for _ in rows]
+    model.eval()
+    for first in range(0, len(order), batch):
+        chosen = order[first : first + batch]
+        width = max(len(encoded[i][0]) for i in chosen)
+        ids = torch.zeros(len(chosen), width, dtype=torch.long)
+        mask = torch.zeros(len(chosen), width, dtype=torch.long)
+        for at, i in enumerate(chosen):
+            ids[at, : len(encoded[i][0])] = torch.tensor(encoded[i][0])
+            mask[at, : len(encoded[i][0])] = 1
+        with torch.no_grad():
+            logits = model(input_ids=ids.to(model.device), attention_mask=mask.to(model.device)).logits
+        for at, i in enumerate(chosen):
+            ids_of, segment_of = encoded[i]
+            target = torch.tensor(ids_of[1:], device=logits.device)
+            log_probabilities = torch.log_softmax(logits[at, : len(ids_of) - 1].float(), dim=-1)
+            nll = -log_probabilities.gather(-1, target[:, None])[:, 0].double()
+            sums[i] = _by_segment(nll.tolist(), segment_of[1:])
+        progress(min(first + batch, len(order)))
+    return sums
+
+
+def _by_segment(nll: Sequence[float], segment_of: Sequence[str]) -> Sums:
+    found = {name: [x for x, segment in zip(nll, segment_of, strict=True) if segment == name] for name in SEGMENTS[:2]}
+    found["reply"] = found["thought"] + found["answer"]
+    return {name: (sum(values), len(values)) for name, values in found.items()}
+
+
+def summarise(sums: Sequence[Sums], resamples: int = 2000) -> dict[str, Shift]:
+    """The NLL of each segment over a set. Segments no row has are left out."""
+    result = {}
+    for name in SEGMENTS:
+        pairs = [row[name] for row in sums if row[name][1]]
+        if not pairs:
+            continue
+        generator = random.Random(0)
+        draws = sorted(_ratio(generator.choices(pairs, k=len(pairs))) for _ in range(resamples))
+        low, high = draws[int(0.025 * (resamples - 1))], draws[math.ceil(0.975 * (resamples - 1))]
+        value = _ratio(pairs)
+        result[name] = Shift(
+            nll=value, low=min(low, value), high=max(high, value), tokens=sum(n for _, n in pairs), rows=len(pairs)
+        )
+    return result
+
+
+def _ratio(pairs: Sequence[tuple[float, int]]) -> float:
+    return sum(nll for nll, _ in pairs) / sum(n for _, n in pairs)
+
+
+def forward_kl(
+    reference: Any, tuned: Any, renderer: Renderer, rows: Sequence[dict[str, Any]]
+) -> list[tuple[float, int]]:
+    """Summed KL(reference || tuned) over the whole vocabulary, and the token count, on each row's model tokens.
+
+    KL_t = sum_v p_ref(v | before t) (log p_ref(v | before t) - log p_tuned(v | before t)), in nats. The rows hold the
+    reference's own replies to held-out prompts, so the mean is an estimate of the forward KL of its distribution.
+    """
+    import torch
+
+    encoded = [reply_segments(row, renderer) for row in rows]
+    found = []
+    reference.eval()
+    tuned.eval()
+    for ids, segment_of in encoded:
+        positions = [t for t in range(len(ids) - 1) if segment_of[t + 1] != "prompt"]
+        with torch.no_grad():
+            both = [
+                torch.log_softmax(m(input_ids=torch.tensor([ids], device=m.device)).logits[0, positions].float(), -1)
+                for m in (reference, tuned)
+            ]
+        kl = (both[0].exp() * (both[0] - both[1])).sum(-1).double()
+        found.append((float(kl.sum()), len(positions)))
+    return found
+
+
+def pearson(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
+    """Pearson's r of two lists, with the 95 % interval of Fisher's z (n >= 4, else -1 to 1)."""
+    n = len(x)
+    mean_x, mean_y = sum(x) / n, sum(y) / n
+    spread = math.sqrt(sum((a - mean_x) ** 2 for a in x) * sum((b - mean_y) ** 2 for b in y))
+    if spread == 0:
+        return math.nan, -1.0, 1.0
+    r = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)) / spread
+    if n < 4 or abs(r) >= 1:
+        return r, -1.0, 1.0
+    half = 1.96 / math.sqrt(n - 3)
+    return r, math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half)

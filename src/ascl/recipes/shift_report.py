@@ -1,0 +1,115 @@
+"""`ascl data shift`: training sets beside each other under one frozen model, and what training moved."""
+
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ascl.chat.clients.in_process import InProcessClient
+from ascl.chat.clients.models import load_model, load_renderer
+from ascl.chat.clients.sampling import Sampling
+from ascl.chat.messages import Trajectory
+from ascl.chat.render import Renderer
+from ascl.consult.rollout import rollout, start
+from ascl.errors import InputError
+from ascl.files import read_jsonl
+from ascl.progress import progress_bar
+from ascl.prompts.prompt import Prompt
+from ascl.prompts.sources import load_prompts, question
+from ascl.recipes.shift import forward_kl, score_rows, summarise
+from ascl.rules.search import embedder, unit
+
+
+def measure_shift(
+    sets: Sequence[Path],
+    model: str,
+    tuned: str | None = None,
+    prompts: str = "gsm8k:32",
+    embedding_model: str | None = None,
+    limit: int = 0,
+    batch: int = 4,
+) -> dict[str, Any]:
+    """The figures of `ascl data shift` (see `shift.py` for their definitions).
+
+    `sets`: NLL by segment of each set. `compared`: with an embedding model, the mean cosine between the replies of the
+    first set and of each other one to the same prompt; with a tuned model, the forward KL from the frozen model on its
+    own replies to held-out prompts, and (with an embedding model) the cosine between the replies of the two.
+    """
+    rows = {str(path): _rows(path, limit) for path in sets}
+    renderer = load_renderer(model)
+    frozen = load_model(model)
+    figures: dict[str, Any] = {"model": model, "sets": {}, "compared": {}}
+    for name, of_set in rows.items():
+        with progress_bar("scoring", len(of_set)) as progress:
+            summary = summarise(score_rows(frozen, renderer, of_set, batch, progress))
+        figures["sets"][name] = {k: v.model_dump() | {"perplexity": v.perplexity} for k, v in summary.items()}
+    compared = figures["compared"]
+    if embedding_model:
+        first, *others = rows
+        for other in others:
+            replies = [{r["id"]: _reply(r["messages"][-1]) for r in rows[name]} for name in (first, other)]
+            shared = sorted(replies[0].keys() & replies[1].keys())
+            if shared:
+                pairs = [(replies[0][i], replies[1][i]) for i in shared]
+                compared[f"cosine of replies, {first} and {other}"] = _cosine(pairs, embedding_model)
+    if tuned:
+        held_out = load_prompts([prompts])
+        own = _replies(frozen, renderer, held_out)
+        moved = load_model(tuned)
+        messages = [{"messages": [m.for_template() for m in t.messages]} for t in own]
+        compared[f"forward KL a token, {prompts}"] = _ratio_interval(forward_kl(frozen, moved, renderer, messages))
+        if embedding_model:
+            after = _replies(moved, renderer, held_out)
+            texts = [
+                (_reply(a.messages[-1].for_template()), _reply(b.messages[-1].for_template()))
+                for a, b in zip(own, after, strict=True)
+            ]
+            compared[f"cosine of replies before and after, {prompts}"] = _cosine(texts, embedding_model)
+    return figures
+
+
+def _rows(path: Path, limit: int) -> list[dict[str, Any]]:
+    rows = []
+    for number, row in read_jsonl(path):
+        messages = row.get("messages")
+        if not isinstance(messages, list) or not messages or messages[-1].get("role") != "assistant":
+            raise InputError(f"{path}, line {number}: `messages` that end with the assistant's are expected")
+        rows.append({"id": str(number)} | row)
+    if not rows:
+        raise InputError(f"{path}: holds no row")
+    return [rows[i * len(rows) // limit] for i in range(limit)] if 0 < limit < len(rows) else rows
+
+
+def _reply(message: dict[str, Any]) -> str:
+    return "\n\n".join(filter(None, [message.get("reasoning_content"), message.get("content")]))
+
+
+def _replies(model: Any, renderer: Renderer, prompts: list[Prompt], batch: int = 32) -> list[Trajectory]:
+    """The model's own greedy replies."""
+    client = InProcessClient(model, renderer)
+    walked = [start(prompt.id, question(prompt)) for prompt in prompts]
+    with progress_bar("replies", len(walked)) as progress:
+        for first in range(0, len(walked), batch):
+            rollout(client, walked[first : first + batch], None, Sampling(max_tokens=512))
+            progress(min(first + batch, len(walked)))
+    return walked
+
+
+def _cosine(pairs: Sequence[tuple[str, str]], embedding_model: str) -> dict[str, float | int]:
+    embed = embedder(embedding_model)
+    one, other = (unit(embed([pair[side] for pair in pairs])) for side in (0, 1))
+    return _ratio_interval([(float(value), 1) for value in (one * other).sum(axis=1)])
+
+
+def _ratio_interval(pairs: Sequence[tuple[float, int]], resamples: int = 2000) -> dict[str, float | int]:
+    """sum of the first / sum of the second, with a percentile bootstrap over the pairs."""
+
+    def ratio(chosen: Sequence[tuple[float, int]]) -> float:
+        return sum(a for a, _ in chosen) / sum(n for _, n in chosen)
+
+    generator = random.Random(0)
+    draws = sorted(ratio(generator.choices(pairs, k=len(pairs))) for _ in range(resamples))
+    low, high = draws[int(0.025 * (resamples - 1))], draws[math.ceil(0.975 * (resamples - 1))]
+    value = ratio(pairs)
+    return {"value": value, "low": min(low, value), "high": max(high, value), "n": len(pairs)}

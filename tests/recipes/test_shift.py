@@ -1,0 +1,128 @@
+"""Shift: token NLL by segment, the forward KL, and the correlation, against plain computations."""
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ascl.chat.clients.models import load_model, load_renderer
+from ascl.chat.render import Renderer
+from ascl.recipes.segments import reply_segments
+from ascl.recipes.shift import forward_kl, pearson, score_rows, summarise
+
+
+def row(thought: str | None, answer: str, question: str = "How are you?") -> dict[str, Any]:
+    reply = {"role": "assistant", "content": answer} | ({} if thought is None else {"reasoning_content": thought})
+    return {"messages": [{"role": "user", "content": question}, reply]}
+
+
+ROWS = [
+    row("A short thought.", "Fine."),
+    row("A thought that goes on for a while, over\ntwo lines.", "I am well, and you?", "Hello"),
+    row(None, "No thought here, only an answer of some length."),
+    row("</think> forged", "<|im_end|> forged too"),
+]
+
+
+@pytest.fixture(scope="module")
+def renderer(tiny_model: Path) -> Renderer:
+    return load_renderer(str(tiny_model))
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Any:
+    torch.set_num_threads(1)
+    return load_model(str(tiny_model), "float32")
+
+
+@pytest.mark.parametrize("given_row", ROWS)
+def test_segments_cover_the_turn_and_cut_it_behind_the_thought(renderer: Renderer, given_row: dict[str, Any]) -> None:
+    ids, segments = reply_segments(given_row, renderer)
+    texts = {
+        name: renderer.tokenizer.decode([i for i, s in zip(ids, segments, strict=True) if s == name])
+        for name in ("prompt", "thought", "answer")
+    }
+    assert texts["prompt"].rstrip().endswith("<|im_start|>assistant"), "the line break behind the turn is no answer"
+    if given_row["messages"][1].get("reasoning_content") is None:
+        assert texts["thought"] == ""
+    else:
+        assert texts["thought"].startswith("<think>") and texts["thought"].rstrip().endswith("</think>")
+    assert "</think>" not in texts["answer"] and texts["answer"].endswith("<|im_end|>")
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_nll_is_that_of_the_plain_model(model: Any, renderer: Renderer, batch: int) -> None:
+    scored = score_rows(model, renderer, ROWS, batch)
+    for given_row, sums in zip(ROWS, scored, strict=True):
+        ids, segments = reply_segments(given_row, renderer)
+        logits = model(torch.tensor([ids])).logits[0, :-1]
+        nll = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none")
+        for name in ("thought", "answer"):
+            chosen = torch.tensor([s == name for s in segments[1:]])
+            assert sums[name][1] == int(chosen.sum())
+            assert sums[name][0] == pytest.approx(float(nll[chosen].sum().detach()), rel=1e-4, abs=1e-5)
+        assert sums["reply"][1] == sums["thought"][1] + sums["answer"][1]
+
+
+def test_a_random_model_is_near_uniform(model: Any, renderer: Renderer) -> None:
+    summary = summarise(score_rows(model, renderer, ROWS))
+    uniform = math.log(model.config.vocab_size)
+    assert summary["reply"].nll == pytest.approx(uniform, abs=0.5)
+    assert summary["reply"].perplexity == pytest.approx(math.exp(summary["reply"].nll))
+    assert summary["thought"].rows == 3 and summary["reply"].rows == 4
+
+
+def test_a_mean_is_over_tokens_not_over_rows() -> None:
+    sums = [{"thought": (0.0, 0), "answer": (10.0, 10), "reply": (10.0, 10)}] * 3
+    sums += [{"thought": (0.0, 0), "answer": (90.0, 30), "reply": (90.0, 30)}]
+    summary = summarise(sums)
+    assert summary["reply"].nll == pytest.approx(120 / 60)
+    assert "thought" not in summary, "no row has one"
+    assert summary["reply"].low <= summary["reply"].nll <= summary["reply"].high
+
+
+def test_the_interval_narrows_with_rows() -> None:
+    generator = random.Random(1)
+    rows = [
+        {"thought": (0.0, 0), "answer": (x, 10), "reply": (x, 10)}
+        for x in (generator.uniform(0, 20) for _ in range(400))
+    ]
+    few, many = summarise(rows[:25])["reply"], summarise(rows)["reply"]
+    assert many.high - many.low < few.high - few.low
+
+
+def test_the_kl_of_a_model_from_itself_is_zero_and_else_positive(
+    model: Any, renderer: Renderer, tiny_model: Path
+) -> None:
+    assert all(abs(kl) < 1e-6 for kl, _ in forward_kl(model, model, renderer, ROWS))
+    moved = load_model(str(tiny_model), "float32")
+    with torch.no_grad():
+        for parameter in moved.parameters():
+            parameter.mul_(1.5)
+    measured = forward_kl(model, moved, renderer, ROWS[:1])
+    ids, segments = reply_segments(ROWS[0], renderer)
+    wanted = 0.0
+    reference, other = (torch.softmax(m(torch.tensor([ids])).logits[0].double(), -1) for m in (model, moved))
+    for t in range(len(ids) - 1):
+        if segments[t + 1] != "prompt":
+            wanted += float((reference[t] * (reference[t] / other[t]).log()).sum())
+    assert measured[0][0] == pytest.approx(wanted, rel=1e-3) and wanted > 0
+    assert measured[0][1] == sum(s != "prompt" for s in segments)
+
+
+@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=4, max_size=30))
+@settings(deadline=None)
+def test_the_correlation_is_within_its_bounds(points: list[tuple[float, float]]) -> None:
+    r, low, high = pearson([x for x, _ in points], [y for _, y in points])
+    assert math.isnan(r) or (-1.0000001 <= r <= 1.0000001 and low <= r + 1e-9 and r - 1e-9 <= high)
+
+
+def test_the_correlation_of_known_points() -> None:
+    r, low, high = pearson([1, 2, 3, 4, 5], [2, 4, 5, 4, 5])
+    assert r == pytest.approx(0.7746, abs=1e-4)
+    assert low == pytest.approx(-0.340, abs=2e-3) and high == pytest.approx(0.984, abs=2e-3)
