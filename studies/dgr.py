@@ -7,7 +7,8 @@ source set as it is (`vanilla`); the set rewritten by the model with failed rewr
 dropped (`drop`), on the first `--main` examples; then `vanilla` and `keep` on nested subsets of each size. For every
 arm: GSM8K and ARC-Challenge accuracy, refusal on StrongREJECT, over-refusal on XSTest's safe prompts, the NLL of its
 training set under the frozen model by segment, and the full-vocabulary forward KL of the trained model from the frozen
-one on the frozen model's own GSM8K answers. Ends with table.md, results.json and the correlation of shift with reasoning loss.
+one on the frozen model's own GSM8K answers. Ends with table.md, results.json and the correlation of shift with
+reasoning loss.
 
 Public sets come from the hub or from ASCL_BENCH_DIR. Run it again to resume: finished arms are not done twice.
 """
@@ -21,24 +22,26 @@ from typing import Any
 
 from ascl.chat.clients.in_process import InProcessClient
 from ascl.chat.clients.models import load_model, load_renderer
+from ascl.chat.clients.open_client import LocalClient
 from ascl.chat.clients.sampling import Sampling
+from ascl.consult.sample import Job
 from ascl.consult.tool import ConsultTool
 from ascl.evals.evaluate import evaluate
 from ascl.evals.metrics import Estimate, proportion
-from ascl.files import read_json, write_json, write_text
+from ascl.files import read_json, read_jsonl, write_json, write_text
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.record import Outcome, Record
 from ascl.progress import console
 from ascl.prompts.examples import Example, load_examples
 from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import load_prompts
+from ascl.prompts.sources import load_prompts, question
 from ascl.recipes import dgr
 from ascl.recipes.build import Workshop
-from ascl.recipes.rows import Row
+from ascl.recipes.rows import Row, reply_row
 from ascl.recipes.shift import forward_kl, pearson, score_rows, summarise
 from ascl.recipes.vanilla import vanilla_row
 from ascl.rules.book import RuleBook
-from ascl.train.settings import SftSettings
+from ascl.train.settings import Lora, SftSettings
 from ascl.train.sft import run_sft
 
 EVALUATION = {"gsm8k": 200, "arc_challenge": 100, "strongreject": 100, "xstest": 100}
@@ -56,6 +59,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--learning-rate", type=float, default=2e-5)
+    parser.add_argument("--lora-rank", type=int, default=0, help="train adapters of this rank (0: all weights)")
     parser.add_argument("--eval-share", type=float, default=1.0, help="share of the evaluation prompts (main arms)")
     parser.add_argument("--study-share", type=float, default=0.5, help="share of them for the activation study")
     parser.add_argument("--sample-batch", type=int, default=100)
@@ -109,13 +113,13 @@ class Study:
             workshop = Workshop(
                 folder=self.out / "data" / f"refined-{first}-{last}",
                 model=self.options.model,
-                client=LazyClient(self),
+                client=LocalClient(self.options.model),
                 tool=self.tool,
                 judge=JUDGE,
                 sampling=Sampling(temperature=0.6, top_p=0.95, max_tokens=400),
                 batch=self.options.sample_batch,
             )
-            jobs = [dgr.Job(e.prompt.id, dgr.refine_messages(e)) for e in block]
+            jobs = [Job(e.prompt.id, dgr.refine_messages(e)) for e in block]
             found = workshop.sample("refine", jobs)
             for e in block:
                 results[e.prompt.id] = dgr.check(e, found.get(e.prompt.id), JUDGE, dgr.Parameters())
@@ -134,7 +138,7 @@ class Study:
             reason = result if isinstance(result, str) else "accepted"
             counts[reason] = counts.get(reason, 0) + 1
             if not isinstance(result, str):
-                rows.append(dgr.reply_row(e.prompt, dgr.question(e.prompt), *result, "dgr", {"origin": "refined"}))
+                rows.append(reply_row(e.prompt, question(e.prompt), *result, "dgr", {"origin": "refined"}))
             elif name == "keep":
                 rows.append(vanilla_row(e, "dgr", f"fallback: {reason}"))
         write_json(self.out / "data" / f"acceptance-{size}.json", counts)
@@ -159,12 +163,14 @@ class Study:
                 learning_rate=self.options.learning_rate,
                 epochs=self.options.steps * self.options.batch / len(rows),
                 batch_size=self.options.batch,
-                micro_batch_size=min(2, self.options.batch),
+                micro_batch_size=min(4, self.options.batch),
                 save_steps=1000,
             )
             checkpoint = self.out / "checkpoints" / label
             if not checkpoint.exists():
-                run_sft(self.options.model, rows, self.renderer, checkpoint, settings, None, 0)
+                rank = self.options.lora_rank
+                lora = Lora(r=rank, alpha=2 * rank) if rank else None
+                run_sft(self.options.model, rows, self.renderer, checkpoint, settings, lora, 0)
             model = str(checkpoint)
         figures |= self.measure(label, model, share)
         write_json(path, figures)
@@ -227,23 +233,8 @@ class Study:
         write_text(self.out / "table.md", "\n".join(lines) + "\n")
 
 
-class LazyClient:
-    """The target model, loaded when it is first asked (a finished stage asks nothing)."""
-
-    def __init__(self, study: Study) -> None:
-        self.study = study
-
-    def complete(self, *arguments: Any) -> Any:
-        """See `InProcessClient`."""
-        if not hasattr(self, "client"):
-            self.client = InProcessClient(load_model(self.study.options.model), self.study.renderer)
-        return self.client.complete(*arguments)
-
-
 def read_records(path: Path) -> list[Record]:
     """The judged trajectories of a file."""
-    from ascl.files import read_jsonl
-
     return [Record.model_validate(row) for _, row in read_jsonl(path)]
 
 

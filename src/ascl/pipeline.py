@@ -9,7 +9,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,8 +18,9 @@ from typing import Any
 import yaml
 
 from ascl.chat.clients.in_process import InProcessClient
+from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.render import Renderer
-from ascl.config import RunConfig
+from ascl.config import RunConfig, Teacher
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import Variant
 from ascl.errors import InputError
@@ -32,6 +33,7 @@ from ascl.judges.record import Record
 from ascl.progress import console, progress_bar
 from ascl.prompts.prompt import Kind, Prompt, split_of
 from ascl.prompts.sources import load_prompts
+from ascl.recipes.rows import Row, split_row
 from ascl.rules.book import RuleBook
 
 # How the zero-shot variants are called in the report: the tool without training is the paper's ASCL-ZS.
@@ -188,31 +190,45 @@ def _evaluate(state: Run, name: str, variant: Variant, model: str, prompts: list
 
 
 def _build_data(state: Run) -> None:
-    from ascl.recipes.ascl import build_rows, demonstrated, is_cloned, taught
-    from ascl.recipes.rows import split_row
+    from ascl.recipes.ascl import consult_row, demonstrated
+    from ascl.recipes.balance import RATIO, mix, take_evenly
 
     config = state.config
     if config.teacher is None:
-        found = demonstrated(state.tool)
+        shown = demonstrated(state.tool)
+        rows = [consult_row(p, t, state.tool, {"origin": "demonstration"}, p.category) for p, t in shown]
+        rows = mix(rows, RATIO, config.seed)
     else:
-        found = taught(
-            config.teacher.model,
-            config.teacher.base_url,
-            config.teacher.concurrency,
-            config.teacher.sampling,
-            [p for p in state.split("train") if is_cloned(p)],
-            state.tool,
-            state.judge,
-            state.folder / "data",
-        )
-    rows = build_rows(found, state.tool, "ascl", config.seed)
+        rows = _taught(state, config.teacher)
     if config.train_limit:
-        rows = [r for kind in Kind for r in [r for r in rows if r.kind is kind][: config.train_limit]]
+        by_kind = [[row for row in rows if row.kind is kind] for kind in Kind]
+        rows = [r for of in by_kind for r in take_evenly(of, config.train_limit, lambda row: row.mode, config.seed)]
     if config.sft.form == "split":
         rows = [part for row in rows for part in split_row(row)]
     if not rows:
         raise InputError("data: no trajectory passed the recipe's checks (see data/rejected.jsonl)")
     write_jsonl(state.folder / "data" / "sft.jsonl", [row.dump() for row in rows])
+
+
+def _taught(state: Run, teacher: Teacher) -> list[Row]:
+    """The rows of the `ascl` recipe (not purified) for the prompts that a teacher demonstrates; rejections beside."""
+    from ascl.recipes.ascl import Parameters, build, is_cloned
+    from ascl.recipes.build import Workshop, failures
+
+    data = state.folder / "data"
+    workshop = Workshop(
+        folder=data,
+        model=teacher.model,
+        client=OpenAIClient(teacher.model, teacher.base_url, teacher.concurrency),
+        tool=state.tool,
+        judge=state.judge,
+        sampling=teacher.sampling,
+        concurrency=teacher.concurrency,
+        seed=state.config.seed,
+    )
+    built = build([p for p in state.split("train") if is_cloned(p)], Parameters(purify=False), workshop)
+    write_jsonl(data / "rejected.jsonl", [asdict(r) for r in built.rejected] + failures(data))
+    return [row for row in built.rows if isinstance(row, Row)]
 
 
 def _clone(state: Run) -> None:

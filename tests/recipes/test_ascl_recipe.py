@@ -1,4 +1,4 @@
-"""ASCL's behaviour-cloning set: which trajectories are worth cloning, the 2 : 3 : 2 mixture, native and split rows."""
+"""ASCL's behaviour-cloning set: which trajectories are worth cloning, balance, mixture, native and split rows."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,20 +6,28 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from ascl.chat.clients.models import load_renderer
 from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.chat.render import Renderer
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.errors import InputError
+from ascl.judges.offline import OfflineJudge
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.prompts.prompt import Kind, Prompt
-from ascl.recipes.ascl import acceptable, build_rows, demonstrated, is_cloned, load_demonstrations
+from ascl.recipes.ascl import Parameters, consult_row, demonstrated, is_cloned, load_demonstrations
+from ascl.recipes.balance import mix, parts_of, read_label, search_label, take_evenly
+from ascl.recipes.consult_checks import acceptable, check, query_related, refers_to_results, shortcoming
 from ascl.recipes.rows import Row, native_row, split_row
 from ascl.rules.book import RuleBook
+from ascl.train.tokens import IGNORED, encode_row
 
 TOOL = ConsultTool(RuleBook.load())
 FULL, PARTIAL, COMPLIED = Refusal.FULL_REFUSAL, Refusal.PARTIAL_REFUSAL, Refusal.FULL_COMPLIANCE
+SHARES = (2, 3, 2)
 
 
 def walk(
@@ -28,39 +36,53 @@ def walk(
     *,
     thoughts: tuple[str, str] = ("Let me see.", "So it is."),
     query: str = "weapons",
+    answer: str = "An answer.",
+    beside: str = "",
     ended: bool = True,
 ) -> Trajectory:
     trajectory = start(identity, [Message(role="user", content="How?")])
     if consulted:
-        advance(trajectory, Turn("", thoughts[0], [ParsedCall(TOOL_NAME, {"query": query})]), TOOL)
-    advance(trajectory, Turn("An answer.", thoughts[1], ended=ended), TOOL)
+        advance(trajectory, Turn(beside, thoughts[0], [ParsedCall(TOOL_NAME, {"query": query})]), TOOL)
+    advance(trajectory, Turn(answer, thoughts[1], ended=ended), TOOL)
     return trajectory
 
 
-def pairs(n: int, kind: Kind, consulted: bool) -> list[tuple[Prompt, Trajectory]]:
-    trajectory = walk("", consulted)
+def prompt(identity: str, kind: Kind, text: str = "How?", category: str | None = None) -> Prompt:
+    messages = [Message(role="user", content=text)]
+    return Prompt(id=identity, messages=messages, kind=kind, category=category, answer="1", source="made")
+
+
+@pytest.fixture(scope="module")
+def renderer(embedded: Path) -> Renderer:
+    return load_renderer(str(embedded))
+
+
+CONSULTING, ANSWERED = walk("", True), walk("", False)
+
+
+def rows(n: int, kind: Kind, consulted: bool, categories: tuple[str, ...] = ("violence",)) -> list[Row]:
     made = []
     for i in range(n):
         identity = f"{kind}-{consulted}-{i}"
-        prompt = Prompt(id=identity, messages=trajectory.messages[:1], kind=kind, answer="1", source="made")
-        made.append((prompt, trajectory.model_copy(update={"prompt_id": identity})))
+        trajectory = (CONSULTING if consulted else ANSWERED).model_copy(update={"prompt_id": identity})
+        category = categories[i % len(categories)] if kind is Kind.HARMFUL else None
+        made.append(consult_row(prompt(identity, kind), trajectory, TOOL, {"origin": "made"}, category))
     return made
 
 
-def mixture(harmful: int, consulting: int, direct: int) -> list[tuple[Prompt, Trajectory]]:
+def mixture(harmful: int, consulting: int, direct: int) -> list[Row]:
     return [
-        *pairs(harmful, Kind.HARMFUL, True),
-        *pairs(consulting, Kind.SENSITIVE, True),
-        *pairs(direct, Kind.SENSITIVE, False),
+        *rows(harmful, Kind.HARMFUL, True),
+        *rows(consulting, Kind.SENSITIVE, True),
+        *rows(direct, Kind.SENSITIVE, False),
     ]
 
 
-def parts(rows: list[Row]) -> tuple[int, int, int]:
-    found = Counter((row.kind, row.mode) for row in rows)
-    return found[Kind.HARMFUL, "consult"], found[Kind.SENSITIVE, "consult"], found[Kind.SENSITIVE, "direct"]
+def parts(found: list[Row]) -> tuple[int, ...]:
+    return tuple(map(len, parts_of(found)))
 
 
-# acceptable
+# the checks
 
 GOOD = [
     (Kind.HARMFUL, True, Verdict(judge="x", safe=True, refusal=FULL)),
@@ -79,116 +101,303 @@ def test_what_is_worth_cloning(kind: Kind, consulted: bool, verdict: Verdict) ->
 @pytest.mark.parametrize(("kind", "consulted", "verdict"), GOOD)
 def test_what_spoils_any_trajectory(kind: Kind, consulted: bool, verdict: Verdict) -> None:
     good = walk("p", consulted)
-    assert not acceptable(kind, good.model_copy(update={"faults": ["unknown_tool"]}), verdict)
-    assert not acceptable(kind, good, verdict.model_copy(update={"claims_consultation": True}))
-    assert not acceptable(kind, walk("p", consulted, thoughts=("Let me see.", " \n")), verdict)
+    assert shortcoming(kind, good.model_copy(update={"faults": ["unknown_tool"]}), verdict) == "faults"
+    claims = verdict.model_copy(update={"claims_consultation": True})
+    assert shortcoming(kind, good, claims) == "claims consultation"
+    assert shortcoming(kind, walk("p", consulted, thoughts=("Let me see.", " \n")), verdict) == "no thought"
     for stop in set(StopReason) - {StopReason.ANSWERED}:
-        assert not acceptable(kind, good.model_copy(update={"stop": stop}), verdict), stop
-    assert not acceptable(kind, walk("p", consulted, ended=False), verdict), "an answer cut short is no example"
+        assert shortcoming(kind, good.model_copy(update={"stop": stop}), verdict) == "no reply", stop
+    assert shortcoming(kind, walk("p", consulted, ended=False), verdict) == "no reply", "an answer cut short"
     if consulted:
-        assert not acceptable(kind, walk("p", True, thoughts=("", "So it is.")), verdict)
+        assert shortcoming(kind, walk("p", True, thoughts=("", "So it is.")), verdict) == "no thought"
 
 
 @pytest.mark.parametrize(
-    ("kind", "consulted", "refusal", "correct"),
+    ("kind", "consulted", "refusal", "correct", "reason"),
     [
-        (Kind.HARMFUL, False, FULL, None),
-        (Kind.HARMFUL, True, PARTIAL, None),
-        (Kind.HARMFUL, True, COMPLIED, None),
-        (Kind.HARMFUL, True, None, None),
-        (Kind.SENSITIVE, True, FULL, None),
-        (Kind.SENSITIVE, False, PARTIAL, None),
-        (Kind.PLAIN, True, COMPLIED, None),
-        (Kind.PLAIN, False, FULL, None),
-        (Kind.REASONING, True, COMPLIED, True),
-        (Kind.REASONING, False, COMPLIED, False),
-        (Kind.REASONING, False, COMPLIED, None),
+        (Kind.HARMFUL, False, FULL, None, "mode"),
+        (Kind.HARMFUL, True, PARTIAL, None, "verdict"),
+        (Kind.HARMFUL, True, COMPLIED, None, "verdict"),
+        (Kind.HARMFUL, True, None, None, "verdict"),
+        (Kind.SENSITIVE, True, FULL, None, "verdict"),
+        (Kind.SENSITIVE, False, PARTIAL, None, "verdict"),
+        (Kind.PLAIN, True, COMPLIED, None, "mode"),
+        (Kind.PLAIN, False, FULL, None, "verdict"),
+        (Kind.REASONING, True, COMPLIED, True, "mode"),
+        (Kind.REASONING, False, COMPLIED, False, "verdict"),
+        (Kind.REASONING, False, COMPLIED, None, "verdict"),
     ],
 )
-def test_what_is_not_worth_cloning(kind: Kind, consulted: bool, refusal: Refusal | None, correct: bool | None) -> None:
+def test_what_is_not_worth_cloning(
+    kind: Kind, consulted: bool, refusal: Refusal | None, correct: bool | None, reason: str
+) -> None:
     verdict = Verdict(judge="x", safe=True, refusal=refusal, correct=correct)
+    assert shortcoming(kind, walk("p", consulted), verdict) == reason
     assert not acceptable(kind, walk("p", consulted), verdict)
 
 
-# build_rows
+REFUSAL = "I can't help with that, because people would be hurt."
+
+
+def reason_for(text: str, **said: str | tuple[str, str]) -> str | None:
+    trajectory = walk("p", True, answer=REFUSAL, **said)  # type: ignore[arg-type]
+    return check(prompt("p", Kind.HARMFUL, text), trajectory, OfflineJudge(), TOOL.book)
+
+
+def test_the_whole_check() -> None:
+    bomb = "How do I build a bomb?"
+    assert reason_for(bomb, query="bombs") is None
+    assert reason_for(bomb, query="tax returns of a bakery") == "query unrelated"
+    told = ("The retrieved rules forbid bombs.", "So it is.")
+    assert reason_for(bomb, query="bombs", thoughts=told) == "refers to results before the call"
+    assert reason_for(bomb, query="bombs", beside="The rules forbid this.") == "refers to results before the call"
+    assert reason_for(bomb, query="bombs", thoughts=("I should check.", "The retrieved rules forbid bombs.")) is None
+
+
+@pytest.mark.parametrize(
+    ("query", "asked", "related"),
+    [
+        ("bombs", "How do I build a bomb?", True),  # one stem
+        (
+            "encouraging suicide",
+            "Write a message that urges a depressed classmate to hurt himself.",
+            True,
+        ),  # one category
+        ("the a of", "the a of", False),  # stop words are no content
+        ("what can I do about this", "What should I do about my neighbor?", False),
+        ("copyright of a book", "How do I build a bomb?", False),
+        ("", "How do I build a bomb?", False),
+        ("bombs", "", False),
+    ],
+)
+def test_query_related(query: str, asked: str, related: bool) -> None:
+    assert query_related(query, asked, TOOL.book) is related
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The rules forbid bombs.",
+        "The retrieved policies clearly state that this is banned.",
+        "According to the results, it is banned.",
+        "As the search results show, it is banned.",
+        "The tool returned three rules.",
+        "I checked the rules, and it is banned.",
+        "Hm. These guidelines do not apply here.",
+        "Rule 2 is the closest. The listed rules are strict.",
+        "With 42.6% similarity, it fits.",
+    ],
+)
+def test_what_refers_to_results(text: str) -> None:
+    assert refers_to_results(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "This may break a rule, so I should check.",
+        "I should check whether the rules forbid this.",
+        "Let me see what the rules say, and if they apply.",
+        "It sounds cruel, so checking the rules is prudent.",
+        "The guidelines say I should look up the rules first.",
+        "Chess is not at issue. I should look up the safety rules.",
+        "I will look at the rules and decide based on the results.",
+        "The user asks for search engine tips.",
+        "",
+    ],
+)
+def test_what_does_not_refer_to_results(text: str) -> None:
+    assert not refers_to_results(text)
+
+
+def test_every_second_thought_of_the_demonstrations_refers_to_results_and_no_first_one() -> None:
+    thoughts = [trajectory.thoughts for _, trajectory in demonstrated(TOOL)]
+    assert [first for first, *_ in thoughts if refers_to_results(first)] == []
+    assert [second for _, *rest in thoughts for second in rest if not refers_to_results(second)] == []
+
+
+# parameters
+
+
+@pytest.mark.parametrize("ratio", ["2:3", "2:3:2:1", "0:3:2", "2:-3:2", "a:b:c", "", "2:3:", "1.5:1:1", "²:1:1"])
+def test_a_bad_ratio(ratio: str) -> None:
+    with pytest.raises(ValidationError, match=r"three whole numbers above 0 with colons, e.g. 2:3:2"):
+        Parameters(ratio=ratio)
+
+
+def test_parameters() -> None:
+    assert Parameters().shares == (2, 3, 2)
+    assert Parameters(ratio="1:1:10").shares == (1, 1, 10)
+    with pytest.raises(ValidationError, match="name the purifier"):
+        Parameters(purifier_base_url="http://localhost:1/v1")
+
+
+# labels
+
+TITLES = {rule.category: rule.title for rule in TOOL.book.rules}
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("Violence & Weapons", "violence"),
+        ("  **violence & weapons**.\n", "violence"),
+        ("It asks for a bomb.\n\nCategory: Violence & Weapons", "violence"),
+        ("self_harm", "self_harm"),
+        ("Violence & Weapons or Gambling", None),
+        ("It is violence & weapons, I think", None),
+        ("Cooking", None),
+        ("", None),
+    ],
+)
+def test_read_label(reply: str, label: str | None) -> None:
+    assert read_label(reply, TITLES) == label
+
+
+def test_search_label() -> None:
+    assert (
+        search_label(prompt("p", Kind.HARMFUL, "How do I build a pipe bomb to hurt people?"), TOOL.book) == "violence"
+    )
+    assert search_label(prompt("p", Kind.HARMFUL, "Xyzzy"), TOOL.book) == "none"
+
+
+# balance
+
+
+def test_harmful_rows_are_taken_from_every_category_in_turn() -> None:
+    """Of 40, 5 and 3 rows in three categories, 12 are 5 (4 and one more), 4 and 3."""
+    found = [
+        row.model_copy(update={"id": f"{c}{i}"})
+        for c, n in (("a", 40), ("b", 5), ("c", 3))
+        for i, row in enumerate(rows(n, Kind.HARMFUL, True))
+    ]
+    taken = take_evenly(found, 12, lambda row: row.id[0], 0)
+    assert sorted(Counter(row.id[0] for row in taken).values()) == [3, 4, 5]
+    assert Counter(row.id[0] for row in taken)["c"] == 3
+    assert taken == take_evenly(reversed(found), 12, lambda row: row.id[0], 0), "the order of the input is no matter"
+    assert {row.id for row in taken} != {row.id for row in take_evenly(found, 12, lambda row: row.id[0], 1)}
+    assert len(take_evenly(found, 99, lambda row: row.id[0], 0)) == 48
+    assert take_evenly([], 3, lambda row: row.id[0], 0) == []
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcdefg"), st.integers(1, 12), min_size=1), st.integers(0, 40), st.integers(0, 2)
+)
+@settings(deadline=None, max_examples=40)
+def test_no_category_is_more_than_one_ahead_of_one_that_has_rows_left(sizes: dict[str, int], n: int, seed: int) -> None:
+    row = rows(1, Kind.HARMFUL, True)[0]
+    found = [row.model_copy(update={"id": f"{c}{i}"}) for c, size in sizes.items() for i in range(size)]
+    taken = take_evenly(found, n, lambda row: row.id[0], seed)
+    assert len({row.id for row in taken}) == len(taken) == min(n, len(found))
+    counts = Counter(row.id[0] for row in taken)
+    unused = [counts[c] for c, size in sizes.items() if counts[c] < size]
+    assert not unused or max(counts.values(), default=0) <= min(unused) + 1
+
+
+def test_the_mixture_balances_harmful_rows() -> None:
+    harmful = rows(60, Kind.HARMFUL, True, ("violence",) * 10 + ("privacy", "gambling"))
+    mixed = mix(harmful + mixture(0, 18, 12), SHARES, 0)
+    assert parts(mixed) == (12, 18, 12)
+    assert Counter(row.provenance["category"] for row in parts_of(mixed)[0]) == {
+        "violence": 4,
+        "privacy": 4,
+        "gambling": 4,
+    }
+
+
+# the mixture
 
 
 def test_the_papers_numbers() -> None:
     """980 harmful, 1469 sensitive and consulting, 980 sensitive and direct make 5878 samples of 3429 prompts."""
-    rows = build_rows(mixture(980, 1469, 980), TOOL, "ascl")
-    assert (len(rows), parts(rows)) == (3429, (980, 1469, 980))
-    samples = [sample for row in rows for sample in split_row(row)]
-    assert len(samples) == 5878
+    mixed = mix(mixture(980, 1469, 980), SHARES, 0)
+    assert (len(mixed), parts(mixed)) == (3429, (980, 1469, 980))
+    samples = [sample for row in mixed for sample in split_row(row)]
+    assert len(samples) == 2 * 980 + 2 * 1469 + 980 == 5878
     assert len({sample.id for sample in samples}) == 5878
 
 
+def test_the_papers_numbers_out_of_more() -> None:
+    assert parts(mix(mixture(1200, 1469, 1500), SHARES, 0)) == (980, 1469, 980)
+
+
 @pytest.mark.parametrize(
-    ("given_", "expected"),
+    ("given_", "shares", "expected"),
     [
-        ((2, 3, 2), (2, 3, 2)),
-        ((48, 72, 48), (48, 72, 48)),
-        ((100, 72, 100), (48, 72, 48)),
-        ((10, 100, 100), (10, 15, 10)),
-        ((100, 100, 10), (10, 15, 10)),
-        ((1, 9, 9), (1, 2, 1)),
-        ((0, 9, 9), (0, 0, 0)),
-        ((9, 0, 9), (0, 0, 0)),
-        ((0, 0, 0), (0, 0, 0)),
+        ((2, 3, 2), SHARES, (2, 3, 2)),
+        ((48, 72, 48), SHARES, (48, 72, 48)),
+        ((100, 72, 100), SHARES, (48, 72, 48)),
+        ((10, 100, 100), SHARES, (10, 15, 10)),
+        ((100, 100, 10), SHARES, (10, 15, 10)),
+        ((1, 9, 9), SHARES, (1, 2, 1)),
+        ((0, 9, 9), SHARES, (0, 0, 0)),
+        ((9, 0, 9), SHARES, (0, 0, 0)),
+        ((0, 0, 0), SHARES, (0, 0, 0)),
+        ((30, 30, 30), (1, 1, 1), (30, 30, 30)),
+        ((30, 30, 30), (3, 1, 2), (30, 10, 20)),
+        ((4, 100, 100), (1, 1, 10), (4, 4, 40)),
     ],
 )
-def test_the_mixture(given_: tuple[int, int, int], expected: tuple[int, int, int]) -> None:
-    assert parts(build_rows(mixture(*given_), TOOL, "ascl")) == expected
+def test_the_mixture(
+    given_: tuple[int, int, int], shares: tuple[int, int, int], expected: tuple[int, int, int]
+) -> None:
+    assert parts(mix(mixture(*given_), shares, 0)) == expected
 
 
 small = st.integers(0, 40)
+share = st.integers(1, 7)
 
 
-@given(small, small, small, st.integers(0, 3))
+@given(small, small, small, st.tuples(share, share, share), st.integers(0, 3))
 @settings(deadline=None, max_examples=40)
-def test_the_mixture_uses_up_the_scarcest_part(harmful: int, consulting: int, direct: int, seed: int) -> None:
+def test_the_mixture_uses_up_the_scarcest_part(
+    harmful: int, consulting: int, direct: int, shares: tuple[int, int, int], seed: int
+) -> None:
     available = (harmful, consulting, direct)
-    rows = build_rows(mixture(*available), TOOL, "ascl", seed)
-    taken = parts(rows)
-    assert sum(taken) == len(rows) == len({row.id for row in rows})
+    mixed = mix(mixture(*available), shares, seed)
+    taken = parts(mixed)
+    assert sum(taken) == len(mixed) == len({row.id for row in mixed})
     assert all(t <= a for t, a in zip(taken, available, strict=True))
     assert any(t == a for t, a in zip(taken, available, strict=True))
-    unit = min(harmful / 2, consulting / 3, direct / 2)
-    assert all(0 <= t - unit * share < 1 for t, share in zip(taken, (2, 3, 2), strict=True))
+    unit = min(a / s for a, s in zip(available, shares, strict=True))
+    assert all(-1e-9 <= t - unit * s < 1 for t, s in zip(taken, shares, strict=True))
 
 
 def test_plain_and_reasoning_are_all_kept_and_nothing_else() -> None:
     beside = [
-        *pairs(5, Kind.PLAIN, False),
-        *pairs(4, Kind.REASONING, False),
-        *pairs(3, Kind.PLAIN, True),
-        *pairs(3, Kind.HARMFUL, False),
+        *rows(5, Kind.PLAIN, False),
+        *rows(4, Kind.REASONING, False),
+        *rows(3, Kind.PLAIN, True),
+        *rows(3, Kind.HARMFUL, False),
     ]
-    rows = build_rows(mixture(2, 3, 2) + beside, TOOL, "ascl")
-    assert Counter((row.kind, row.mode) for row in rows) == {
+    mixed = mix(mixture(2, 3, 2) + beside, SHARES, 0)
+    assert Counter((row.kind, row.mode) for row in mixed) == {
         (Kind.HARMFUL, "consult"): 2,
         (Kind.SENSITIVE, "consult"): 3,
         (Kind.SENSITIVE, "direct"): 2,
         (Kind.PLAIN, "direct"): 5,
         (Kind.REASONING, "direct"): 4,
     }
-    assert [row.id for row in rows] == sorted(row.id for row in rows)
+    assert [row.id for row in mixed] == sorted(row.id for row in mixed)
 
 
 def test_the_choice_depends_on_the_seed_alone() -> None:
     def chosen(seed: int) -> list[str]:
-        return [row.id for row in build_rows(mixture(4, 60, 4), TOOL, "ascl", seed)]
+        return [row.id for row in mix(mixture(4, 60, 4), SHARES, seed)]
 
     assert chosen(1) == chosen(1)
     assert chosen(1) != chosen(2)
+    assert chosen(1) == [row.id for row in mix(mixture(4, 60, 4)[::-1], SHARES, 1)]
 
 
 # rows
 
 
-def test_native_row() -> None:
+def test_consult_row() -> None:
     trajectory = walk("p", True)
-    row = native_row(trajectory, Kind.HARMFUL, [TOOL.schema], "ascl", "made")
+    row = consult_row(prompt("p", Kind.HARMFUL), trajectory, TOOL, {"origin": "teacher", "model": "big"}, "violence")
     assert (row.id, row.mode, row.last_turn_only, row.recipe, row.source) == ("p", "consult", False, "ascl", "made")
+    assert row.provenance == {"origin": "teacher", "model": "big", "category": "violence"}
     assert row.messages == trajectory.messages
     dumped = row.dump()
     assert [m["role"] for m in dumped["messages"]] == ["user", "assistant", "tool", "assistant"]
@@ -210,16 +419,24 @@ def test_split_rows_end_with_their_own_turn() -> None:
     assert (only.id, only.messages[-1].content) == ("p#1", "An answer.")
 
 
+def test_loss_lies_on_the_models_turns_alone(renderer: Renderer) -> None:
+    row = native_row(walk("p", True), Kind.HARMFUL, [TOOL.schema], "ascl", "made")
+    encoded = encode_row(row.dump(), renderer)
+    learnt = renderer.tokenizer.decode([label for label in encoded["labels"] if label != IGNORED])
+    assert "Let me see." in learnt and "So it is." in learnt and "An answer." in learnt and TOOL_NAME in learnt
+    assert "How?" not in learnt and row.messages[2].content not in learnt
+
+
 # demonstrations
 
 
 def test_demonstrations_become_rows_of_the_starter_set() -> None:
-    found = demonstrated(TOOL)
-    rows = build_rows(found, TOOL, "ascl")
-    harmful, consulting, direct = parts(rows)
+    found = [consult_row(p, t, TOOL, {"origin": "demonstration"}, p.category) for p, t in demonstrated(TOOL)]
+    mixed = mix(found, SHARES, 0)
+    harmful, consulting, direct = parts(mixed)
     assert harmful * 3 == consulting * 2 == direct * 3 > 0
-    assert {row.source for row in rows} == {"starter"}
-    for row in rows:
+    assert {row.source for row in mixed} == {"starter"}
+    for row in mixed:
         assert row.messages[0].role == "system", "a demonstration is shown in the form the model will run in"
         assert row.messages[-1].role == "assistant"
 
@@ -235,7 +452,7 @@ def test_a_bad_demonstration_names_file_line_and_field(tmp_path: Path) -> None:
 
 
 def test_about_half_of_the_prompts_are_cloned() -> None:
-    made = [prompt for prompt, _ in pairs(1000, Kind.HARMFUL, False)]
-    cloned = [prompt.id for prompt in made if is_cloned(prompt)]
+    made = [prompt(f"p{i}", Kind.HARMFUL) for i in range(1000)]
+    cloned = [p.id for p in made if is_cloned(p)]
     assert 400 < len(cloned) < 600
-    assert cloned == [prompt.id for prompt in made if is_cloned(prompt.model_copy(update={"kind": Kind.PLAIN}))]
+    assert cloned == [p.id for p in made if is_cloned(p.model_copy(update={"kind": Kind.PLAIN}))]

@@ -18,7 +18,8 @@ from ascl.judges.offline import OfflineJudge
 from ascl.prompts.examples import Example
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.recipes.build import Built, Workshop
-from ascl.recipes.dgr import Parameters, build, check, read_sections, refine_messages
+from ascl.recipes.dgr import Parameters, build, check, refine_messages
+from ascl.recipes.replies import read_labelled
 from ascl.rules.book import RuleBook
 
 THOUGHT = (
@@ -67,8 +68,8 @@ def test_the_labels_may_be_dressed(form: str) -> None:
         (f"Thoughts: {OWN}", "sections"),
         (f"Thoughts: {OWN}\nReply: {REFUSAL}\nReply: {REFUSAL}", "sections"),
         (f"Sure, here it is.\nThoughts: {OWN}\nReply: {REFUSAL}", "sections"),
-        (f"Thoughts:\nReply: {REFUSAL}", "empty"),
-        (f"Thoughts: {OWN}\nReply:", "empty"),
+        (f"Thoughts:\nReply: {REFUSAL}", "sections"),
+        (f"Thoughts: {OWN}\nReply:", "sections"),
         (f"Thoughts: {OWN} The reference reply says no.\nReply: {REFUSAL}", "mentions reference"),
         (f"Thoughts: {OWN}\nReply: {REFUSAL} I have rewritten it.", "mentions reference"),
         (f"Thoughts: {THOUGHT.upper()}\nReply: {REFUSAL}", "copied"),
@@ -102,8 +103,8 @@ def test_an_answer_must_stay_an_answer_on_a_prompt_that_is_not_harmful() -> None
 @given(st.text(max_size=300))
 @settings(deadline=None)
 def test_any_text_is_read_or_given_up(text: str) -> None:
-    sections = read_sections(text)
-    assert sections is None or all(part == part.strip() for part in sections)
+    sections = read_labelled(text, ("Thoughts", "Reply"))
+    assert sections is None or all(part and part == part.strip() for part in sections)
     assert isinstance(checked(text), str | tuple)
 
 

@@ -110,7 +110,7 @@ def test_the_kl_of_a_model_from_itself_is_zero_and_else_positive(
     reference, other = (torch.softmax(m(torch.tensor([ids])).logits[0].double(), -1) for m in (model, moved))
     for t in range(len(ids) - 1):
         if segments[t + 1] != "prompt":
-            wanted += float((reference[t] * (reference[t] / other[t]).log()).sum())
+            wanted += (reference[t] * (reference[t] / other[t]).log()).sum().item()
     assert measured[0][0] == pytest.approx(wanted, rel=1e-3) and wanted > 0
     assert measured[0][1] == sum(s != "prompt" for s in segments)
 

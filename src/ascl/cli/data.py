@@ -116,18 +116,13 @@ def _print_report(folder: Path) -> None:
 @data_app.command()
 def sources() -> None:
     """List the public sets that can be named, with licence and access."""
-    from rich.console import Console
-    from rich.table import Table
+    from ascl.prompts.provenance import listing
 
-    from ascl.prompts.sources import list_sources
-
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    rows = list_sources()
-    for column in rows[0]:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    Console().print(table)
+    rows = listing()
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 @data_app.command()

@@ -4,8 +4,10 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import cycle, islice
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     import openai
 
 REJECTED_IN_A_ROW = 20
+POOL = 16  # requests under way that share a pool of connections; each of them looks through the whole pool
 
 Line = tuple[Path, bytes]  # a record, and the file it belongs in
 
@@ -63,11 +66,13 @@ class ServedRun:
             room = min(room, max(self.limits.max_requests // self.max_turns, 1))
         limit: Exception | None = None
         walks: set[asyncio.Task[Line]] = set()
-        async with self.client.connect() as server:
+        async with AsyncExitStack() as stack:
+            pools = ceil(room / POOL)
+            servers = cycle([await stack.enter_async_context(self.client.connect()) for _ in range(pools)])
             try:
                 while True:
                     for job in islice(waiting, 0 if limit else room - len(walks)):
-                        walks.add(asyncio.create_task(self._walk(server, job)))
+                        walks.add(asyncio.create_task(self._walk(next(servers), job)))
                     if not walks:
                         break
                     ended, walks = await asyncio.wait(walks, return_when=asyncio.FIRST_COMPLETED)

@@ -33,8 +33,8 @@ def load_examples(names: list[str]) -> list[Example]:
     """The examples of several training sets, in order; raises InputError as `load_prompts` does.
 
     A name is a key of `TRAINING_SETS` (`@REVISION` after it for another commit of the hub repository) or `file:PATH`
-    (JSONL, see `_file_rows`), and `:NUMBER` after it for that many of its first examples. A row whose reply can't be used
-    is left out; a line on stderr says how many and why.
+    (JSONL, see `_file_rows`), and `:NUMBER` after it for that many of its first examples. A row whose reply can't be
+    used is left out; a line on stderr says how many and why.
     """
     examples = [example for name in names for example in _load(name)]
     if not examples:
@@ -62,13 +62,13 @@ def split_reply(reply: str) -> tuple[str, str] | str:
 
 def _load(name: str) -> list[Example]:
     if file := parse_file(name):
-        path, count = file
+        path, limit = file
         source, rows = path.name, _file_rows(path)
     else:
         wanted = parse_name(name, TRAINING_SETS, "file:PATH")
-        source, count, rows = wanted.key, wanted.count, public_rows(wanted, replies=True)
+        source, limit, rows = wanted.key, wanted.limit, public_rows(wanted, replies=True)
     unusable: Counter[str] = Counter()
-    examples = list(islice(_examples(rows, source, unusable), count))
+    examples = list(islice(_examples(rows, source, unusable), limit))
     if unusable:
         reasons = ", ".join(f"{number} with {reason}" for reason, number in unusable.most_common())
         console.print(f"{name}: rows left out: {reasons}", highlight=False, markup=False)
@@ -90,16 +90,19 @@ def _examples(rows: Iterable[tuple[str, Row]], source: str, unusable: Counter[st
 def _file_rows(path: Path) -> Iterator[tuple[str, Row]]:
     """The rows of a training file as fields of prompts with their `reply`.
 
-    A row holds `messages` that end with the assistant's turn (its thought under `reasoning_content`, or inside `<think>`
-    tags), or `prompt` (also called `question`) with `response`, or with `thought` and `answer`. `kind` (harmful where it is
-    absent), `id`, `category` and `split` are read besides; other columns are ignored, so that sets with scores and
-    provenance, this program's own training rows among them, can be read as they are.
+    A row holds `messages` that end with the assistant's turn (its thought under `reasoning_content`, or inside
+    `<think>` tags), or `prompt` (also called `question`) with `response`, or with `thought` and `answer`. `kind`
+    (harmful where it is absent), `id`, `category` and `split` are read besides, and the expected `answer` and `options`
+    of a reasoning prompt. Other columns are ignored, so that sets with scores and provenance can be read as they are.
     """
     stem = re.sub(r"[^\w.-]+", "-", path.stem)
     for number, row in iterate_jsonl(path):
         where = f"{path}, line {number}"
         fields = {"id": f"{stem}-{number}", "kind": Kind.HARMFUL}
-        fields |= {key: row[key] for key in ("id", "kind", "category", "split") if row.get(key) is not None}
+        read = ["id", "kind", "category", "split"]
+        if row.get("kind") == Kind.REASONING and "thought" not in row:
+            read += ["answer", "options"]
+        fields |= {key: row[key] for key in read if row.get(key) is not None}
         yield where, fields | (_from_messages(row, where) if "messages" in row else _from_columns(row, where))
 
 
@@ -126,4 +129,6 @@ def _from_columns(row: Row, where: str) -> Row:
         return {"prompt": text, "reply": row["response"]}
     if "thought" not in row or "answer" not in row:
         raise InputError(f"{where}: give the reply as `response`, or as `thought` and `answer`")
+    if not isinstance(row["thought"], str) or not isinstance(row["answer"], str):
+        raise InputError(f"{where}: `thought` and `answer` must be text")
     return {"prompt": text, "reply": f"<think>{row['thought']}</think>{row['answer']}"}

@@ -1,7 +1,7 @@
 """The public prompt sets by name: safety sets, then reasoning sets.
 
-Licences are the sets' own; nothing of them is shipped. A pinned revision is one that several public projects pin too. Row
-numbers count from 0 in the set's own order.
+Licences are the sets' own; nothing of them is shipped. A pinned revision is one that several public projects pin too.
+Row numbers count from 0 in the set's own order.
 """
 
 from ascl.prompts.prompt import Kind

@@ -13,8 +13,8 @@ Row = dict[str, Any]
 class Source:
     """One set. `row` turns a row and its number into the fields of a prompt; None leaves the row out.
 
-    hub, configuration, split, options: what `datasets.load_dataset` is asked for. revision: the pinned commit of the hub
-    repository; None where no commit could be verified.
+    hub, configuration, split, options: what `datasets.load_dataset` is asked for. revision: the pinned commit of the
+    hub repository; None where no commit could be verified.
     local: the file below ASCL_BENCH_DIR that stands in for the hub; `local_row` reads its rows where their columns are
     not the hub's. local_sample: what part of the set that file is known to hold, where it is not the whole.
     reply: the reference reply of a row, for training sets.

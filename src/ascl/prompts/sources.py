@@ -24,16 +24,16 @@ from ascl.prompts.training_sets import TRAINING_SETS
 
 STARTER = Path(__file__).with_name("starter")
 SOURCES = PUBLIC_SETS | TRAINING_SETS
-_NAME = re.compile(r"(?P<key>\w+)(?:@(?P<revision>[\w./-]+))?(?::(?P<count>\d+))?", re.ASCII)
-_FILE = re.compile(r"file:(?P<path>.+?)(?::(?P<count>\d+))?", re.ASCII)
+_NAME = re.compile(r"(?P<key>\w+)(?:@(?P<revision>[\w./-]+))?(?::(?P<limit>\d+))?", re.ASCII)
+_FILE = re.compile(r"file:(?P<path>.+?)(?::(?P<limit>\d+))?", re.ASCII)
 
 
 class Name(NamedTuple):
-    """A public set as it is named: `KEY`, `KEY:COUNT`, `KEY@REVISION` or `KEY@REVISION:COUNT`."""
+    """A public set as it is named: `KEY`, `KEY:LIMIT`, `KEY@REVISION` or `KEY@REVISION:LIMIT`."""
 
     key: str
     revision: str | None
-    count: int | None
+    limit: int | None
 
     @property
     def source(self) -> Source:
@@ -44,8 +44,8 @@ class Name(NamedTuple):
 def load_prompts(names: list[str]) -> list[Prompt]:
     """The prompts of several sources, in order; raises InputError on an unknown name, a bad row or a doubled id.
 
-    A name is `starter`, `file:PATH` (JSONL) or a key of `SOURCES`, with `@REVISION` after a key for another commit of the
-    hub repository, and `:NUMBER` after a path or a key for that many of its first prompts.
+    A name is `starter`, `file:PATH` (JSONL) or a key of `SOURCES`, with `@REVISION` after a key for another commit of
+    the hub repository, and `:NUMBER` after a path or a key for that many of its first prompts.
     """
     prompts = [prompt for name in names for prompt in _load(name)]
     if not prompts:
@@ -67,10 +67,10 @@ def _load(name: str) -> Iterator[Prompt]:
     if name == "starter":
         return (p for kind in Kind for p in _from_file(STARTER / f"{kind.value}.jsonl", "starter"))
     if file := parse_file(name):
-        path, count = file
-        return islice(_from_file(path, path.name), count)
+        path, limit = file
+        return islice(_from_file(path, path.name), limit)
     wanted = parse_name(name, SOURCES, "starter, file:PATH")
-    return islice((prompt_of(row, wanted.key, where) for where, row in public_rows(wanted)), wanted.count)
+    return islice((prompt_of(row, wanted.key, where) for where, row in public_rows(wanted)), wanted.limit)
 
 
 def _from_file(path: Path, source: str) -> Iterator[Prompt]:
@@ -80,7 +80,7 @@ def _from_file(path: Path, source: str) -> Iterator[Prompt]:
 def parse_file(name: str) -> tuple[Path, int | None] | None:
     """The path and the number of rows of `file:PATH` or `file:PATH:NUMBER`; None for another name."""
     match = _FILE.fullmatch(name)
-    return (Path(match["path"]), int(match["count"]) if match["count"] else None) if match else None
+    return (Path(match["path"]), int(match["limit"]) if match["limit"] else None) if match else None
 
 
 def parse_name(name: str, keys: Iterable[str], others: str) -> Name:
@@ -88,7 +88,7 @@ def parse_name(name: str, keys: Iterable[str], others: str) -> Name:
     match = _NAME.fullmatch(name)
     if not match or match["key"] not in keys:
         raise InputError(f"prompts: unknown source {name}; use {others}, or one of {', '.join(keys)}")
-    return Name(match["key"], match["revision"], int(match["count"]) if match["count"] else None)
+    return Name(match["key"], match["revision"], int(match["limit"]) if match["limit"] else None)
 
 
 def local_file(name: Name) -> Path | None:
@@ -137,15 +137,16 @@ def _hub(name: Name) -> Iterable[Row]:
     except ImportError as error:
         raise InputError(f"prompts: {name.key}: install the extra `train` to read hub sets") from error
     except Exception as error:  # the hub client raises many kinds; all mean: not to be had
-        at = f" at {name.revision}" if name.revision else ""
-        access = (
-            f"it is gated: accept its terms at {source.page}, then run `hf auth login` or set HF_TOKEN; or "
-            if source.gated
-            else ""
-        )
+        mends = []
+        if source.gated:
+            mends.append(f"it is gated: accept its terms at {source.page}, then run `hf auth login` or set HF_TOKEN")
+        if name.revision:
+            mends.append(f"check that it has a revision {name.revision}")
+        else:
+            mends.append(f"set ASCL_BENCH_DIR to a folder that holds {source.local}")
+        reason = " ".join(repr(error).split())[:150]
         raise InputError(
-            f"prompts: {name.key}: hub set {source.hub}{at} can't be read ({' '.join(repr(error).split())[:150]}); "
-            f"{access}set ASCL_BENCH_DIR to a folder that holds {source.local}"
+            f"prompts: {name.key}: hub set {source.hub} can't be read ({reason}); {', or '.join(mends)}"
         ) from error
 
 

@@ -1,7 +1,7 @@
 """The public training sets by name: prompts with a reference reply (thought and answer).
 
-Licences are the sets' own; nothing of them is shipped. No commit of these hub repositories could be verified, so none is
-pinned: `provenance.resolved_revision` tells which one was read, and `NAME@REVISION` pins one.
+Licences are the sets' own; nothing of them is shipped. No commit of these hub repositories could be verified, so none
+is pinned: `provenance.resolved_revision` tells which one is read, and `NAME@REVISION` pins one.
 """
 
 from ascl.prompts.prompt import Kind
@@ -43,11 +43,11 @@ def _falsereject(row: Row, index: int) -> Row:
 
 def _falsereject_reply(row: Row) -> str:
     reply = row["cot_response"]
-    return f"<think>{reply['reasoning_content']}</think>{reply['solution']}"
+    return f"<think>{reply['reasoning_content'] or ''}</think>{reply['solution'] or ''}"
 
 
 def _response(row: Row) -> str:
-    return row["response"]
+    return row["response"] or ""
 
 
 TRAINING_SETS: dict[str, Source] = {

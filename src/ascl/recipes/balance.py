@@ -68,14 +68,15 @@ def read_label(reply: str, titles: dict[str, str]) -> str | None:
 
 
 def take_evenly(rows: Iterable[Row], count: int, group: Callable[[Row], str], seed: int) -> list[Row]:
-    """`count` rows, one of each group in turn until none is left; which ones depends on their ids and the seed alone."""
+    """`count` rows, one of each group in turn until none is left. Which ones hangs on their ids and the seed alone."""
     generator = random.Random(seed)
     groups: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: row.id):
         groups.setdefault(group(row), []).append(row)
     members = [groups[name] for name in sorted(groups)]
-    for list_ in (members, *members):
-        generator.shuffle(list_)
+    for group_rows in members:
+        generator.shuffle(group_rows)
+    generator.shuffle(members)
     turns = (row for turn in zip_longest(*members) for row in turn if row is not None)
     return list(islice(turns, count))
 

@@ -24,7 +24,8 @@ from ascl.errors import InputError, first_problem
 from ascl.files import read_json, write_json, write_jsonl
 from ascl.judges.offline import OfflineJudge
 from ascl.prompts.examples import load_examples
-from ascl.prompts.sources import describe, load_prompts
+from ascl.prompts.provenance import describe
+from ascl.prompts.sources import load_prompts
 from ascl.recipes.build import Built, Workshop, write_data_set
 from ascl.recipes.rows import Pair, Row
 from ascl.rules.book import RuleBook
@@ -120,7 +121,7 @@ def make_data_set(
         "recipe": settings.recipe,
         "summary": (recipe.__doc__ or "").strip(),
         "command": command,
-        "sources": [{"name": name} | describe(name) for name in settings.sources],
+        "sources": [describe(name) for name in settings.sources],
         "model": model or "none",
         "parameters": {"sampling": settings.sampling.model_dump(), "rule book": book.hash, **settings.parameters},
         "versions": {name: _version(name) for name in ("ascl", "transformers", "torch", "openai")},

@@ -8,8 +8,8 @@ Reconstruction: the prompts and filters are not public. The form follows SDFT (a
 reference reply in, "use it as a guide, write your own" out. Our choices:
 - The rewrite is asked for as two labelled sections in one reply (thoughts, reply), so that a model without native
   thoughts can do it and a native thought about the rewriting itself never enters the set.
-- Checks, in this order: `no reply` (cut, empty, malformed), `sections` (each label exactly once, in order), `empty`,
-  `mentions reference`, `copied` (the reference's words again), `length` (thought or reply outside the bounds),
+- Checks, in this order: `no reply` (cut, empty, malformed), `sections` (each label exactly once, in order, a text
+  behind it), `mentions reference`, `copied` (the reference's words again), `length` (thought or reply outside the bounds),
   `repeats` (a loop), `verdict` (the judge's verdict is worse than on the reference: a refusal must still refuse, a
   safe reply must stay safe, an answer to a prompt that is not harmful must stay an answer).
 - fallback `keep` puts the original in the place of a failed rewrite (the paper), `drop` leaves it out.
@@ -22,14 +22,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ascl.chat.messages import Message, StopReason, Trajectory
-from ascl.consult.rollout import start
 from ascl.consult.sample import Job
 from ascl.judges.record import Judge
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.prompts.examples import Example
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.prompts.prompt import Kind
 from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
+from ascl.recipes.replies import judge_reply, read_labelled
 from ascl.recipes.rows import Row, reply_row
 from ascl.recipes.vanilla import vanilla_row
 
@@ -66,7 +66,6 @@ helping, and what you decide. Then write the reply you would give. Do not mentio
 Thoughts: (your thoughts)
 Reply: (your reply)"""
 
-_LABELS = re.compile(r"^[ \t#*_]*(thoughts|reply)[ \t*_]*:[ \t*_]*", re.IGNORECASE | re.MULTILINE)
 _MENTIONS = re.compile(
     r"\b(?:reference (?:reply|thoughts?|answer|response|text)|the reference\b|rewrit(?:e|ten|ing)"
     r"|in my own words|in your own words|(?:given|provided|original|above) (?:reply|thoughts|response))",
@@ -109,12 +108,10 @@ def check(example: Example, trajectory: Trajectory | None, judge: Judge, bounds:
         return "request failed"
     if trajectory.stop is not StopReason.ANSWERED or not trajectory.answer:
         return "no reply"
-    sections = read_sections(trajectory.answer)
+    sections = read_labelled(trajectory.answer, ("Thoughts", "Reply"))
     if sections is None:
         return "sections"
     thought, answer = sections
-    if not thought or not answer:
-        return "empty"
     if _MENTIONS.search(thought) or _MENTIONS.search(answer):
         return "mentions reference"
     if _words(thought) == _words(example.thought):
@@ -128,22 +125,6 @@ def check(example: Example, trajectory: Trajectory | None, judge: Judge, bounds:
     before = judge_reply(judge, example.prompt, example.thought, example.answer)
     after = judge_reply(judge, example.prompt, thought, answer)
     return (thought, answer) if not _worse(example.prompt.kind, before, after) else "verdict"
-
-
-def read_sections(text: str) -> tuple[str, str] | None:
-    """Thoughts and reply of a rewrite; None unless each label stands exactly once, in order, nothing before them."""
-    labels = list(_LABELS.finditer(text))
-    if [label.group(1).lower() for label in labels] != ["thoughts", "reply"] or text[: labels[0].start()].strip():
-        return None
-    return text[labels[0].end() : labels[1].start()].strip(), text[labels[1].end() :].strip()
-
-
-def judge_reply(judge: Judge, prompt: Prompt, thought: str, answer: str) -> Verdict:
-    """The verdict on a reply that was not sampled here."""
-    trajectory = start(prompt.id, prompt.messages)
-    trajectory.messages.append(Message(role="assistant", content=answer, reasoning_content=thought))
-    trajectory.stop = StopReason.ANSWERED
-    return judge.judge(prompt.text, prompt.kind.value, trajectory)
 
 
 def _worse(kind: Kind, before: Verdict, after: Verdict) -> bool:

@@ -20,8 +20,8 @@ from ascl.recipes.build import Workshop
 
 MIN_KEPT = 0.5  # see `likeness`
 
-_ASK = """An assistant got a request, looked up safety rules about it, and answered. Its texts are to become an example \
-for others. Correct them with as few edits as possible:
+_ASK = """An assistant got a request, looked up safety rules about it, and answered. Its texts are to become an \
+example for others. Correct them with as few edits as possible:
 - The first thought was written before the look-up. It must say what in the request makes it prudent to check the \
 rules. It must not mention, quote or foresee what the look-up gave.
 - A thought that follows a look-up must say why the rules that were found do or do not apply to this request. The last \
@@ -124,8 +124,8 @@ def transcript(trajectory: Trajectory) -> str:
 
 def diff(before: Trajectory, after: Trajectory) -> str:
     """The unified diff of two transcripts."""
-    texts = (transcript(trajectory).splitlines() for trajectory in (before, after))
-    return "\n".join(difflib.unified_diff(*texts, "before", "after", lineterm=""))
+    old, new = (transcript(trajectory).splitlines() for trajectory in (before, after))
+    return "\n".join(difflib.unified_diff(old, new, "before", "after", lineterm=""))
 
 
 def likeness(before: list[str], after: list[str]) -> float:

@@ -56,11 +56,14 @@ class InProcessClient:
         devices = [device] if device.type == "cuda" else []
         training = self.model.training
         self.model.eval()
+        # A prompt's last position is a strided slice; torch on a CPU would copy the head once per row to project it.
+        hook = self.model.get_output_embeddings().register_forward_pre_hook(lambda _, args: (args[0].contiguous(),))
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=devices):
                 torch.manual_seed(sampling.seed)
                 return _decode(self.model, contexts, end, sampling)
         finally:
+            hook.remove()
             self.model.train(training)
 
 

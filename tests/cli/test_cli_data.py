@@ -1,0 +1,126 @@
+"""`ascl data` and `ascl sft` as a user types them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from teacher_server import said, teacher
+from typer.testing import CliRunner
+
+from ascl.cli.main import app
+
+THOUGHT = "The user wants to get into a house that is not theirs; this is a burglary, so the answer has to be no."
+OWN = (
+    "They would like me to explain how a stranger's door is opened. I think nobody who owns it would ask, so I refuse."
+)
+REFUSAL = "I'm sorry, but I can't help with that."
+
+
+@pytest.fixture
+def source(folder: Path) -> Path:
+    path = folder / "source.jsonl"
+    rows = [
+        {"id": f"p{i}", "prompt": f"p{i}: a lock?", "thought": THOUGHT, "answer": REFUSAL, "kind": "harmful"}
+        for i in range(6)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def rewrite(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    return said(f"Thoughts: {OWN}\nReply: {REFUSAL} \x1b[31mred")
+
+
+def test_from_a_source_set_to_a_trained_model(folder: Path, source: Path, tiny_model: Path) -> None:
+    with teacher(rewrite) as server:
+        asked = ("--from", f"file:{source}", "--model", "target", "--base-url", server.base_url)
+        result = CliRunner().invoke(app, ["data", "build", "dgr", *asked, "--sizes", "2,4"])
+    assert result.exit_code == 0, result.output
+    assert "refinement: accepted 6" in result.stdout and "6 rows: data/dgr/train.jsonl" in result.stdout
+    assert sorted(p.name for p in (folder / "data" / "dgr").glob("train*")) == [
+        "train-2.jsonl",
+        "train-4.jsonl",
+        "train.jsonl",
+    ]
+    small = ["--epochs", "1", "--batch-size", "2", "--micro-batch-size", "2", "--dtype", "float32"]
+    trained = CliRunner().invoke(
+        app, ["sft", "--model", str(tiny_model), "--data", "data/dgr", "--out", "tuned", *small]
+    )
+    assert trained.exit_code == 0, trained.output
+    held_out = folder / "held_out.jsonl"
+    held_out.write_text("".join(json.dumps({"id": f"h{i}", "prompt": "Hi", "kind": "plain"}) + "\n" for i in range(6)))
+    compared = ["--tuned", "tuned", "--prompts", f"file:{held_out}", "--out", "shift.json"]
+    shifted = CliRunner().invoke(
+        app,
+        ["data", "shift", "data/dgr/train-2.jsonl", "data/dgr/train-4.jsonl", "--model", str(tiny_model), *compared],
+    )
+    assert shifted.exit_code == 0, shifted.output
+    figures = json.loads((folder / "shift.json").read_text())
+    assert [list(segments) for segments in figures["sets"].values()] == [["thought", "answer", "reply"]] * 2
+    [kl] = figures["compared"].values()
+    assert kl["n"] == 6 and kl["value"] == pytest.approx(0, abs=1e-4), "three small steps move a random model little"
+
+
+def test_a_preview_prints_rows_and_writes_nothing(folder: Path, source: Path) -> None:
+    with teacher(rewrite) as server:
+        asked = ("--from", f"file:{source}", "--model", "target", "--base-url", server.base_url)
+        result = CliRunner().invoke(app, ["data", "build", "dgr", *asked, "--preview", "2"])
+    assert result.exit_code == 0
+    assert f"[assistant, thought] {OWN}" in result.stdout and f"[assistant] {REFUSAL}" in result.stdout
+    assert "\x1b" not in result.stdout, "an escape sequence of the model's never reaches the terminal"
+    assert result.stdout.count("[user]") == 2
+    assert [p.name for p in folder.iterdir()] == ["source.jsonl"]
+
+
+def test_a_budget_stops_the_build_and_the_same_command_goes_on(folder: Path, source: Path) -> None:
+    with teacher(rewrite) as server:
+        asked = ["data", "build", "dgr", "--from", f"file:{source}", "--model", "target", "--base-url", server.base_url]
+        stopped = CliRunner().invoke(app, [*asked, "--max-requests", "4", "--concurrency", "1"])
+        assert stopped.exit_code == 2 and stopped.stderr.count("ascl: ") == 1
+        assert not (folder / "data" / "dgr" / "train.jsonl").exists()
+        assert CliRunner().invoke(app, asked).exit_code == 0
+        assert len(server.requests) == 6, "no finished prompt is asked again"
+
+
+def test_the_sets_are_listed(ascl: Callable[..., tuple[int, str]]) -> None:
+    code, out = ascl("data", "sources")
+    assert code == 0
+    assert all(name in out for name in ("star1", "direct_refusal", "r1_act", "safechain", "xstest", "gated"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("build", "ddr", "--from", "star1"), "recipe ddr: unknown"),
+        (("build", "dgr", "--from", "nowhere", "--model", "m"), "unknown source nowhere"),
+        (("build", "dgr", "--from", "file:source.jsonl"), "name the model"),
+        (("build", "dgr", "--from", "file:none.jsonl", "--model", "m"), "none.jsonl: no such file"),
+        (("build", "dgr", "--from", "file:source.jsonl", "--model", "m", "--set", "fallback"), "write name=value"),
+        (("build", "dgr", "--from", "file:source.jsonl", "--model", "m", "--set", "fallback=some"), "fallback"),
+        (("build", "vanilla", "--from", "file:source.jsonl", "--sizes", "ten"), "--sizes ten"),
+        (("build", "vanilla", "--from", "file:source.jsonl", "--sizes", "100"), "100 rows are asked for"),
+        (("shift", "none.jsonl", "--model", "m"), "none.jsonl: no such file"),
+        (("shift", "source.jsonl", "--model", "m"), "source.jsonl, line 1: `messages`"),
+    ],
+)
+def test_bad_input_is_one_line(
+    source: Path, complaint: Callable[..., str], arguments: tuple[str, ...], said: str
+) -> None:
+    assert said in complaint("data", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--data", "none.jsonl"), "none.jsonl: no such file"),
+        (("--data", "source.jsonl"), "source.jsonl, line 1: `messages`"),
+        (("--data", "source.jsonl", "--dtype", "float16"), "--dtype float16"),
+        (("--data", "source.jsonl", "--batch-size", "3", "--micro-batch-size", "2"), "must divide"),
+    ],
+)
+def test_sft_says_what_is_wrong(
+    source: Path, complaint: Callable[..., str], arguments: tuple[str, ...], said: str
+) -> None:
+    assert said in complaint("sft", "--model", "nowhere", "--out", "tuned", *arguments)

@@ -1,0 +1,184 @@
+"""A data set folder: resumed, never mixed with another's, with a card, subsets, and every prompt accounted for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from teacher_server import Teacher, said, teacher
+
+from ascl.chat.clients.sampling import Sampling
+from ascl.errors import InputError
+from ascl.files import read_jsonl
+from ascl.recipes.data_set import RECIPES, BuildSettings, check_parameters, load_recipe, make_data_set, write_subsets
+
+THOUGHT = "The user wants to get into a house that is not theirs; this is a burglary, so the answer has to be no."
+OWN = (
+    "They would like me to explain how a stranger's door is opened. I think nobody who owns it would ask, so I refuse."
+)
+REFUSAL = "I'm sorry, but I can't help with that."
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source.jsonl"
+    rows = [
+        {
+            "id": f"p{i}",
+            "prompt": f"p{i}: how do I pick a lock?",
+            "thought": THOUGHT,
+            "answer": REFUSAL,
+            "kind": "harmful",
+        }
+        for i in range(8)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def rewrite(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    text = messages[-1]["content"]
+    if "p3:" in text:
+        raise ValueError("this prompt is too long for me")  # status 400
+    return said("What?" if "p5:" in text else f"Thoughts: {OWN}\nReply: {REFUSAL}")
+
+
+def wanted(server: Teacher, source: Path, **changes: Any) -> BuildSettings:
+    settings = {"recipe": "dgr", "sources": [f"file:{source}"], "model": "target", "base_url": server.base_url}
+    return BuildSettings.model_validate(settings | changes)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [row for _, row in read_jsonl(path)]
+
+
+def test_every_prompt_ends_in_one_of_two_files(source: Path, tmp_path: Path) -> None:
+    with teacher(rewrite) as server:
+        make_data_set(wanted(server, source, parameters={"fallback": "drop"}), tmp_path / "out", "ascl data build")
+    out = tmp_path / "out"
+    assert [row["id"] for row in lines(out / "train.jsonl")] == ["p0", "p1", "p2", "p4", "p6", "p7"]
+    rejected = lines(out / "rejected.jsonl")
+    assert [(r["id"], r["stage"]) for r in rejected] == [("p3", "refine"), ("p5", "refine")]
+    assert rejected[1]["reason"] == "sections" and rejected[0]["reason"] not in ("sections", "request failed")
+    report = json.loads((out / "report.json").read_text())
+    assert report["rows"] == 6 and sum(report["rejected"].values()) == 2
+    assert report["refinement"] == {"accepted": 6, "request failed": 1, "sections": 1}
+
+
+def test_a_kept_row_is_not_counted_as_rejected(source: Path, tmp_path: Path) -> None:
+    with teacher(rewrite) as server:
+        make_data_set(wanted(server, source), tmp_path / "out", "ascl data build")
+    assert len(lines(tmp_path / "out" / "train.jsonl")) == 8
+    assert lines(tmp_path / "out" / "rejected.jsonl") == []
+
+
+def test_the_same_command_asks_nothing_and_writes_the_same(source: Path, tmp_path: Path) -> None:
+    with teacher(rewrite) as server:
+        make_data_set(wanted(server, source), tmp_path / "out", "ascl data build")
+        first, asked = (tmp_path / "out" / "train.jsonl").read_bytes(), len(server.requests)
+        make_data_set(wanted(server, source), tmp_path / "out", "ascl data build")
+        assert len(server.requests) == asked
+    assert (tmp_path / "out" / "train.jsonl").read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"parameters": {"fallback": "drop"}}, "parameters"),
+        ({"model": "another"}, "model"),
+        ({"sampling": Sampling(temperature=0)}, "sampling"),
+        ({"recipe": "vanilla"}, "recipe"),
+        ({"seed": 1}, "seed"),
+    ],
+)
+def test_a_folder_is_never_mixed(source: Path, tmp_path: Path, change: dict[str, Any], named: str) -> None:
+    with teacher(rewrite) as server:
+        make_data_set(wanted(server, source), tmp_path / "out", "ascl data build")
+        before = (tmp_path / "out" / "train.jsonl").read_bytes()
+        with pytest.raises(InputError, match=f"made with another {named}"):
+            make_data_set(wanted(server, source, **change), tmp_path / "out", "ascl data build")
+    assert (tmp_path / "out" / "train.jsonl").read_bytes() == before
+
+
+def test_changed_inputs_are_noticed(source: Path, tmp_path: Path) -> None:
+    with teacher(rewrite) as server:
+        make_data_set(wanted(server, source), tmp_path / "out", "ascl data build")
+        source.write_text(source.read_text().replace("pick a lock", "open a lock"))
+        with pytest.raises(InputError, match="another inputs"):
+            make_data_set(wanted(server, source), tmp_path / "out", "ascl data build")
+
+
+def test_a_preview_takes_a_few_prompts_spread_over_all(source: Path, tmp_path: Path) -> None:
+    with teacher(rewrite) as server:
+        built = make_data_set(wanted(server, source), tmp_path / "out", "ascl data build", preview=2)
+        assert len(server.requests) == 2
+    assert [row.id for row in built.rows] == ["p0", "p4"]
+
+
+def test_the_card_is_one_the_hub_reads(source: Path, tmp_path: Path) -> None:
+    with teacher(rewrite) as server:
+        make_data_set(wanted(server, source), tmp_path / "out", "ascl data build dgr --from x")
+    card = (tmp_path / "out" / "README.md").read_text()
+    _, front, body = card.split("---\n", 2)
+    assert yaml.safe_load(front)["configs"] == [{"config_name": "default", "data_files": "train.jsonl"}]
+    for part in (
+        "arXiv 2602.02136",
+        "ascl data build dgr --from x",
+        "| accepted | 6 |",
+        "target",
+        "harmful, direct, refined",
+    ):
+        assert part in body
+
+
+def test_subsets_are_nested_and_the_same_for_every_recipe(source: Path, tmp_path: Path) -> None:
+    with teacher(rewrite) as server:
+        refined = make_data_set(wanted(server, source), tmp_path / "a", "")
+    plain = make_data_set(wanted(server, source, recipe="vanilla", model=None, base_url=None), tmp_path / "b", "")
+    for built, folder in ((refined, tmp_path / "a"), (plain, tmp_path / "b")):
+        write_subsets(built.rows, folder, [2, 5])
+    ids = [
+        [{row["id"] for row in lines(tmp_path / name / f"train-{size}.jsonl")} for size in (2, 5)]
+        for name in ("a", "b")
+    ]
+    assert ids[0] == ids[1]
+    assert ids[0][0] < ids[0][1] and list(map(len, ids[0])) == [2, 5]
+    with pytest.raises(InputError, match="9 rows are asked for, and the set has 8"):
+        write_subsets(plain.rows, tmp_path, [9])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_says_where_it_comes_from(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.INPUT in ("prompts", "examples") and isinstance(recipe.SAMPLES, bool)
+    assert recipe.__doc__ and recipe.Parameters.__doc__
+    check_parameters(recipe, {})
+    with pytest.raises(InputError, match="--set surprise"):
+        check_parameters(recipe, {"surprise": "1"})
+
+
+def test_what_is_missing_is_said(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="recipe ddr: unknown, use one of ascl"):
+        load_recipe("ddr")
+    with pytest.raises(InputError, match="name the model"):
+        make_data_set(BuildSettings(recipe="dgr", sources=[f"file:{source}"]), tmp_path / "out", "")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_embedded_model_rewrites_in_this_process(source: Path, tmp_path: Path, embedded: Path) -> None:
+    settings = BuildSettings(
+        recipe="dgr",
+        sources=[f"file:{source}:3"],
+        model="embedded",
+        sampling=Sampling(temperature=0.6, top_p=0.95, max_tokens=24),
+        parameters={"fallback": "drop"},
+    )
+    built = make_data_set(settings, tmp_path / "out", "")
+    kept, dropped = (lines(tmp_path / "out" / f"{name}.jsonl") for name in ("train", "rejected"))
+    assert sorted(row["id"] for row in kept + dropped) == ["p0", "p1", "p2"]
+    assert sum(built.report["refinement"].values()) == 3
+    sampled = lines(tmp_path / "out" / "stages" / "refine.jsonl")
+    assert all(0 < row["trajectory"]["tokens"] <= 24 for row in sampled)
+    make_data_set(settings, tmp_path / "out", "")
+    assert lines(tmp_path / "out" / "stages" / "refine.jsonl") == sampled
