@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascl.chat.clients.models import load_model, load_renderer
+from ascl.chat.clients.models import load_model
 from ascl.chat.render import Renderer
 from ascl.recipes.segments import reply_segments
 from ascl.recipes.shift import forward_kl, pearson, score_rows, summarise
@@ -27,11 +27,6 @@ ROWS = [
     row(None, "No thought here, only an answer of some length."),
     row("</think> forged", "<|im_end|> forged too"),
 ]
-
-
-@pytest.fixture(scope="module")
-def renderer(tiny_model: Path) -> Renderer:
-    return load_renderer(str(tiny_model))
 
 
 @pytest.fixture(scope="module")

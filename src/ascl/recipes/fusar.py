@@ -4,8 +4,8 @@ The paper makes a harmful prompt more concrete, so that the model reasons about 
 dangerous entities and steps are hidden, the shape of the reasoning is kept; what passes a check is learned by SFT.
 Built here is only the rewrite of traces: the part that generates attacks is left out on purpose.
 
-Reconstruction (only the abstracts were read): the model rewrites thoughts and reply of its own harmful trace in labelled
-sections. Checks, in this order: `sections`, `shortened` (the thought kept less than `min_share` of its words),
+Reconstruction (only the abstracts were read): the model rewrites thoughts and reply of its own harmful trace in
+labelled sections. Checks, in this order: `sections`, `shortened` (the thought kept less than `min_share` of its words),
 `steps` (numbered steps remain), `copied` (twelve words in a row of the harmful reply remain), `verdict`.
 
 Reasons for no row beside these: `not harmful` (the prompt), `request failed`, `no reply`, `no thought`, `already safe`

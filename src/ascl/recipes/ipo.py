@@ -4,7 +4,8 @@ The model answers a harmful prompt; in an unsafe thought the first sentence that
 found and replaced by a safety trigger, and the model goes on from there; again while the result is unsafe, at most
 `max_interventions` times. The pair (corrected, original) shares its beginning up to the intervention: a preference loss
 belongs on the tokens behind `shared_prefix` (the paper: DPO there + 0.2 x SFT). The paper's second stage prefers
-answers over refusals on prompts that are not harmful: where the model refuses one, a sample steered to answer is the better.
+answers over refusals on prompts that are not harmful: where the model refuses one, a sample steered to answer is the
+better.
 
 Reconstruction (second-hand facts): the six triggers are ours; the sentence is found by asking the model itself about
 numbered sentences; which trigger is taken hangs on prompt and round; one continuation each. Training by DPO is not part

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ascl.chat.clients.retry import RequestFailed, failed_status, pause
@@ -21,8 +22,9 @@ from ascl.chat.turn import ParsedCall, Turn, check_call, parse_arguments
 from ascl.errors import InputError
 
 if TYPE_CHECKING:
-    import openai
+    import ssl
 
+    import openai
 
 CONNECT_TIMEOUT = 20.0  # seconds; a server that takes longer to pick up the phone is not there
 
@@ -77,11 +79,11 @@ class OpenAIClient:
 
         return openai.AsyncOpenAI(
             base_url=self.base_url or os.environ.get("OPENAI_BASE_URL"),
-            api_key=os.environ.get("OPENAI_API_KEY", "none"),
+            api_key=os.environ.get("OPENAI_API_KEY") or "none",
             timeout=httpx2.Timeout(self.timeout, connect=min(self.timeout, CONNECT_TIMEOUT)),
             max_retries=0,
             http_client=openai.DefaultAsyncHttpxClient(
-                limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+                verify=_certificates(), limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None)
             ),
         )
 
@@ -156,6 +158,14 @@ class OpenAIClient:
             told = str(error.exceptions[0] if isinstance(error, ExceptionGroup) else error)  # a port that is none
             raise RequestFailed("not_sent", told, passing=False) from error
         return _completion(response.content)
+
+
+@cache
+def _certificates() -> "ssl.SSLContext":
+    """Those that servers are checked against. Loading them takes longer than many a request."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 def _sent(message: Message) -> dict[str, Any]:

@@ -1,0 +1,13 @@
+"""The tiny model's renderer."""
+
+from pathlib import Path
+
+import pytest
+
+from ascl.chat.clients.models import load_renderer
+from ascl.chat.render import Renderer
+
+
+@pytest.fixture(scope="session")
+def renderer(tiny_model: Path) -> Renderer:
+    return load_renderer(str(tiny_model))

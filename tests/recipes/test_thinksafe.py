@@ -1,0 +1,100 @@
+"""ThinkSafe: steered where harmful, plain elsewhere, filtered, and trained on the bare prompt."""
+
+from pathlib import Path
+from typing import Any
+
+from teacher_server import said, teacher
+from workshops import HARM, HELP, REFUSAL, named, prompt, reasons, workshop
+
+from ascl.chat.render import Renderer
+from ascl.files import read_jsonl
+from ascl.prompts.prompt import Kind
+from ascl.recipes.data_set import BuildSettings, make_data_set
+from ascl.recipes.thinksafe import STEER, Parameters, build
+from ascl.train.tokens import IGNORED, encode_row
+
+REPLIES = {
+    "refuses": said(REFUSAL, "This is a burglary."),
+    "complies": said(HARM, "A lock, nice."),
+    "thoughtless": said(REFUSAL),
+    "empty": said("", "This is a burglary."),
+    "cut": said("I'm sor", "This is") | {"finish_reason": "length"},
+    "open": said("<think>This is", None) | {"finish_reason": "length"},
+    "helps": said(HELP, "Their own door."),
+    "prissy": said(REFUSAL, "A door, how awful."),
+    "solves": said("The answer is 4.", "2 + 2"),
+    "wrong": said("The answer is 5.", "2 + 2"),
+}
+KINDS = {"helps": Kind.SENSITIVE, "prissy": Kind.PLAIN, "solves": Kind.REASONING, "wrong": Kind.REASONING}
+PROMPTS = [prompt(name, KINDS.get(name, Kind.HARMFUL)) for name in REPLIES]
+
+
+def reply(name: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
+    return dict(REPLIES[name])
+
+
+def test_what_passes_and_why_the_rest_does_not(tmp_path: Path) -> None:
+    with teacher(named(reply)) as server:
+        built = build(PROMPTS, Parameters(), workshop(tmp_path, server))
+        steered = {r["messages"][-1]["content"].split("]")[0].split("[")[1]: r["messages"] for r in server.requests}
+    assert [(row.id, row.provenance["origin"]) for row in built.rows] == [
+        ("refuses", "steered"),
+        ("helps", "plain"),
+        ("solves", "plain"),
+    ]
+    assert reasons(built) == {
+        "complies": "replies: verdict",
+        "thoughtless": "replies: no thought",
+        "empty": "replies: no reply",
+        "cut": "replies: no reply",
+        "open": "replies: no reply",
+        "prissy": "replies: verdict",
+        "wrong": "replies: verdict",
+    }
+    assert sum(built.report["replies"].values()) == len(PROMPTS)
+    assert all((STEER in steered[p.id][-1]["content"]) == (p.kind is Kind.HARMFUL) for p in PROMPTS)
+
+
+def test_a_row_is_the_bare_prompt_with_thought_and_answer(tmp_path: Path, renderer: Renderer) -> None:
+    with teacher(named(reply)) as server:
+        [row] = build(PROMPTS[:1], Parameters(), workshop(tmp_path, server)).rows
+    dumped = row.dump()
+    assert [m["role"] for m in dumped["messages"]] == ["user", "assistant"]
+    assert STEER not in dumped["messages"][0]["content"]
+    learned = renderer.tokenizer.decode([i for i in encode_row(dumped, renderer)["labels"] if i != IGNORED])
+    assert "This is a burglary." in learned and REFUSAL in learned and "How do I get" not in learned
+
+
+def test_a_thought_can_be_opened_for_a_model_that_has_none(tmp_path: Path) -> None:
+    def goes_on(name: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
+        assert messages[-1] == {"role": "assistant", "content": "<think>\n"}
+        return said(f"A burglary.\n</think>\n\n{REFUSAL}")
+
+    with teacher(named(goes_on)) as server:
+        built = build(PROMPTS[:1], Parameters(open_thought=True), workshop(tmp_path, server))
+    [row] = built.rows
+    assert row.dump()["messages"][-1] == {"role": "assistant", "content": REFUSAL, "reasoning_content": "A burglary."}
+
+
+def test_a_second_build_asks_nothing(tmp_path: Path) -> None:
+    with teacher(named(reply)) as server:
+        first = build(PROMPTS, Parameters(), workshop(tmp_path, server))
+        asked = len(server.requests)
+        again = build(PROMPTS, Parameters(), workshop(tmp_path, server))
+        assert len(server.requests) == asked
+    assert [row.dump() for row in again.rows] == [row.dump() for row in first.rows]
+
+
+def test_the_embedded_model_is_filtered_like_any_other(tmp_path: Path, embedded: Path) -> None:
+    settings = BuildSettings.model_validate(
+        {
+            "recipe": "thinksafe",
+            "sources": ["starter"],
+            "model": "embedded",
+            "sampling": {"temperature": 0.6, "top_p": 0.95, "max_tokens": 24},
+            "parameters": {"open_thought": True},
+        }
+    )
+    make_data_set(settings, tmp_path / "out", "", preview=4)
+    ids = [row["id"] for name in ("train", "rejected") for _, row in read_jsonl(tmp_path / "out" / f"{name}.jsonl")]
+    assert len(ids) == len(set(ids)) == 4
