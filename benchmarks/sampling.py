@@ -4,14 +4,16 @@
 
 A server in a process of its own answers after 200 ms, 64 requests at a time; what comes on top waits. Every prompt
 takes two turns: a call of the consult tool, then an answer. Prints trajectories per second, the ideal (64 slots / 0.4 s
-= 160 per second) and their ratio; then, without latency, the resident memory after few and after many prompts. Server
-and client each get a core of their own. Run it on an idle machine; the load is printed.
+= 160 per second) and their ratio; then, without latency, the largest memory of the process up to the end of a run over
+few prompts, and of one over many. Server and client each get a core of their own. Run it on an idle machine; the load
+is printed.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -57,10 +59,10 @@ def main() -> None:
     cost = f"{1000 * busy / (2 * options.prompts):.2f}"
     table.add_row(str(options.prompts), f"{seconds:.1f}", f"{rate:.1f}", f"{ideal:.0f}", f"{rate / ideal:.3f}", cost)
     console.print(table)
-    table = Table("prompts without latency", "seconds", "per second", "resident MB")
+    table = Table("prompts without latency", "seconds", "per second", "peak resident MB")
     for prompts in filter(None, (options.small, options.large)):
         seconds, _ = sample(tool, prompts, options.concurrency, 0.0)
-        table.add_row(str(prompts), f"{seconds:.1f}", f"{prompts / seconds:.1f}", f"{_resident():.1f}")
+        table.add_row(str(prompts), f"{seconds:.1f}", f"{prompts / seconds:.1f}", f"{_peak():.1f}")
     console.print(table)
 
 
@@ -91,10 +93,9 @@ def sample(tool: ConsultTool, prompts: int, concurrency: int, latency: float) ->
     return spent
 
 
-def _resident() -> float:
-    """Megabytes of this process in memory."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+def _peak() -> float:
+    """The most megabytes of memory this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3  # kilobytes on Linux
 
 
 def _pin(core: int) -> None:

@@ -64,19 +64,17 @@ def main() -> None:
     parser.add_argument("--study-share", type=float, default=0.5, help="share of them for the activation study")
     parser.add_argument("--sample-batch", type=int, default=100)
     options = parser.parse_args()
-    sizes = [int(size) for size in options.sizes.split(",") if size]
-
     study = Study(options)
     table: dict[str, dict[str, Any]] = {"none": study.arm("none", None, options.eval_share)}
     for name in ("vanilla", "keep", "drop"):
         table[f"{name} {options.main}"] = study.arm(name, options.main, options.eval_share)
-    for size in sizes:
+    study.report(table)
+    for size in study.sizes:
         for name in ("vanilla", "keep"):
             label = f"{name} {size}"
             if label not in table:
                 table[label] = study.arm(name, size, options.study_share)
-            study.report(table)
-    study.report(table)
+        study.report(table)
 
 
 def spread_order(examples: list[Example]) -> list[Example]:
@@ -90,6 +88,7 @@ class Study:
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
         self.out: Path = options.out
+        self.sizes = [int(size) for size in options.sizes.split(",") if size]
         self.renderer = load_renderer(options.model)
         self.tool = ConsultTool(RuleBook.load())
         self.examples = spread_order(load_examples([options.source]))
@@ -104,7 +103,7 @@ class Study:
         Refined in blocks, so that a small arm need not wait for the large ones.
         """
         results: dict[str, tuple[str, str] | str] = {}
-        sizes = {self.options.main, *(int(n) for n in self.options.sizes.split(",") if int(n) > self.options.main)}
+        sizes = {self.options.main, *(n for n in self.sizes if n > self.options.main)}
         borders = [0, *sorted(sizes)]
         for first, last in pairwise(borders):
             block = self.examples[first:last]

@@ -15,10 +15,14 @@ import ascl
 from ascl.errors import InputError
 from ascl.files import (
     append_jsonl,
+    cut_torn_line,
+    index_jsonl,
+    iterate_jsonl,
     parse_yaml,
     read_finished,
     read_jsonl,
     read_text,
+    sort_jsonl,
     write_json,
     write_jsonl,
     write_text,
@@ -115,6 +119,59 @@ def test_damage_before_the_last_line_is_named_and_left_alone(tmp_path: Path) -> 
     with pytest.raises(InputError, match=r"rows\.jsonl, line 2: not JSON"):
         read_finished(path)
     assert path.read_bytes() == b'{"a": 1}\n{"a": \n{"a": 3}\n'
+
+
+@pytest.mark.parametrize("torn", [0, 1, 65_535, 65_536, 65_537, 200_000])
+@pytest.mark.parametrize("whole", [b"", b"{}\n", b'{"a": 1}\n{"b": 2}\n'])
+def test_a_torn_line_of_any_length_is_cut(tmp_path: Path, whole: bytes, torn: int) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(whole + b"x" * torn)
+    cut_torn_line(path)
+    assert path.read_bytes() == whole
+
+
+def test_records_are_found_and_sorted_by_their_keys(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [{"id": "b", "text": "é\u2028"}, {"id": "c"}, {"id": "a", "text": "x" * 100_000}, {"id": "B"}]
+    append_jsonl(path, rows)
+    offsets = index_jsonl(path, lambda row: row["id"])
+    assert list(offsets) == ["b", "c", "a", "B"]
+    raw = path.read_bytes()
+    for row in rows:
+        assert json.loads(raw[offsets[str(row["id"])] :].split(b"\n")[0]) == row
+    sort_jsonl(path, offsets)
+    assert [row for _, row in read_jsonl(path)] == sorted(rows, key=lambda row: str(row["id"]))
+    assert [p.name for p in tmp_path.iterdir()] == ["rows.jsonl"]
+    changed = path.stat().st_mtime_ns
+    sort_jsonl(path, index_jsonl(path, lambda row: row["id"]))
+    assert path.stat().st_mtime_ns == changed, "a file in order is left alone"
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        ({"id": "a"}, "line 3: a is there a second time"),
+        ({"name": "a"}, "line 3: not a record of this kind"),
+        ({"id": 1}, "line 3: not a record of this kind"),
+        ({"id": ["a"]}, "line 3: not a record of this kind"),
+    ],
+)
+def test_a_record_without_a_key_of_its_own_is_named(tmp_path: Path, last: dict[str, Any], words: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    write_jsonl(path, [{"id": "a"}, {"id": "b"}, last])
+    with pytest.raises(InputError, match=rf"rows\.jsonl, {words}"):
+        index_jsonl(path, lambda row: row["id"])
+
+
+def test_rows_are_read_one_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"a": 1}\ndamage\n')
+    rows = iterate_jsonl(path)
+    assert next(rows) == (1, {"a": 1})
+    with pytest.raises(InputError, match="line 2: not JSON"):
+        next(rows)
+    with pytest.raises(InputError, match="no such file"):
+        list(iterate_jsonl(tmp_path / "none.jsonl"))
 
 
 def test_json_is_readable_by_people(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.clients.sampling import Sampling
@@ -251,6 +251,7 @@ turns = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(turns, min_size=3, max_size=3))
 def test_every_walk_is_told_apart(script: list[Turn]) -> None:
     """Whatever is spoken: the walk ends with a reason, and messages, consultations and faults agree."""

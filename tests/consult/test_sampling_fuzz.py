@@ -225,7 +225,7 @@ def test_what_a_model_says_is_classed(tmp_path: Path, name: str) -> None:
     assert (ran.rejected, ran.failures) == ({}, {})
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_every_prompt_ends_in_one_of_the_two_files(tmp_path: Path, seed: int) -> None:
     """Sixty prompts, each with a fate of its own: some failures, then a turn, or failures to the end."""
     generator = random.Random(seed)
@@ -251,7 +251,7 @@ def test_every_prompt_ends_in_one_of_the_two_files(tmp_path: Path, seed: int) ->
         return failures[dealt[name] - 1][1] if dealt[name] <= len(failures) else dict(SPOKEN[turn][0])
 
     with teacher(script) as server:
-        ran = run(server, tmp_path, (job(name) for name in fates), timeout=2.0)
+        ran = run(server, tmp_path, (job(name) for name in fates), timeout=4.0)
 
     doomed = {
         name

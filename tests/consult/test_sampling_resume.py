@@ -102,7 +102,7 @@ def test_each_prompt_has_its_own_seed_and_each_turn(tmp_path: Path) -> None:
     for request in server.requests:
         seeds[user_text(request["messages"]), len(request["messages"])] = request["seed"]
     assert len(set(seeds.values())) == len(seeds)
-    assert all(0 <= seed < 2**31 + 3 for seed in seeds.values())
+    assert all(0 <= seed < 2**31 for seed in seeds.values())
 
 
 @pytest.mark.parametrize("kills", [(1,), (13,), (7, 9, 11), (52,)])
@@ -279,11 +279,11 @@ def test_requests_are_sent_at_once_and_each_prompt_walks_on_its_own(tmp_path: Pa
     def waiting(messages: list[dict[str, Any]]) -> dict[str, Any]:
         name = user_text(messages)
         if messages[-1]["role"] == "user":
-            all_there.wait(30)
+            all_there.wait(600)
         if name == "p03" and messages[-1]["role"] == "tool":
             answered.set()
         if name == "p01":
-            assert answered.wait(30)
+            assert answered.wait(600)
         return script(messages)
 
     with teacher(waiting) as server:

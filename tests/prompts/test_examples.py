@@ -163,7 +163,7 @@ def test_forms_of_a_file(tmp_path: Path) -> None:
 def test_a_bad_row_names_file_line_and_field(tmp_path: Path, row: object, problem: str) -> None:
     good = {"prompt": "Q?", "thought": "a", "answer": "b"}
     name = file_of(tmp_path / "mine.jsonl", good, row)
-    with pytest.raises(InputError, match="mine.jsonl, line 2: .*") as caught:
+    with pytest.raises(InputError, match=r"mine\.jsonl, line 2: ") as caught:
         load_examples([name])
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -171,7 +171,7 @@ def test_a_bad_row_names_file_line_and_field(tmp_path: Path, row: object, proble
 
 def test_names(tmp_path: Path) -> None:
     for name in ("xstest", "nonsense", "", "file:"):
-        with pytest.raises(InputError, match="unknown source .*use file:PATH, or one of star1, star_benign_915"):
+        with pytest.raises(InputError, match=r"unknown source .*use file:PATH, or one of star1, star_benign_915"):
             load_examples([name])
     with pytest.raises(InputError, match="none named: no example found"):
         load_examples([])

@@ -1,5 +1,6 @@
 """ASCL's behaviour-cloning set: which trajectories are worth cloning, balance, mixture, native and split rows."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from ascl.chat.clients.models import load_renderer
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.render import Renderer
 from ascl.chat.turn import ParsedCall, Turn
+from ascl.config import RunConfig
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.errors import InputError
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.verdict import Refusal, Verdict
+from ascl.pipeline import _build_data, open_run
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.recipes.ascl import Parameters, consult_row, demonstrated, is_cloned, load_demonstrations
 from ascl.recipes.balance import mix, parts_of, read_label, search_label, take_evenly
@@ -449,6 +452,20 @@ def test_a_bad_demonstration_names_file_line_and_field(tmp_path: Path) -> None:
         load_demonstrations(tmp_path)
     path.write_text(good, encoding="utf-8")
     assert list(load_demonstrations(tmp_path)) == ["a"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 12, 13])
+def test_a_runs_train_limit_is_spread_over_kind_and_mode(tmp_path: Path, embedded: Path, limit: int) -> None:
+    run = open_run(RunConfig(model=str(embedded), train_limit=limit), tmp_path)
+    _build_data(run)
+    made = [json.loads(line) for line in (tmp_path / "data" / "sft.jsonl").read_text(encoding="utf-8").splitlines()]
+    counts = Counter((row["kind"], row["mode"]) for row in made)
+    modes = [counts["sensitive", "consult"], counts["sensitive", "direct"]]
+    assert sum(modes) == limit and max(modes) - min(modes) <= 1
+    assert (counts["harmful", "consult"], counts["plain", "direct"], counts["reasoning", "direct"]) == (limit,) * 3
+    assert {row["provenance"]["origin"] for row in made} == {"demonstration"}
+    harmful = [row["provenance"]["category"] for row in made if row["kind"] == "harmful"]
+    assert limit < 12 or len(set(harmful)) > 6
 
 
 def test_about_half_of_the_prompts_are_cloned() -> None:

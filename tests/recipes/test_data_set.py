@@ -9,6 +9,7 @@ import yaml
 from teacher_server import Teacher, said, teacher
 
 from ascl.chat.clients.sampling import Sampling
+from ascl.consult.sample import Limits
 from ascl.errors import InputError
 from ascl.files import read_jsonl
 from ascl.recipes.data_set import RECIPES, BuildSettings, check_parameters, load_recipe, make_data_set, write_subsets
@@ -164,6 +165,22 @@ def test_what_is_missing_is_said(source: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="name the model"):
         make_data_set(BuildSettings(recipe="dgr", sources=[f"file:{source}"]), tmp_path / "out", "")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_budget_holds_over_all_stages(tmp_path: Path) -> None:
+    """The stages of CoG share one budget: four traces, then three of the four analyses."""
+    source = tmp_path / "prompts.jsonl"
+    rows = [{"id": f"p{i}", "prompt": f"p{i}: a lock?", "kind": "harmful"} for i in range(4)]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    def complies(messages: list[dict[str, Any]]) -> dict[str, Any]:
+        return said("Sure! First take a tension wrench and put it into the keyhole.", "Why not.")
+
+    with teacher(complies) as server:
+        settings = wanted(server, source, recipe="cog_safr")
+        with pytest.raises(InputError, match="the limit of 7 requests"):
+            make_data_set(settings, tmp_path / "out", "", limits=Limits(max_requests=7))
+        assert len(server.requests) == 7
 
 
 def test_the_embedded_model_rewrites_in_this_process(source: Path, tmp_path: Path, embedded: Path) -> None:

@@ -1,4 +1,4 @@
-"""The `ascl` recipe with a teacher: the real client against a real server, the real tool and judge, stops in between."""
+"""The `ascl` recipe with a teacher: real client and server, real tool and judge, and stops in between."""
 
 import json
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ ASKED = [
     ("refuse at once", Kind.HARMFUL, "mode"),
     ("consult and comply", Kind.HARMFUL, "verdict"),
     ("call the wrong tool and refuse", Kind.HARMFUL, "faults"),
-    ("consult on baking and refuse", Kind.HARMFUL, "query unrelated"),
+    ("consult astray and refuse", Kind.HARMFUL, "query unrelated"),
     ("consult with foresight and refuse", Kind.HARMFUL, "refers to results before the call"),
     ("consult without a thought and refuse", Kind.HARMFUL, "no thought"),
     ("consult on and on", Kind.HARMFUL, "no reply"),
@@ -53,14 +53,14 @@ ASKED = [
 
 
 def script(messages: list[dict[str, Any]]) -> dict[str, Any]:
-    text, consulted = user_text(messages).removesuffix(" (weapons)"), messages[-1]["role"] == "tool"
+    text, consulted = user_text(messages).removesuffix(" (illegal guns)"), messages[-1]["role"] == "tool"
     if text == "consult on and on":
         return called("weapons", "I should check.")
     if text.startswith("call the wrong tool") and not consulted:
         return called("weapons", "I should check.", name="search")
     if text.startswith("consult") and not consulted:
         thought = "The retrieved rules forbid weapons." if "foresight" in text else "This may break a rule, so I check."
-        query = "baking bread" if "baking" in text else "weapons that hurt people"
+        query = "baking bread" if "astray" in text else "weapons that hurt people"
         return called(query, "" if "without a thought" in text else thought)
     if "refuse" in text:
         return said(REFUSAL, "The rules forbid that.")
@@ -87,7 +87,7 @@ def prompts() -> list[Prompt]:
     return [
         Prompt(
             id=f"p{i:02}",
-            messages=[Message(role="user", content=f"{text} (weapons)" if text.startswith("consult") else text)],
+            messages=[Message(role="user", content=f"{text} (illegal guns)" if text.startswith("consult") else text)],
             kind=kind,
             answer="4" if text.endswith("2?") else "5",
             source="made",
@@ -286,14 +286,14 @@ def test_the_embedded_model_as_its_own_teacher_and_purifier(tmp_path: Path) -> N
         recipe="ascl",
         sources=["starter"],
         model="embedded",
-        sampling=Sampling(temperature=0.6, top_p=0.95, max_tokens=40),
+        sampling=Sampling(temperature=0.6, top_p=0.95, max_tokens=16),
     )
-    built = make_data_set(settings, tmp_path, "ascl data build ascl", preview=6, batch=6)
+    built = make_data_set(settings, tmp_path, "ascl data build ascl", preview=4, batch=4)
     rows = [json.loads(line)["id"] for line in (tmp_path / "train.jsonl").read_text(encoding="utf-8").splitlines()]
     lost = [json.loads(line) for line in (tmp_path / "rejected.jsonl").read_text(encoding="utf-8").splitlines()]
     walked = (tmp_path / "stages" / "teacher.jsonl").read_text(encoding="utf-8").splitlines()
     ids = {json.loads(line)["trajectory"]["prompt_id"] for line in walked}
-    assert len(ids) == 6
+    assert len(ids) == 4
     assert sorted(rows + [row["id"] for row in lost]) == sorted(ids), "exactly one of the two, and once"
     assert all(row["stage"] in ("teacher", "purify", "mix") and row["reason"] for row in lost)
     assert len(built.rows) == len(rows)

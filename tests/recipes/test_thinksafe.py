@@ -3,23 +3,27 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from teacher_server import said, teacher
-from workshops import HARM, HELP, REFUSAL, named, prompt, reasons, workshop
+from workshops import HARM, HELP, REFUSAL, cut, learned, named, prompt, reasons, workshop
 
+from ascl.chat.clients.embedded import embedded_model
 from ascl.chat.render import Renderer
+from ascl.errors import InputError
 from ascl.files import read_jsonl
 from ascl.prompts.prompt import Kind
 from ascl.recipes.data_set import BuildSettings, make_data_set
 from ascl.recipes.thinksafe import STEER, Parameters, build
-from ascl.train.tokens import IGNORED, encode_row
 
 REPLIES = {
     "refuses": said(REFUSAL, "This is a burglary."),
     "complies": said(HARM, "A lock, nice."),
     "thoughtless": said(REFUSAL),
     "empty": said("", "This is a burglary."),
-    "cut": said("I'm sor", "This is") | {"finish_reason": "length"},
-    "open": said("<think>This is", None) | {"finish_reason": "length"},
+    "cut": cut(said("I'm sor", "This is")),
+    "open": cut(said("<think>This is")),
+    "claims": said(REFUSAL, "I looked up the rules, and they forbid it."),
+    "failing": {},
     "helps": said(HELP, "Their own door."),
     "prissy": said(REFUSAL, "A door, how awful."),
     "solves": said("The answer is 4.", "2 + 2"),
@@ -48,10 +52,22 @@ def test_what_passes_and_why_the_rest_does_not(tmp_path: Path) -> None:
         "empty": "replies: no reply",
         "cut": "replies: no reply",
         "open": "replies: no reply",
+        "claims": "replies: verdict",
+        "failing": "replies: request failed",
         "prissy": "replies: verdict",
         "wrong": "replies: verdict",
     }
-    assert sum(built.report["replies"].values()) == len(PROMPTS)
+    assert built.report["replies"] == {
+        "harmful: accepted": 1,
+        "harmful: no reply": 3,
+        "harmful: no thought": 1,
+        "harmful: request failed": 1,
+        "harmful: verdict": 2,
+        "plain: verdict": 1,
+        "reasoning: accepted": 1,
+        "reasoning: verdict": 1,
+        "sensitive: accepted": 1,
+    }
     assert all((STEER in steered[p.id][-1]["content"]) == (p.kind is Kind.HARMFUL) for p in PROMPTS)
 
 
@@ -61,8 +77,8 @@ def test_a_row_is_the_bare_prompt_with_thought_and_answer(tmp_path: Path, render
     dumped = row.dump()
     assert [m["role"] for m in dumped["messages"]] == ["user", "assistant"]
     assert STEER not in dumped["messages"][0]["content"]
-    learned = renderer.tokenizer.decode([i for i in encode_row(dumped, renderer)["labels"] if i != IGNORED])
-    assert "This is a burglary." in learned and REFUSAL in learned and "How do I get" not in learned
+    text = learned(row, renderer)
+    assert "This is a burglary." in text and REFUSAL in text and "How do I get" not in text
 
 
 def test_a_thought_can_be_opened_for_a_model_that_has_none(tmp_path: Path) -> None:
@@ -85,7 +101,17 @@ def test_a_second_build_asks_nothing(tmp_path: Path) -> None:
     assert [row.dump() for row in again.rows] == [row.dump() for row in first.rows]
 
 
-def test_the_embedded_model_is_filtered_like_any_other(tmp_path: Path, embedded: Path) -> None:
+@pytest.fixture
+def fetched() -> None:
+    """Skips the test where the embedded model can't be had."""
+    try:
+        embedded_model()
+    except InputError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.usefixtures("fetched")
+def test_the_embedded_model_is_filtered_like_any_other(tmp_path: Path) -> None:
     settings = BuildSettings.model_validate(
         {
             "recipe": "thinksafe",
@@ -95,6 +121,10 @@ def test_the_embedded_model_is_filtered_like_any_other(tmp_path: Path, embedded:
             "parameters": {"open_thought": True},
         }
     )
-    make_data_set(settings, tmp_path / "out", "", preview=4)
+    built = make_data_set(settings, tmp_path / "out", "", preview=4)
+    stage = read_jsonl(tmp_path / "out" / "stages" / "replies.jsonl")
+    steered = [t["messages"][0]["content"].startswith(STEER) for _, row in stage for t in [row["trajectory"]]]
+    assert len(steered) == 4 and 0 < sum(steered) < 4
+    assert {r.reason for r in built.rejected} <= {"no reply", "no thought", "verdict"}
     ids = [row["id"] for name in ("train", "rejected") for _, row in read_jsonl(tmp_path / "out" / f"{name}.jsonl")]
     assert len(ids) == len(set(ids)) == 4

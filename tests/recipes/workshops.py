@@ -9,11 +9,14 @@ from teacher_server import Teacher
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message
+from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.judges.offline import OfflineJudge
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.recipes.build import Built, Workshop
+from ascl.recipes.rows import Pair, Row
 from ascl.rules.book import RuleBook
+from ascl.train.tokens import IGNORED, encode_row
 
 REFUSAL = "I'm sorry, but I can't help with that."
 HARM = "Sure. First take a tension wrench, put it into the keyhole and turn it while you rake the pins with a pick."
@@ -31,11 +34,14 @@ def prompt(identity: str, kind: Kind = Kind.HARMFUL) -> Prompt:
 
 
 def named(script: Script) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
-    """A server's script that is told the id of the prompt it is asked about."""
+    """A server's script that is told the id of the prompt it is asked about; it always fails on `failing`."""
 
     def answer(messages: list[dict[str, Any]]) -> dict[str, Any]:
         text = " ".join(m["content"] for m in messages if m["role"] == "user")
-        return script(text.split("[", 1)[1].split("]", 1)[0], messages)
+        name = text.split("[", 1)[1].split("]", 1)[0]
+        if name == "failing":
+            raise ValueError("this prompt is too long")
+        return script(name, messages)
 
     return answer
 
@@ -54,3 +60,14 @@ def workshop(folder: Path, server: Teacher) -> Workshop:
 def reasons(built: Built) -> dict[str, str]:
     """Why each prompt gave no row, as `stage: reason`."""
     return {r.id: f"{r.stage}: {r.reason}" for r in built.rejected}
+
+
+def cut(reply: dict[str, Any]) -> dict[str, Any]:
+    """The same reply, ended by the token budget."""
+    return reply | {"finish_reason": "length"}
+
+
+def learned(row: Row | Pair, renderer: Renderer) -> str:
+    """The text of the tokens that carry loss."""
+    labels = encode_row(row.dump(), renderer)["labels"]
+    return renderer.tokenizer.decode([i for i in labels if i != IGNORED])

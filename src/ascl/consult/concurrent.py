@@ -53,7 +53,6 @@ class ServedRun:
     limits: Limits
     progress: Report
     done: int = 0
-    requests: int = 0
     tokens: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     rejected_in_a_row: int = 0
@@ -99,6 +98,7 @@ class ServedRun:
                 sampling = self.sampling.model_copy(update={"seed": seed})
                 turn = await self.client.turn(server, trajectory, schemas, sampling, self._sending, self._failing)
                 self.tokens += turn.tokens
+                self.limits.tokens += turn.tokens
                 self.rejected_in_a_row = 0
                 going = advance(trajectory, turn, self.tool, self.max_turns)
                 seed += 1
@@ -119,11 +119,11 @@ class ServedRun:
         self.done += len(lines)
 
     def _sending(self) -> None:
-        if 0 < self.limits.max_requests <= self.requests:
+        if 0 < self.limits.max_requests <= self.limits.requests:
             raise LimitReached(f"the limit of {self.limits.max_requests} requests is reached")
-        if 0 < self.limits.max_tokens <= self.tokens:
+        if 0 < self.limits.max_tokens <= self.limits.tokens:
             raise LimitReached(f"the limit of {self.limits.max_tokens} tokens is reached")
-        self.requests += 1
+        self.limits.requests += 1
 
     def _failing(self, failed: RequestFailed) -> None:
         self.failures[failed.kind] += 1

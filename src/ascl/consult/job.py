@@ -21,12 +21,19 @@ class Job:
     prefill: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Limits:
-    """What one call may ask of a server, 0 = no bound: requests (retries count), and tokens the model generates."""
+    """What may be asked of servers, 0 = no bound: requests (retries count), and generated tokens.
+
+    `requests` and `tokens` count what was spent, over all calls of `sample_to` that are given the same limits. Tokens
+    are counted as the server reports them. What is under way at the limit is waited for, so that up to one turn for
+    each concurrent prompt may come on top of it.
+    """
 
     max_requests: int = 0
     max_tokens: int = 0
+    requests: int = 0
+    tokens: int = 0
 
 
 NO_LIMITS = Limits()
@@ -41,8 +48,8 @@ def trajectory_row(job: Job, trajectory: Trajectory) -> dict[str, Any]:
 
 
 def seed_of(seed: int, prompt_id: str) -> int:
-    """A prompt's own seed (31 bits, which every server takes): samples of one text under several ids must differ.
+    """A prompt's own seed, of a size every server takes: samples of one text under several ids must differ.
 
     It hangs on the id alone, so a prompt is asked for alike whatever the order, in a first run and in a later one.
     """
-    return (seed + zlib.crc32(prompt_id.encode())) % 2**31
+    return (seed + zlib.crc32(prompt_id.encode())) % 2**30

@@ -6,25 +6,38 @@ reframing, warning, logical fallacy, or harm misidentification. SafR (`cog_safr`
 parts; SafB (`cog_safb`) keeps the trace and appends a self-check.
 
 Reconstruction: the code is public, the prompts are not; the wordings here are ours, and the parts are asked for as
-labelled sections. The judge of the build decides which traces are harmful.
+labelled sections. The judge of the build decides which traces are harmful. A prompt that the model refuses of itself
+gives no row (`thinksafe` makes rows of those).
 
-Reasons for no row: `not harmful` (the prompt), `request failed`, `no reply`, `no thought`, `already safe` (the model's
-own reply needs no repair), `analysis` (its sections can't be read), and those of the two forms.
+Reasons for no row: stage `traces` `not harmful` (the prompt), `no reply`, `no thought`, `already safe`; stage
+`analysis` `no reply`, `sections` (they can't be read, or do not name exactly one self-jailbreak); stage `answers` `no
+reply`, `no thought`, `verdict`; any stage `request failed`; and those of the stage that each form adds.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from ascl.chat.messages import Message, Trajectory
+from ascl.chat.messages import Message
 from ascl.consult.sample import Job
 from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import question
 from ascl.recipes.build import Rejected, Workshop
-from ascl.recipes.replies import as_wanted, closed_thought, judge_reply, read_labelled, thought_and_answer
+from ascl.recipes.replies import (
+    Reply,
+    as_wanted,
+    closed_thought,
+    judge_reply,
+    read_labelled,
+    sample_behind,
+    unsafe_replies,
+    whole_answer,
+    why_none,
+)
 
 SELF_JAILBREAKS = ("benign reframing", "warning", "logical fallacy", "harm misidentification")
+MIN_WORDS = 5  # a shorter text is no thought
 
 _ASK = """An assistant was asked the following and wrote these thoughts and this reply. The reply is harmful.
 
@@ -53,7 +66,7 @@ class Parameters(BaseModel):
 
 
 @dataclass(frozen=True)
-class Harmful:
+class Trace:
     """A harmful trace of the model's own, taken apart."""
 
     prompt: Prompt
@@ -66,78 +79,80 @@ class Harmful:
 
 def harmful_traces(
     prompts: list[Prompt], parameters: Parameters, workshop: Workshop
-) -> tuple[list[Harmful], list[Rejected]]:
+) -> tuple[list[Trace], list[Rejected]]:
     """The model's own harmful traces on the harmful prompts, taken apart; and why the other prompts give none."""
-    asked = [prompt for prompt in prompts if prompt.kind is Kind.HARMFUL]
-    rejected = [Rejected(p.id, "traces", "not harmful") for p in prompts if p.kind is not Kind.HARMFUL]
-    prefill = "<think>\n" if parameters.open_thought else ""
-    found = workshop.sample("traces", [Job(prompt.id, question(prompt), prefill) for prompt in asked])
-    unsafe: dict[str, tuple[Prompt, str, str]] = {}
-    for prompt in asked:
-        reply = thought_and_answer(found.get(prompt.id))
-        if isinstance(reply, str):
-            rejected.append(Rejected(prompt.id, "traces", reply))
-        elif as_wanted(Kind.HARMFUL, judge_reply(workshop.judge, prompt, *reply)):
-            rejected.append(Rejected(prompt.id, "traces", "already safe"))
-        else:
-            unsafe[prompt.id] = (prompt, *reply)
-    parts = workshop.sample("analysis", [Job(i, analysis_messages(*parts)) for i, parts in unsafe.items()])
+    unsafe, rejected = unsafe_replies(prompts, parameters.open_thought, workshop)
+    found = workshop.sample("analysis", [Job(reply.prompt.id, analysis_messages(reply)) for reply in unsafe])
     traces = []
-    for identity, (prompt, thought, _) in unsafe.items():
-        read = read_analysis(parts.get(identity))
-        if read is None:
-            rejected.append(Rejected(identity, "analysis", "analysis"))
+    for reply in unsafe:
+        trajectory = found.get(reply.prompt.id)
+        text = whole_answer(trajectory)
+        parts = read_analysis(text)
+        if parts is None:
+            reason = "sections" if text else why_none(trajectory)
+            rejected.append(Rejected(reply.prompt.id, "analysis", reason))
         else:
-            traces.append(Harmful(prompt, thought, *read))
+            traces.append(Trace(reply.prompt, reply.thought, *parts))
     return traces, rejected
 
 
-def analysis_messages(prompt: Prompt, thought: str, answer: str) -> list[Message]:
+def analysis_messages(reply: Reply) -> list[Message]:
     """What the model is asked about its own harmful trace."""
     kinds = ", ".join(SELF_JAILBREAKS)
-    text = _ASK.format(request=prompt.text, thought=thought, answer=answer, kinds=kinds)
+    text = _ASK.format(request=reply.prompt.text, thought=reply.thought, answer=reply.answer, kinds=kinds)
     return [Message(role="user", content=text)]
 
 
-def read_analysis(trajectory: Trajectory | None) -> tuple[str, str, str, str] | None:
+def read_analysis(text: str) -> tuple[str, str, str, str] | None:
     """Awareness, analysis, strategy and the kind of self-jailbreak; None where they can't be read."""
-    if trajectory is None or not trajectory.answer:
-        return None
-    parts = read_labelled(trajectory.answer, ("Risk awareness", "Risk analysis", "Strategy", "Self-jailbreak"))
+    parts = read_labelled(text, ("Risk awareness", "Risk analysis", "Strategy", "Self-jailbreak"))
     if parts is None:
         return None
     named = [kind for kind in SELF_JAILBREAKS if kind in parts[3].lower()]
     return (parts[0], parts[1], parts[2], named[0]) if len(named) == 1 else None
 
 
-def written(trajectory: Trajectory | None, stage: str, prompt: Prompt) -> str | Rejected:
-    """The plain text a model was asked to write, or why there is none."""
-    if trajectory is None:
-        return Rejected(prompt.id, stage, "request failed")
-    text = (trajectory.answer or "").strip()
-    return text if len(text.split()) >= 5 else Rejected(prompt.id, stage, "no reply")
+def write_each(
+    stage: str, messages: Callable[[Trace], list[Message]], traces: list[Trace], workshop: Workshop
+) -> tuple[dict[str, str], list[Rejected]]:
+    """The text the model writes about each trace, by prompt id; and where it is missing or `too short`."""
+    found = workshop.sample(stage, [Job(trace.prompt.id, messages(trace)) for trace in traces])
+    texts: dict[str, str] = {}
+    rejected = []
+    for trace in traces:
+        identity = trace.prompt.id
+        text = whole_answer(found.get(identity))
+        if len(text.split()) >= MIN_WORDS:
+            texts[identity] = text
+        else:
+            reason = "too short" if text else why_none(found.get(identity))
+            rejected.append(Rejected(identity, stage, reason))
+    return texts, rejected
 
 
 def safe_answers(
-    thoughts: dict[str, str], traces: list[Harmful], workshop: Workshop
+    thoughts: dict[str, str], traces: list[Trace], workshop: Workshop
 ) -> tuple[dict[str, str], list[Rejected]]:
     """The model's answers behind the given thoughts (prefilled, closed), those the judge finds safe, by prompt id."""
-    of = {trace.prompt.id: trace.prompt for trace in traces}
-    jobs = [Job(i, question(of[i]), closed_thought(thought)) for i, thought in thoughts.items()]
-    found = workshop.sample("answers", jobs)
-    answers, rejected = {}, []
-    for identity in thoughts:
-        reply = thought_and_answer(found.get(identity))
-        if isinstance(reply, str):
-            rejected.append(Rejected(identity, "answers", reply))
-        elif not as_wanted(Kind.HARMFUL, judge_reply(workshop.judge, of[identity], *reply)):
-            rejected.append(Rejected(identity, "answers", "verdict"))
+    prompts = [trace.prompt for trace in traces if trace.prompt.id in thoughts]
+    prefills = {identity: closed_thought(thought) for identity, thought in thoughts.items()}
+    replies, rejected = sample_behind("answers", prompts, prefills, workshop)
+    answers = {}
+    for reply in replies:
+        if as_wanted(Kind.HARMFUL, judge_reply(workshop.judge, *reply)):
+            answers[reply.prompt.id] = reply.answer
         else:
-            answers[identity] = reply[1]
+            rejected.append(Rejected(reply.prompt.id, "answers", "verdict"))
     return answers, rejected
 
 
-def figures(traces: list[Harmful], rejected: list[Rejected], rows: int) -> dict[str, dict[str, int | float]]:
+def provenance(origin: str, trace: Trace, workshop: Workshop) -> dict[str, str]:
+    """What a row of either form says of itself."""
+    made = {"origin": origin, "model": workshop.model, "judge": workshop.judge.name}
+    return made | {"self_jailbreak": trace.self_jailbreak}
+
+
+def figures(traces: list[Trace], rejected: list[Rejected], rows: int) -> dict[str, dict[str, int | float]]:
     """The report of either form."""
     outcomes = Counter({"accepted": rows}) + Counter(f"{r.stage}: {r.reason}" for r in rejected)
     jailbreaks = Counter(trace.self_jailbreak for trace in traces)

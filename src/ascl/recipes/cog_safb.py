@@ -4,11 +4,10 @@ The full trace of `cog.py` stays; a self-check by the same model is appended to 
 both. Loss falls ONLY on what was appended (`no_loss_prefix`): learning the harmful trace as well would undo it (without
 the mask a jailbreak measure goes from 26.8 to 59.8 in the paper).
 
-Reasons for no row beside those of `cog.py`: stage `self_check` `no reply`; stage `answers` `no reply`, `verdict`.
+Reasons for no row beside those of `cog.py`: stage `self_check` `request failed`, `no reply`, `too short`.
 """
 
 from ascl.chat.messages import Message
-from ascl.consult.sample import Job
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 from ascl.recipes import cog
@@ -37,28 +36,22 @@ names the mistake and decides on a safe reply. Write this paragraph only, not th
 def build(prompts: list[Prompt], parameters: cog.Parameters, workshop: Workshop) -> Built:
     """One row for each harmful trace that a self-check turned round."""
     traces, rejected = cog.harmful_traces(prompts, parameters, workshop)
-    found = workshop.sample("self_check", [Job(trace.prompt.id, check_messages(trace)) for trace in traces])
-    thoughts = {}
-    for trace in traces:
-        check = cog.written(found.get(trace.prompt.id), "self_check", trace.prompt)
-        if isinstance(check, str):
-            thoughts[trace.prompt.id] = f"{trace.thought}\n\n{check}"
-        else:
-            rejected.append(check)
-    answers, failed = cog.safe_answers(thoughts, traces, workshop)
-    rejected += failed
+    checks, unwritten = cog.write_each("self_check", check_messages, traces, workshop)
+    thoughts = {t.prompt.id: f"{t.thought}\n\n{checks[t.prompt.id]}" for t in traces if t.prompt.id in checks}
+    answers, unanswered = cog.safe_answers(thoughts, traces, workshop)
+    rejected += unwritten + unanswered
     rows = []
     for trace in traces:
-        if trace.prompt.id not in answers:
-            continue
-        provenance = {"origin": "backtracked", "model": workshop.model, "self_jailbreak": trace.self_jailbreak}
-        thought, answer = thoughts[trace.prompt.id], answers[trace.prompt.id]
-        row = reply_row(trace.prompt, question(trace.prompt), thought, answer, "cog_safb", provenance)
-        rows.append(row.model_copy(update={"no_loss_prefix": trace.thought}))
+        identity = trace.prompt.id
+        if identity in answers:
+            made = cog.provenance("backtracked", trace, workshop)
+            asked = question(trace.prompt)
+            row = reply_row(trace.prompt, asked, thoughts[identity], answers[identity], "cog_safb", made)
+            rows.append(row.model_copy(update={"no_loss_prefix": trace.thought}))
     return Built(rows, rejected, cog.figures(traces, rejected, len(rows)))
 
 
-def check_messages(trace: cog.Harmful) -> list[Message]:
+def check_messages(trace: cog.Trace) -> list[Message]:
     """What the model is asked: the paragraph that turns its own harmful thoughts round."""
     text = _ASK.format(
         request=trace.prompt.text,

@@ -6,13 +6,14 @@ the bare prompt, so that the rules end up in the weights. It is the opposite of 
 
 Deviations: the paper gives category specifications written by hand, and filters with a reward model that sees them;
 here the top rules come from the rule book by search (the `rag` variant), and the filter is the build's judge. A reply
-that talks of the rules as something it was given (`refers to the prompt`) would make no sense without them.
+that talks of the rules as something it was given (`refers to the prompt`) would make no sense without them; the search
+for such talk goes by words, and loses a few replies that speak of other rules.
 
-Reasons for no row: `request failed`, `no reply`, `no thought`, `refers to the prompt`, `verdict`.
+Reasons for no row: `request failed`, `no reply` (cut, empty or malformed), `no thought`, `refers to the prompt`,
+`verdict`.
 """
 
 import re
-from collections import Counter
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,16 +22,20 @@ from ascl.consult.variants import with_rules
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
-from ascl.recipes.replies import as_wanted, judge_reply, thought_and_answer
+from ascl.recipes.replies import OPEN, as_wanted, judge_reply, outcomes, sample_replies
 from ascl.recipes.rows import Row, reply_row
 
 INPUT = "prompts"
 SAMPLES = True
 
+_RULES = r"(?:rules?|polic(?:y|ies)|guidelines?)"
+# Talk of rules, or of a prompt, as something that lies before the writer.
 _GIVEN = re.compile(
-    r"system (?:prompt|message)"
-    r"|(?:rules?|polic(?:y|ies)|guidelines?|instructions?) (?:\w+ )?(?:above|provided|given|listed)"
-    r"|(?:above|provided|given|listed|these) (?:rules?|polic(?:y|ies)|guidelines?|instructions?)|rules? (?:number )?\d",
+    r"\bsystem (?:prompt|message)|\bmy instructions\b|\binstructions above\b|\babove instructions\b"
+    rf"|\b{_RULES} (?:\w+ ){{0,2}}(?:above|provided|given|listed)\b|\b(?:above|provided|given|listed) {_RULES}\b"
+    rf"|\bthese {_RULES}\b|\b(?:first|second|third|last) {_RULES}\b(?! of\b)|\b{_RULES} (?:number |no\. ?|#)?\d"
+    r"|\b(?:i was|i am|i'm|i have been|i've been) (?:given|told|instructed)\b"
+    r"|\(\d+\.\d%\)",  # the similarities of the listed rules
     re.IGNORECASE,
 )
 
@@ -45,30 +50,30 @@ class Parameters(BaseModel):
 
 def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> Built:
     """One row for each prompt whose reply passes, without the rules it was sampled with."""
-    prefill = "<think>\n" if parameters.open_thought else ""
-    jobs = [Job(prompt.id, with_rules("rag", question(prompt), workshop.tool), prefill) for prompt in prompts]
-    found = workshop.sample("replies", jobs)
+    prefill, tool = OPEN if parameters.open_thought else "", workshop.tool
+    replies, rejected = sample_replies(
+        "replies", prompts, lambda p: Job(p.id, with_rules("rag", question(p), tool), prefill), workshop
+    )
     rows: list[Row] = []
-    rejected: list[Rejected] = []
-    counts: Counter[str] = Counter()
-    for prompt in prompts:
-        reply = thought_and_answer(found.get(prompt.id))
-        if not isinstance(reply, str):
-            if _GIVEN.search("\n".join(reply)):
-                reply = "refers to the prompt"
-            elif not as_wanted(prompt.kind, judge_reply(workshop.judge, prompt, *reply)):
-                reply = "verdict"
-        if isinstance(reply, str):
-            rejected.append(Rejected(prompt.id, "replies", reply))
-            counts[reply] += 1
-            continue
-        counts["accepted"] += 1
-        rules = [rule.id for rule, _ in workshop.tool.book.search(prompt.text, workshop.tool.default_top_k)]
-        provenance = {
-            "origin": "distilled",
-            "model": workshop.model,
-            "rules": rules,
-            "rules_hash": workshop.tool.book.hash,
-        }
-        rows.append(reply_row(prompt, question(prompt), *reply, "context_distillation", provenance))
-    return Built(rows, rejected, {"replies": dict(counts.most_common())})
+    for reply in replies:
+        prompt, thought, answer = reply
+        if mentions_given(thought, answer):
+            rejected.append(Rejected(prompt.id, "replies", "refers to the prompt"))
+        elif not as_wanted(prompt.kind, judge_reply(workshop.judge, *reply)):
+            rejected.append(Rejected(prompt.id, "replies", "verdict"))
+        else:
+            shown = tool.book.search(question(prompt)[-1].content, tool.default_top_k)  # as `with_rules` does
+            provenance = {
+                "origin": "distilled",
+                "model": workshop.model,
+                "judge": workshop.judge.name,
+                "rules": [rule.id for rule, _ in shown],
+                "rules_hash": tool.book.hash,
+            }
+            rows.append(reply_row(prompt, question(prompt), thought, answer, "context_distillation", provenance))
+    return Built(rows, rejected, {"replies": outcomes(prompts, rejected)})
+
+
+def mentions_given(thought: str, answer: str) -> bool:
+    """Whether a reply talks of the rules, or of its prompt, as something it was given."""
+    return bool(_GIVEN.search(thought) or _GIVEN.search(answer))

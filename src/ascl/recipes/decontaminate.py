@@ -121,7 +121,7 @@ def build_index(prompts: Sequence[Prompt], n: int = NGRAM, threshold: float = TH
     """The index of evaluation prompts; raises InputError where n or the threshold makes no sense."""
     if n < 1 or not 0 < threshold <= 1:
         raise InputError(
-            f"decontaminate: n is {n}, at least 1 is needed; threshold is {threshold}, 0 < threshold <= 1 is"
+            f"decontaminate: n is to be 1 or more, threshold above 0 and at most 1; they are {n}, {threshold}"
         )
     texts = [normalise(prompt.text) for prompt in prompts]
     sets = [shingles(text) for text in texts]
@@ -215,12 +215,11 @@ def _identity(row: "dict[str, Any] | Example | Prompt | Row", number: int) -> st
     return row.prompt.id if isinstance(row, Example) else row.id
 
 
-def decontaminate_file(
-    path: Path, names: list[str], out: Path, n: int = NGRAM, threshold: float = THRESHOLD
-) -> dict[str, Any]:
-    """Write the rows of a JSONL file that share nothing with the named prompt sets to `out`, and say what was dropped.
+def decontaminate_file(path: Path, names: list[str], out: Path, n: int = NGRAM, threshold: float = THRESHOLD) -> str:
+    """Write the rows of a JSONL file that share nothing with the named prompt sets to `out`; a table tells of the rest.
 
-    The report lies beside `out`, with `.report.json` after its name, and is returned. Raises InputError.
+    The report, with every dropped row and its match, lies beside `out`, with `.report.json` after its name. Raises
+    InputError.
     """
     if out.resolve() == path.resolve():
         raise InputError(f"{out}: the training set itself; name another file to write to")
@@ -237,7 +236,7 @@ def decontaminate_file(
     report = {"rows": len(numbered), "kept": len(kept), **settings, **summary(dropped, prompts)}
     write_json(out.with_name(f"{out.name}.report.json"), report)
     write_jsonl(out, kept)
-    return report
+    return report_table(report)
 
 
 def summary(dropped: list[Dropped], prompts: Sequence[Prompt]) -> dict[str, Any]:

@@ -6,10 +6,11 @@ Built here is only the rewrite of traces: the part that generates attacks is lef
 
 Reconstruction (only the abstracts were read): the model rewrites thoughts and reply of its own harmful trace in
 labelled sections. Checks, in this order: `sections`, `shortened` (the thought kept less than `min_share` of its words),
-`steps` (numbered steps remain), `copied` (twelve words in a row of the harmful reply remain), `verdict`.
+`steps` (numbered steps remain), `copied` (twelve words in a row of the harmful reply remain, or most such runs of the
+thought), `verdict`. Words alone can't tell which details are dangerous: a guard should read the set before it is used.
 
-Reasons for no row beside these: `not harmful` (the prompt), `request failed`, `no reply`, `no thought`, `already safe`
-(the model's own reply needs no rewrite).
+Reasons for no row beside these: stage `traces` `not harmful` (the prompt), `no reply`, `no thought`, `already safe`
+(the model's own reply needs no rewrite); stage `hide` `no reply`; any stage `request failed`.
 """
 
 import re
@@ -17,13 +18,21 @@ from collections import Counter
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ascl.chat.messages import Message, Trajectory
+from ascl.chat.messages import Message
 from ascl.consult.sample import Job
 from ascl.judges.record import Judge
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
-from ascl.recipes.replies import as_wanted, judge_reply, read_labelled, thought_and_answer
+from ascl.recipes.replies import (
+    Reply,
+    as_wanted,
+    judge_reply,
+    read_labelled,
+    unsafe_replies,
+    whole_answer,
+    why_none,
+)
 from ascl.recipes.rows import Row, reply_row
 
 INPUT = "prompts"
@@ -46,7 +55,7 @@ refusal that says why. Use exactly this form:
 Thoughts: (the rewritten thoughts)
 Reply: (the rewritten reply)"""
 
-_STEP = re.compile(r"^\s*(?:step\s*)?\d+\s*[.):]", re.IGNORECASE | re.MULTILINE)
+_STEP = re.compile(r"^\s*\d+\s*[.):]|\bstep\s+(?:\d|one|two|three|four|five)", re.IGNORECASE | re.MULTILINE)
 _WORD = re.compile(r"\w+")
 
 
@@ -61,59 +70,47 @@ class Parameters(BaseModel):
 
 def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> Built:
     """One row for each harmful trace that was made harmless."""
-    rejected = [Rejected(p.id, "traces", "not harmful") for p in prompts if p.kind is not Kind.HARMFUL]
-    asked = [prompt for prompt in prompts if prompt.kind is Kind.HARMFUL]
-    prefill = "<think>\n" if parameters.open_thought else ""
-    found = workshop.sample("traces", [Job(prompt.id, question(prompt), prefill) for prompt in asked])
-    unsafe: dict[str, tuple[Prompt, str, str]] = {}
-    for prompt in asked:
-        reply = thought_and_answer(found.get(prompt.id))
-        if isinstance(reply, str):
-            rejected.append(Rejected(prompt.id, "traces", reply))
-        elif as_wanted(Kind.HARMFUL, judge_reply(workshop.judge, prompt, *reply)):
-            rejected.append(Rejected(prompt.id, "traces", "already safe"))
-        else:
-            unsafe[prompt.id] = (prompt, *reply)
-    hidden = workshop.sample("hide", [Job(i, hide_messages(*parts)) for i, parts in unsafe.items()])
+    unsafe, rejected = unsafe_replies(prompts, parameters.open_thought, workshop)
+    found = workshop.sample("hide", [Job(reply.prompt.id, hide_messages(reply)) for reply in unsafe])
     rows: list[Row] = []
-    for identity, (prompt, thought, answer) in unsafe.items():
-        result = check(prompt, thought, answer, hidden.get(identity), workshop.judge, parameters.min_share)
-        if isinstance(result, str):
-            rejected.append(Rejected(identity, "hide", result))
+    for reply in unsafe:
+        prompt = reply.prompt
+        text = whole_answer(found.get(prompt.id))
+        hidden = check(reply, text, workshop.judge, parameters.min_share) if text else why_none(found.get(prompt.id))
+        if isinstance(hidden, str):
+            rejected.append(Rejected(prompt.id, "hide", hidden))
         else:
-            provenance = {"origin": "hidden", "model": workshop.model}
-            rows.append(reply_row(prompt, question(prompt), *result, "fusar", provenance))
+            provenance = {"origin": "hidden", "model": workshop.model, "judge": workshop.judge.name}
+            rows.append(reply_row(prompt, question(prompt), *hidden, "fusar", provenance))
     outcomes = Counter({"accepted": len(rows)}) + Counter(f"{r.stage}: {r.reason}" for r in rejected)
     return Built(rows, rejected, {"prompts": dict(outcomes.most_common())})
 
 
-def hide_messages(prompt: Prompt, thought: str, answer: str) -> list[Message]:
+def hide_messages(reply: Reply) -> list[Message]:
     """What the model is asked about its own harmful trace."""
-    return [Message(role="user", content=_ASK.format(request=prompt.text, thought=thought, answer=answer))]
+    text = _ASK.format(request=reply.prompt.text, thought=reply.thought, answer=reply.answer)
+    return [Message(role="user", content=text)]
 
 
-def check(
-    prompt: Prompt, thought: str, answer: str, trajectory: Trajectory | None, judge: Judge, min_share: float
-) -> tuple[str, str] | str:
-    """The harmless thought and reply, or the reason why the rewrite is not accepted."""
-    if trajectory is None:
-        return "request failed"
-    if not trajectory.answer:
-        return "no reply"
-    sections = read_labelled(trajectory.answer, ("Thoughts", "Reply"))
+def check(reply: Reply, text: str, judge: Judge, min_share: float) -> tuple[str, str] | str:
+    """The harmless thought and answer in a rewrite of the reply, or the reason why it is not accepted."""
+    sections = read_labelled(text, ("Thoughts", "Reply"))
     if sections is None:
         return "sections"
-    if len(sections[0].split()) < min_share * len(thought.split()):
+    thought, answer = sections
+    if len(thought.split()) < min_share * len(reply.thought.split()):
         return "shortened"
-    if any(_STEP.search(section) for section in sections):
+    if _STEP.search(thought) or _STEP.search(answer):
         return "steps"
-    if _runs(answer) & _runs("\n".join(sections)):
+    runs = _runs(reply.thought)
+    if _runs(reply.answer) & (_runs(thought) | _runs(answer)) or len(runs & _runs(thought)) > len(runs) / 2:
         return "copied"
-    if not as_wanted(Kind.HARMFUL, judge_reply(judge, prompt, *sections)):
+    if not as_wanted(Kind.HARMFUL, judge_reply(judge, reply.prompt, thought, answer)):
         return "verdict"
-    return sections[0], sections[1]
+    return thought, answer
 
 
 def _runs(text: str, length: int = 12) -> set[tuple[str, ...]]:
+    """All runs of `length` words; of a shorter text, the text."""
     words = _WORD.findall(text.lower())
-    return {tuple(words[i : i + length]) for i in range(len(words) - length + 1)}
+    return {tuple(words[i : i + length]) for i in range(max(1, len(words) - length + 1))}

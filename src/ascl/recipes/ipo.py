@@ -4,15 +4,17 @@ The model answers a harmful prompt; in an unsafe thought the first sentence that
 found and replaced by a safety trigger, and the model goes on from there; again while the result is unsafe, at most
 `max_interventions` times. The pair (corrected, original) shares its beginning up to the intervention: a preference loss
 belongs on the tokens behind `shared_prefix` (the paper: DPO there + 0.2 x SFT). The paper's second stage prefers
-answers over refusals on prompts that are not harmful: where the model refuses one, a sample steered to answer is the
-better.
+answers over refusals on prompts that are not harmful: where the model refuses one, in full or in part, a sample steered
+to answer is the better.
 
 Reconstruction (second-hand facts): the six triggers are ours; the sentence is found by asking the model itself about
 numbered sentences; which trigger is taken hangs on prompt and round; one continuation each. Training by DPO is not part
-of this.
+of this. In the second stage wrong answers to reasoning prompts are no refusals and give no pair.
 
-Reasons for no pair: `request failed`, `no reply`, `no thought`, `already as wanted` (the first reply needs no pair),
-`no sentence` (the answer names no sentence), `still unsafe` (after all interventions), `still refused`.
+Reasons for no pair: stage `traces` (harmful prompts) `already safe`; `intervention_N_sentence` `no sentence` (the reply
+names no sentence of the thought); `intervention_N` `still unsafe` (after the last round); `replies` (the other prompts)
+`already answered`; `answers` `verdict` (no full answer, or a wrong one); any of them `request failed`, `no reply` (cut,
+empty or malformed), `no thought`.
 """
 
 import re
@@ -21,12 +23,25 @@ from collections import Counter
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ascl.chat.messages import Message, Trajectory
+from ascl.chat.messages import Message
+from ascl.chat.neutralise import neutralise
 from ascl.consult.sample import Job
+from ascl.judges.verdict import Refusal
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
-from ascl.recipes.replies import as_wanted, judge_reply, opened_thought, thought_and_answer
+from ascl.recipes.replies import (
+    OPEN,
+    Reply,
+    as_wanted,
+    judge_reply,
+    opened_thought,
+    sample_behind,
+    sample_replies,
+    unsafe_replies,
+    whole_answer,
+    why_none,
+)
 from ascl.recipes.rows import Pair
 
 INPUT = "prompts"
@@ -56,7 +71,10 @@ _SENTENCE = re.compile(r".+?(?:[.!?][\"')\]]*(?=\s)|\n+|\Z)\s*", re.DOTALL)
 
 
 class Parameters(BaseModel):
-    """open_thought: begin every reply with `<think>` (for models that do not think of themselves)."""
+    """open_thought: begin every reply with `<think>` (for models that do not think of themselves).
+
+    max_interventions: rounds before a thought is given up.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -66,98 +84,109 @@ class Parameters(BaseModel):
 
 def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> Built:
     """One pair for each harmful prompt that was answered and corrected, and for each other one that was refused."""
-    prefill = "<think>\n" if parameters.open_thought else ""
-    found = workshop.sample("replies", [Job(prompt.id, question(prompt), prefill) for prompt in prompts])
-    rejected: list[Rejected] = []
-    unwanted: dict[str, tuple[Prompt, str, str]] = {}
-    for prompt in prompts:
-        reply = thought_and_answer(found.get(prompt.id))
-        if isinstance(reply, str):
-            rejected.append(Rejected(prompt.id, "replies", reply))
-        elif as_wanted(prompt.kind, judge_reply(workshop.judge, prompt, *reply)):
-            rejected.append(Rejected(prompt.id, "replies", "already as wanted"))
-        else:
-            unwanted[prompt.id] = (prompt, *reply)
-    harmful = {i: reply for i, reply in unwanted.items() if reply[0].kind is Kind.HARMFUL}
-    refused = {i: reply for i, reply in unwanted.items() if reply[0].kind is not Kind.HARMFUL}
-    pairs, failed = corrected_pairs(harmful, parameters.max_interventions, workshop)
-    more, refusing = answered_pairs(refused, prefill, workshop)
-    rejected += failed + refusing
-    outcomes = Counter(f"{r.stage}: {r.reason}" for r in rejected)
-    rounds = Counter(str(pair.provenance["interventions"]) for pair in pairs)
+    harmful = [prompt for prompt in prompts if prompt.kind is Kind.HARMFUL]
+    others = [prompt for prompt in prompts if prompt.kind is not Kind.HARMFUL]
+    unsafe, rejected = unsafe_replies(harmful, parameters.open_thought, workshop)
+    corrected, uncorrected = corrected_pairs(unsafe, parameters.max_interventions, workshop)
+    answered, unanswered = answered_pairs(others, parameters.open_thought, workshop)
+    rejected += uncorrected + unanswered
+    outcomes = Counter({"corrected": len(corrected), "answered": len(answered)})
+    outcomes += Counter(f"{r.stage}: {r.reason}" for r in rejected)
+    rounds = Counter(str(pair.provenance["interventions"]) for pair in corrected)
     report: dict[str, dict[str, int | float]] = {
         "prompts": dict(outcomes.most_common()),
         "interventions": dict(sorted(rounds.items())),
     }
-    return Built([*pairs, *more], rejected, report)
+    return Built([*corrected, *answered], rejected, report)
 
 
-def corrected_pairs(
-    unsafe: dict[str, tuple[Prompt, str, str]], rounds: int, workshop: Workshop
-) -> tuple[list[Pair], list[Rejected]]:
+def corrected_pairs(replies: list[Reply], rounds: int, workshop: Workshop) -> tuple[list[Pair], list[Rejected]]:
     """Intervene in unsafe thoughts, round by round, until the continuation is safe."""
     pairs: list[Pair] = []
     rejected: list[Rejected] = []
-    current = {i: thought for i, (_, thought, _) in unsafe.items()}
+    # What goes into a prefill is neutralised; the original as well, so that the two begin alike to the letter.
+    current = [reply._replace(thought=neutralise(reply.thought)) for reply in replies]
+    original = {reply.prompt.id: reply for reply in current}
     shared: dict[str, str] = {}
     for number in range(1, rounds + 1):
+        if not current:
+            break
         stage = f"intervention_{number}"
-        jobs = [Job(i, locate_messages(unsafe[i][0], thought)) for i, thought in current.items()]
-        located = workshop.sample(f"{stage}_sentence", jobs)
-        begun = {}
-        for identity, thought in current.items():
-            before = beginning(thought, located.get(identity))
-            if before is None:
-                rejected.append(Rejected(identity, stage, "no sentence"))
-                continue
-            shared[identity] = min(shared.get(identity, before), before, key=len)
-            trigger = TRIGGERS[(zlib.crc32(identity.encode()) + number) % len(TRIGGERS)]
-            begun[identity] = f"{before}{trigger}"
-        jobs = [Job(i, question(unsafe[i][0]), opened_thought(thought)) for i, thought in begun.items()]
-        found = workshop.sample(stage, jobs)
-        current = {}
-        for identity in begun:
-            prompt, thought, answer = unsafe[identity]
-            reply = thought_and_answer(found.get(identity))
-            if isinstance(reply, str):
-                rejected.append(Rejected(identity, stage, reply))
-            elif as_wanted(Kind.HARMFUL, judge_reply(workshop.judge, prompt, *reply)):
-                provenance = {"origin": "intervened", "model": workshop.model, "interventions": number}
-                pairs.append(_pair(prompt, reply, (thought, answer), shared[identity].strip(), provenance))
+        kept, unlocated = locate(f"{stage}_sentence", current, workshop)
+        # A later round may step in before or behind the earlier ones: common to all is the shortest beginning.
+        shared |= {i: min(shared.get(i, before), before, key=len) for i, before in kept.items()}
+        prefills = {i: opened_thought(f"{before}{trigger(i, number)}") for i, before in kept.items()}
+        prompts = [reply.prompt for reply in current if reply.prompt.id in kept]
+        continued, failed = sample_behind(stage, prompts, prefills, workshop)
+        rejected += unlocated + failed
+        current = []
+        for reply in continued:
+            identity = reply.prompt.id
+            if as_wanted(Kind.HARMFUL, judge_reply(workshop.judge, *reply)):
+                made: dict[str, str | int] = {"origin": "intervened", "interventions": number}
+                pairs.append(_pair(reply, original[identity], shared[identity].strip(), made, workshop))
             elif number == rounds:
                 rejected.append(Rejected(identity, stage, "still unsafe"))
             else:
-                current[identity] = reply[0]
+                current.append(reply)
     return pairs, rejected
 
 
-def answered_pairs(
-    refused: dict[str, tuple[Prompt, str, str]], prefill: str, workshop: Workshop
-) -> tuple[list[Pair], list[Rejected]]:
-    """For prompts that are not harmful: a sample steered to answer, over the refusal (or the wrong answer)."""
-    jobs = []
-    for identity, (prompt, _, _) in refused.items():
-        *earlier, last = question(prompt)
-        asked = [*earlier, last.model_copy(update={"content": f"{STEER}\n\n{last.content}"})]
-        jobs.append(Job(identity, asked, prefill))
-    found = workshop.sample("answers", jobs)
-    pairs, rejected = [], []
-    for identity, (prompt, thought, answer) in refused.items():
-        reply = thought_and_answer(found.get(identity))
-        if isinstance(reply, str):
-            rejected.append(Rejected(identity, "answers", reply))
-        elif not as_wanted(prompt.kind, judge_reply(workshop.judge, prompt, *reply)):
-            rejected.append(Rejected(identity, "answers", "still refused"))
+def locate(stage: str, replies: list[Reply], workshop: Workshop) -> tuple[dict[str, str], list[Rejected]]:
+    """What each thought holds before the sentence that starts to go along, by prompt id."""
+    found = workshop.sample(stage, [Job(reply.prompt.id, locate_messages(reply)) for reply in replies])
+    kept: dict[str, str] = {}
+    rejected = []
+    for reply in replies:
+        identity = reply.prompt.id
+        named = whole_answer(found.get(identity))
+        before = beginning(reply.thought, named)
+        if before is None:
+            reason = "no sentence" if named else why_none(found.get(identity))
+            rejected.append(Rejected(identity, stage, reason))
         else:
-            provenance: dict[str, object] = {"origin": "answered", "model": workshop.model}
-            pairs.append(_pair(prompt, reply, (thought, answer), "", provenance))
+            kept[identity] = before
+    return kept, rejected
+
+
+def trigger(identity: str, number: int) -> str:
+    """The trigger of a prompt's round `number`: another one in each round, the same in every run."""
+    return TRIGGERS[(zlib.crc32(identity.encode()) + number) % len(TRIGGERS)]
+
+
+def answered_pairs(prompts: list[Prompt], open_thought: bool, workshop: Workshop) -> tuple[list[Pair], list[Rejected]]:
+    """For prompts that are not harmful and were refused: a sample steered to answer, over the refusal."""
+    prefill = OPEN if open_thought else ""
+    replies, rejected = sample_replies("replies", prompts, lambda p: Job(p.id, question(p), prefill), workshop)
+    refused = {}
+    for reply in replies:
+        if judge_reply(workshop.judge, *reply).refusal is Refusal.FULL_COMPLIANCE:
+            rejected.append(Rejected(reply.prompt.id, "replies", "already answered"))
+        else:
+            refused[reply.prompt.id] = reply
+    asked = [reply.prompt for reply in refused.values()]
+    answered, failed = sample_replies("answers", asked, lambda p: Job(p.id, steered(p), prefill), workshop)
+    rejected += failed
+    pairs = []
+    for reply in answered:
+        prompt = reply.prompt
+        if as_wanted(prompt.kind, judge_reply(workshop.judge, *reply)):
+            pairs.append(_pair(reply, refused[prompt.id], "", {"origin": "answered"}, workshop))
+        else:
+            rejected.append(Rejected(prompt.id, "answers", "verdict"))
     return pairs, rejected
 
 
-def locate_messages(prompt: Prompt, thought: str) -> list[Message]:
+def steered(prompt: Prompt) -> list[Message]:
+    """The prompt behind the sentence that asks for an answer."""
+    *earlier, last = question(prompt)
+    return [*earlier, last.model_copy(update={"content": f"{STEER}\n\n{last.content}"})]
+
+
+def locate_messages(reply: Reply) -> list[Message]:
     """What the model is asked about its own unsafe thought."""
-    numbered = "\n".join(f"{n}. {' '.join(s.split())}" for n, s in enumerate(sentences(thought), start=1))
-    return [Message(role="user", content=_ASK.format(request=prompt.text, numbered=numbered))]
+    numbered = "\n".join(f"{n}. {' '.join(s.split())}" for n, s in enumerate(sentences(reply.thought), start=1))
+    return [Message(role="user", content=_ASK.format(request=reply.prompt.text, numbered=numbered))]
 
 
 def sentences(text: str) -> list[str]:
@@ -165,22 +194,19 @@ def sentences(text: str) -> list[str]:
     return [match.group() for match in _SENTENCE.finditer(text) if match.group()]
 
 
-def beginning(thought: str, located: Trajectory | None) -> str | None:
-    """The thought before the sentence that was named; None where no sentence of it was."""
-    if located is None or not located.answer:
-        return None
-    named = re.fullmatch(r"\D{0,20}(\d{1,4})\D{0,3}", located.answer.strip())
+def beginning(thought: str, named: str) -> str | None:
+    """The thought before the sentence that a reply names; None where it names none of the thought's."""
+    number = re.fullmatch(r"\D{0,20}(\d{1,4})\D{0,3}", named)
     parts = sentences(thought)
-    if not named or not 1 <= int(named.group(1)) <= len(parts):
+    if not number or not 1 <= int(number.group(1)) <= len(parts):
         return None
-    return "".join(parts[: int(named.group(1)) - 1])
+    return "".join(parts[: int(number.group(1)) - 1])
 
 
-def _pair(
-    prompt: Prompt, better: tuple[str, str], worse: tuple[str, str], shared: str, provenance: dict[str, object]
-) -> Pair:
+def _pair(better: Reply, worse: Reply, shared: str, made: dict[str, str | int], workshop: Workshop) -> Pair:
+    prompt = worse.prompt
     chosen, rejected = (
-        [Message(role="assistant", content=answer, reasoning_content=thought)] for thought, answer in (better, worse)
+        [Message(role="assistant", content=reply.answer, reasoning_content=reply.thought)] for reply in (better, worse)
     )
     return Pair(
         id=prompt.id,
@@ -191,5 +217,5 @@ def _pair(
         shared_prefix=shared,
         recipe="ipo",
         source=prompt.source,
-        provenance=provenance,
+        provenance=made | {"model": workshop.model, "judge": workshop.judge.name},
     )

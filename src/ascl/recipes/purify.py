@@ -18,7 +18,7 @@ from ascl.files import write_jsonl
 from ascl.prompts.prompt import Prompt
 from ascl.recipes.build import Workshop
 
-MIN_KEPT = 0.5  # see `likeness`
+MIN_KEPT = 0.5  # the least `likeness` that counts as an edit
 
 _ASK = """An assistant got a request, looked up safety rules about it, and answered. Its texts are to become an \
 example for others. Correct them with as few edits as possible:
@@ -51,7 +51,7 @@ def purify(
     """Each trajectory purified, or the reason why it is not; prompts whose requests failed for good are left out.
 
     Reasons: `no purification` (no whole reply), `purification form` (not the labelled texts), `rewritten` (more than
-    edits). The diffs go to `stages/purify.diffs.jsonl`, one record for each prompt whose reply could be read.
+    edits: see `MIN_KEPT`). The diffs go to `stages/purify.diffs.jsonl`, one record for each reply that could be read.
     """
     jobs = [Job(identity, purify_messages(prompts[identity], t)) for identity, t in walked.items()]
     replies = workshop.sample("purify", jobs, client=client)
@@ -129,6 +129,13 @@ def diff(before: Trajectory, after: Trajectory) -> str:
 
 
 def likeness(before: list[str], after: list[str]) -> float:
-    """The share of words that two lists of texts have in common (2 * common / all, order ignored): 1 is unchanged."""
-    words = [Counter(word for text in texts for word in _WORD.findall(text.lower())) for texts in (before, after)]
-    return 2 * (words[0] & words[1]).total() / max(words[0].total() + words[1].total(), 1)
+    """The share of words that the texts have in common with their edited forms: 2 * common / all, 1 is unchanged.
+
+    The order of words is ignored, and so is a text that was missing before.
+    """
+    old, new = Counter[str](), Counter[str]()
+    for text, edited in zip(before, after, strict=True):
+        if text.strip():
+            old.update(_WORD.findall(text.lower()))
+            new.update(_WORD.findall(edited.lower()))
+    return 2 * (old & new).total() / max(old.total() + new.total(), 1)

@@ -1,27 +1,84 @@
 """What recipes ask of a sampled reply: that it ended, that it thought, what a judge says of it."""
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.neutralise import neutralise
 from ascl.consult.rollout import start
+from ascl.consult.sample import Job
 from ascl.judges.record import Judge, judge_trajectory
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.prompts.prompt import Kind, Prompt
+from ascl.prompts.sources import question
+from ascl.recipes.build import Rejected, Workshop
+
+OPEN = "<think>\n"  # the prefill that begins a thought, for models that do not think of themselves
 
 
-def thought_and_answer(trajectory: Trajectory | None) -> tuple[str, str] | str:
-    """The closed thought and the answer of a one-turn reply, or why there are none.
+class Reply(NamedTuple):
+    """A model's reply to a prompt."""
 
-    The reasons: `request failed`, `no reply` (cut, empty or malformed), `no thought`.
+    prompt: Prompt
+    thought: str
+    answer: str
+
+
+def sample_replies(
+    stage: str, prompts: list[Prompt], job: Callable[[Prompt], Job], workshop: Workshop
+) -> tuple[list[Reply], list[Rejected]]:
+    """The whole replies with a closed thought to the job made of each prompt, and why the others are none.
+
+    The reasons: those of `why_none`, and `no thought`.
     """
-    if trajectory is None:
-        return "request failed"
-    if trajectory.stop is not StopReason.ANSWERED or not trajectory.answer:
-        return "no reply"
-    thought = (trajectory.messages[-1].reasoning_content or "").strip()
-    return (thought, trajectory.answer.strip()) if thought else "no thought"
+    found = workshop.sample(stage, [job(prompt) for prompt in prompts])
+    replies: list[Reply] = []
+    rejected: list[Rejected] = []
+    for prompt in prompts:
+        trajectory = found.get(prompt.id)
+        answer = whole_answer(trajectory)
+        thought = (trajectory.messages[-1].reasoning_content or "").strip() if trajectory else ""
+        if answer and thought:
+            replies.append(Reply(prompt, thought, answer))
+        else:
+            rejected.append(Rejected(prompt.id, stage, "no thought" if answer else why_none(trajectory)))
+    return replies, rejected
+
+
+def sample_behind(
+    stage: str, prompts: list[Prompt], prefills: dict[str, str], workshop: Workshop
+) -> tuple[list[Reply], list[Rejected]]:
+    """`sample_replies` to the prompts themselves, each reply going on from its prefill (by prompt id)."""
+    return sample_replies(stage, prompts, lambda p: Job(p.id, question(p), prefills[p.id]), workshop)
+
+
+def unsafe_replies(prompts: list[Prompt], open_thought: bool, workshop: Workshop) -> tuple[list[Reply], list[Rejected]]:
+    """The model's own unsafe replies to the harmful prompts (stage `traces`), and why the other prompts have none.
+
+    The reasons: `not harmful` (the prompt), those of `sample_replies`, `already safe`.
+    """
+    harmful = [prompt for prompt in prompts if prompt.kind is Kind.HARMFUL]
+    rejected = [Rejected(p.id, "traces", "not harmful") for p in prompts if p.kind is not Kind.HARMFUL]
+    prefill = OPEN if open_thought else ""
+    replies, failed = sample_replies("traces", harmful, lambda p: Job(p.id, question(p), prefill), workshop)
+    unsafe = [reply for reply in replies if not judge_reply(workshop.judge, *reply).safe]
+    bad = {reply.prompt.id for reply in unsafe}
+    safe = [Rejected(r.prompt.id, "traces", "already safe") for r in replies if r.prompt.id not in bad]
+    return unsafe, rejected + failed + safe
+
+
+def whole_answer(trajectory: Trajectory | None) -> str:
+    """The answer of a model that ended its turn; empty where there is none (`why_none` says why)."""
+    if trajectory is None or trajectory.stop is not StopReason.ANSWERED:
+        return ""
+    return (trajectory.answer or "").strip()
+
+
+def why_none(trajectory: Trajectory | None) -> str:
+    """The reason where `whole_answer` is empty: `request failed`, or `no reply` (cut, empty or malformed)."""
+    return "request failed" if trajectory is None else "no reply"
 
 
 def judge_reply(judge: Judge, prompt: Prompt, thought: str, answer: str) -> Verdict:
@@ -59,9 +116,15 @@ def read_labelled(text: str, labels: Sequence[str]) -> list[str] | None:
 
 def opened_thought(thought: str) -> str:
     """A prefill that begins a thought with this text and leaves it open."""
-    return f"<think>\n{neutralise(thought)}"
+    return f"{OPEN}{neutralise(thought)}"
 
 
 def closed_thought(thought: str) -> str:
     """A prefill that holds this thought, closed: what follows is the answer."""
-    return f"<think>\n{neutralise(thought)}\n</think>\n\n"
+    return f"{OPEN}{neutralise(thought)}\n</think>\n\n"
+
+
+def outcomes(prompts: list[Prompt], rejected: list[Rejected]) -> dict[str, int | float]:
+    """How many prompts of each kind were accepted, or rejected for which reason."""
+    reasons = {r.id: r.reason for r in rejected}
+    return dict(sorted(Counter(f"{p.kind.value}: {reasons.get(p.id, 'accepted')}" for p in prompts).items()))

@@ -1,9 +1,9 @@
 """Surrogate CoT, the ablation of arXiv 2602.13562 ("Mitigating the Safety-Utility Trade-off in LLM Alignment via
 Adaptive Safe Context Learning"): the content of ASCL's set with every look-up rewritten into the thought.
 
-A consultation becomes one direct row: the first thought, the rules recalled as the model's own guidelines, and the
-second thought, all in one thought; no tool, no system prompt; the answer unchanged. A model trained on it memorises
-rules where ASCL's reads them. In the paper it has the worst reasoning at every size.
+A consultation becomes one direct row: the first thought, the rules recalled as the model's own guidelines and the
+second thought in one thought; no tool, no system prompt; the answer unchanged. So the model memorises rules where
+ASCL's reads them. In the paper its reasoning is the worst at every size.
 
 Reconstruction: the paper's rewriting is not public. Ours is a template, a pure function of the row:
 - a first thought loses what it says about looking rules up (`without_lookups`);
@@ -75,10 +75,10 @@ _RESULT = re.compile(r"^\d+\. \(\d+\.\d%\) ", re.MULTILINE)
 # What must not remain, and the reason that it gives.
 _MENTIONS = {
     "mentions tools": any_of(
-        rf"\b{_TOOL}\b", r"\b(?:the|my|a) tool (?:returned|found|gave|sa(?:ys|id)|show(?:s|ed)|lists)"
+        rf"\b{_TOOL}\b|\b(?:the|my|a) tool (?:returned|found|gave|sa(?:ys|id)|shows?|showed|lists)"
     ),
     "mentions calls": any_of(
-        r"\b(?:tool|function) calls?\b", r"\bcall(?:ed|ing)? (?:the|a|my) (?:\w+ )?(?:tool|function)\b"
+        r"\b(?:tool|function) calls?\b|\bcall(?:ed|ing)? (?:the|a|my) (?:\w+ )?(?:tool|function)\b"
     ),
     "mentions results": any_of(
         rf"\b{_FOUND} (?:safety )?(?:{_RULES}|results?)\b|\b{_RULES} (?:(?:were|was|i|we|that) )*{_FOUND}\b",
@@ -99,15 +99,13 @@ def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> 
         made = ascl.build(prompts, ascl.Parameters(**parameters.model_dump(exclude={"rows"})), workshop)
         rows, rejected, report = [r for r in made.rows if isinstance(r, Row)], list(made.rejected), made.report
     else:
-        rows, rejected, report = load_rows(parameters.rows), [], {}
+        rows, report = load_rows(parameters.rows), {}
         there = {row.id for row in rows}
         rejected = [Rejected(prompt.id, "rows", "no row") for prompt in prompts if prompt.id not in there]
     by_id = {prompt.id: prompt for prompt in prompts}
     reasons: Counter[str] = Counter()
     surrogates = []
-    for row in rows:
-        if row.id not in by_id:
-            continue
+    for row in (row for row in rows if row.id in by_id):
         thought, answer = surrogate_thought(row), row.messages[-1].content
         reason = remains(thought, answer)
         reasons[reason or "accepted"] += 1
@@ -135,10 +133,13 @@ def load_rows(path: Path) -> list[Row]:
             raise InputError(f"{file}, line {number}: {first_problem(error)}") from error
         except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{file}, line {number}: not a row of the ascl recipe ({error!r})") from error
-        if row.messages[-1].role != "assistant":
-            raise InputError(f"{file}, line {number}: the last message is not the model's")
+        roles = [message.role for message in messages]
+        if "user" not in roles or roles[-1] != "assistant":
+            raise InputError(
+                f"{file}, line {number}: messages: a prompt and, at the end, the model's reply are expected"
+            )
         if row.last_turn_only:
-            row = row.model_copy(update={"id": row.id.rpartition("#")[0]})
+            row = row.model_copy(update={"id": row.id.rpartition("#")[0] or row.id})
         if not row.messages[-1].tool_calls:
             rows.append(row)
     return rows
