@@ -219,13 +219,16 @@ class Study:
                 correlations[f"{key}, loss on {task}"] = dict(zip(("r", "low", "high"), pearson(x, y), strict=True))
         write_json(self.out / "results.json", {"arms": table, "correlations": correlations, "n": len(trained)})
         lines = [
+            "Percent with 95 % intervals, and the number of prompts that got no answer; NLL and KL in nats a token.",
+            "",
             "| arm | rows | NLL thought | NLL answer | KL | GSM8K | ARC-C | StrongREJECT refused | XSTest refused |",
             "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
         ]
         for label, f in table.items():
             nll = f.get("nll", {})
             cells = [label, str(f.get("rows", "")), *(_nll(nll.get(k)) for k in ("thought", "answer"))]
-            cells += [f"{f['kl']:.3f}" if "kl" in f else "", *(_percent(f[name]) for name in EVALUATION)]
+            cells.append(f"{f['kl']:.3f}" if "kl" in f else "")
+            cells += [f"{_percent(f[name])}, {f[f'{name} no answer']}" for name in EVALUATION]
             lines.append("| " + " | ".join(cells) + " |")
         lines += ["", "| correlation over arms | r [95 %] |", "|---|---:|"]
         lines += [f"| {k} | {c['r']:.2f} [{c['low']:.2f}, {c['high']:.2f}] |" for k, c in correlations.items()]

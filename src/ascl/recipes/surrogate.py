@@ -75,11 +75,9 @@ _RESULT = re.compile(r"^\d+\. \(\d+\.\d%\) ", re.MULTILINE)
 # What must not remain, and the reason that it gives.
 _MENTIONS = {
     "mentions tools": any_of(
-        rf"\b{_TOOL}\b|\b(?:the|my|a) tool (?:returned|found|gave|sa(?:ys|id)|shows?|showed|lists)"
+        rf"\b{_TOOL}\b|\b(?:the|my|a) tool (?:returned|found|gave|says|said|shows|showed|lists)\b"
     ),
-    "mentions calls": any_of(
-        r"\b(?:tool|function) calls?\b|\bcall(?:ed|ing)? (?:the|a|my) (?:\w+ )?(?:tool|function)\b"
-    ),
+    "mentions calls": any_of(r"\b(?:tool|function) calls?\b|\bcall(?:ed|ing)? (?:the|a|my) (?:\w+ )?(?:tool|function)"),
     "mentions results": any_of(
         rf"\b{_FOUND} (?:safety )?(?:{_RULES}|results?)\b|\b{_RULES} (?:(?:were|was|i|we|that) )*{_FOUND}\b",
         r"\b(?:tool|look-?up|retrieval) results?\b|\b(?:the|my) (?:search|query) results? (?:say|show|list|are)",
