@@ -91,18 +91,22 @@ def summarise(sums: Sequence[Sums], resamples: int = 2000) -> dict[str, Shift]:
         pairs = [row[name] for row in sums if row[name][1]]
         if not pairs:
             continue
-        generator = random.Random(0)
-        draws = sorted(_ratio(generator.choices(pairs, k=len(pairs))) for _ in range(resamples))
-        low, high = draws[int(0.025 * (resamples - 1))], draws[math.ceil(0.975 * (resamples - 1))]
-        value = _ratio(pairs)
-        result[name] = Shift(
-            nll=value, low=min(low, value), high=max(high, value), tokens=sum(n for _, n in pairs), rows=len(pairs)
-        )
+        nll, low, high = ratio_interval(pairs, resamples)
+        result[name] = Shift(nll=nll, low=low, high=high, tokens=sum(n for _, n in pairs), rows=len(pairs))
     return result
 
 
-def _ratio(pairs: Sequence[tuple[float, int]]) -> float:
-    return sum(nll for nll, _ in pairs) / sum(n for _, n in pairs)
+def ratio_interval(pairs: Sequence[tuple[float, int]], resamples: int = 2000) -> tuple[float, float, float]:
+    """sum of the first / sum of the second, with the 95 % interval of a percentile bootstrap over the pairs."""
+
+    def ratio(chosen: Sequence[tuple[float, int]]) -> float:
+        return sum(a for a, _ in chosen) / sum(n for _, n in chosen)
+
+    generator = random.Random(0)
+    draws = sorted(ratio(generator.choices(pairs, k=len(pairs))) for _ in range(resamples))
+    low, high = draws[int(0.025 * (resamples - 1))], draws[math.ceil(0.975 * (resamples - 1))]
+    value = ratio(pairs)
+    return value, min(low, value), max(high, value)
 
 
 def forward_kl(

@@ -1,7 +1,5 @@
 """`ascl data shift`: training sets beside each other under one frozen model, and what training moved."""
 
-import math
-import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from ascl.files import read_jsonl
 from ascl.progress import progress_bar
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import load_prompts, question
-from ascl.recipes.shift import forward_kl, score_rows, summarise
+from ascl.recipes.shift import forward_kl, ratio_interval, score_rows, summarise
 from ascl.rules.search import embedder, unit
 
 
@@ -58,7 +56,7 @@ def measure_shift(
         own = _replies(frozen, renderer, held_out)
         moved = load_model(tuned)
         messages = [{"messages": [m.for_template() for m in t.messages]} for t in own]
-        compared[f"forward KL a token, {prompts}"] = _ratio_interval(forward_kl(frozen, moved, renderer, messages))
+        compared[f"forward KL a token, {prompts}"] = _estimate(forward_kl(frozen, moved, renderer, messages))
         if embedding_model:
             after = _replies(moved, renderer, held_out)
             texts = [
@@ -99,17 +97,9 @@ def _replies(model: Any, renderer: Renderer, prompts: list[Prompt], batch: int =
 def _cosine(pairs: Sequence[tuple[str, str]], embedding_model: str) -> dict[str, float | int]:
     embed = embedder(embedding_model)
     one, other = (unit(embed([pair[side] for pair in pairs])) for side in (0, 1))
-    return _ratio_interval([(float(value), 1) for value in (one * other).sum(axis=1)])
+    return _estimate([(float(value), 1) for value in (one * other).sum(axis=1)])
 
 
-def _ratio_interval(pairs: Sequence[tuple[float, int]], resamples: int = 2000) -> dict[str, float | int]:
-    """sum of the first / sum of the second, with a percentile bootstrap over the pairs."""
-
-    def ratio(chosen: Sequence[tuple[float, int]]) -> float:
-        return sum(a for a, _ in chosen) / sum(n for _, n in chosen)
-
-    generator = random.Random(0)
-    draws = sorted(ratio(generator.choices(pairs, k=len(pairs))) for _ in range(resamples))
-    low, high = draws[int(0.025 * (resamples - 1))], draws[math.ceil(0.975 * (resamples - 1))]
-    value = ratio(pairs)
-    return {"value": value, "low": min(low, value), "high": max(high, value), "n": len(pairs)}
+def _estimate(pairs: Sequence[tuple[float, int]]) -> dict[str, float | int]:
+    value, low, high = ratio_interval(pairs)
+    return {"value": value, "low": low, "high": high, "n": len(pairs)}
