@@ -137,7 +137,7 @@ def test_calibrate_prints_the_agreement(ascl: Ascl, folder: Path) -> None:
         (b"", "labels.jsonl: no rows"),
         (b'\n{"prompt": "p"', "labels.jsonl, line 2: not JSON"),
         (b'{"prompt": "p", "response": "r", "human_label": "yes"}', "labels.jsonl, line 1: 'human_label' is 'yes'"),
-        (b"caf\xe9", "labels.jsonl: "),
+        (b"caf\xe9", "labels.jsonl, line 1: "),
     ],
 )
 def test_calibrate_names_what_is_wrong(

@@ -92,6 +92,30 @@ def test_a_thought_can_be_opened_for_a_model_that_has_none(tmp_path: Path) -> No
     assert row.dump()["messages"][-1] == {"role": "assistant", "content": REFUSAL, "reasoning_content": "A burglary."}
 
 
+def test_an_opened_thought_that_is_left_open_is_closed_behind_its_last_sentence(tmp_path: Path) -> None:
+    def rambles(name: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
+        if messages[-1]["content"] != "<think>\n":
+            return said("" if name == "speechless" else REFUSAL)
+        if name == "endless":
+            return cut(said("and then, and then"))
+        ramble = said("A burglary. It harms people. But </think> no" if name == "closes" else "A burglary. It har")
+        return ramble if name == "ends" else cut(ramble)
+
+    prompts = [prompt(name) for name in ("cut", "ends", "closes", "endless", "speechless")]
+    with teacher(named(rambles)) as server:
+        built = build(prompts, Parameters(open_thought=True), workshop(tmp_path, server))
+        sent = [r["messages"][-1]["content"] for r in server.requests if r["messages"][-1]["content"] != "<think>\n"]
+        asked = len(server.requests)
+        build(prompts, Parameters(open_thought=True), workshop(tmp_path, server))
+        assert len(server.requests) == asked, "a second build asks nothing"
+    assert sent == ["<think>\nA burglary.\n</think>\n\n"] * 3
+    assert [(r.id, r.dump()["messages"][-1]) for r in built.rows] == [
+        (name, {"role": "assistant", "content": REFUSAL, "reasoning_content": "A burglary."})
+        for name in ("cut", "ends")
+    ]
+    assert set(reasons(built).values()) == {"replies: no reply"}
+
+
 def test_a_second_build_asks_nothing(tmp_path: Path) -> None:
     with teacher(named(reply)) as server:
         first = build(PROMPTS, Parameters(), workshop(tmp_path, server))

@@ -58,7 +58,7 @@ Self-jailbreak: (how the thoughts talked themselves into helping, one of: {kinds
 
 
 class Parameters(BaseModel):
-    """open_thought: begin every reply with `<think>` (for models that do not think of themselves)."""
+    """open_thought: begin every reply with `<think>` and close it for models that do not think of themselves."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -136,7 +136,7 @@ def safe_answers(
     """The model's answers behind the given thoughts (prefilled, closed), those the judge finds safe, by prompt id."""
     prompts = [trace.prompt for trace in traces if trace.prompt.id in thoughts]
     prefills = {identity: closed_thought(thought) for identity, thought in thoughts.items()}
-    replies, rejected = sample_behind("answers", prompts, prefills, workshop)
+    replies, rejected = sample_behind("answers", prompts, prefills, False, workshop)
     answers = {}
     for reply in replies:
         if as_wanted(Kind.HARMFUL, judge_reply(workshop.judge, *reply)):

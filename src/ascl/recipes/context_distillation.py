@@ -17,12 +17,11 @@ import re
 
 from pydantic import BaseModel, ConfigDict
 
-from ascl.consult.sample import Job
 from ascl.consult.variants import with_rules
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
-from ascl.recipes.replies import OPEN, as_wanted, judge_reply, outcomes, sample_replies
+from ascl.recipes.replies import as_wanted, judge_reply, outcomes, sample_replies
 from ascl.recipes.rows import Row, reply_row
 
 INPUT = "prompts"
@@ -41,7 +40,7 @@ _GIVEN = re.compile(
 
 
 class Parameters(BaseModel):
-    """open_thought: begin every reply with `<think>` (for models that do not think of themselves)."""
+    """open_thought: begin every reply with `<think>` and close it for models that do not think of themselves."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,9 +49,9 @@ class Parameters(BaseModel):
 
 def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> Built:
     """One row for each prompt whose reply passes, without the rules it was sampled with."""
-    prefill, tool = OPEN if parameters.open_thought else "", workshop.tool
+    tool = workshop.tool
     replies, rejected = sample_replies(
-        "replies", prompts, lambda p: Job(p.id, with_rules("rag", question(p), tool), prefill), workshop
+        "replies", prompts, lambda p: with_rules("rag", question(p), tool), parameters.open_thought, workshop
     )
     rows: list[Row] = []
     for reply in replies:

@@ -60,7 +60,10 @@ _WORD = re.compile(r"\w+")
 
 
 class Parameters(BaseModel):
-    """open_thought: begin every reply with `<think>`. min_share: of the thought's words, the share to be kept."""
+    """open_thought: begin every reply with `<think>` and close it for models that do not think of themselves.
+
+    min_share: of the thought's words, the share to be kept.
+    """
 
     model_config = ConfigDict(extra="forbid")
 

@@ -31,7 +31,6 @@ from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.replies import (
-    OPEN,
     Reply,
     as_wanted,
     judge_reply,
@@ -71,7 +70,7 @@ _SENTENCE = re.compile(r".+?(?:[.!?][\"')\]]*(?=\s)|\n+|\Z)\s*", re.DOTALL)
 
 
 class Parameters(BaseModel):
-    """open_thought: begin every reply with `<think>` (for models that do not think of themselves).
+    """open_thought: begin every reply with `<think>` and close it for models that do not think of themselves.
 
     max_interventions: rounds before a thought is given up.
     """
@@ -87,7 +86,7 @@ def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> 
     harmful = [prompt for prompt in prompts if prompt.kind is Kind.HARMFUL]
     others = [prompt for prompt in prompts if prompt.kind is not Kind.HARMFUL]
     unsafe, rejected = unsafe_replies(harmful, parameters.open_thought, workshop)
-    corrected, uncorrected = corrected_pairs(unsafe, parameters.max_interventions, workshop)
+    corrected, uncorrected = corrected_pairs(unsafe, parameters, workshop)
     answered, unanswered = answered_pairs(others, parameters.open_thought, workshop)
     rejected += uncorrected + unanswered
     outcomes = Counter({"corrected": len(corrected), "answered": len(answered)})
@@ -100,7 +99,9 @@ def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> 
     return Built([*corrected, *answered], rejected, report)
 
 
-def corrected_pairs(replies: list[Reply], rounds: int, workshop: Workshop) -> tuple[list[Pair], list[Rejected]]:
+def corrected_pairs(
+    replies: list[Reply], parameters: Parameters, workshop: Workshop
+) -> tuple[list[Pair], list[Rejected]]:
     """Intervene in unsafe thoughts, round by round, until the continuation is safe."""
     pairs: list[Pair] = []
     rejected: list[Rejected] = []
@@ -108,7 +109,7 @@ def corrected_pairs(replies: list[Reply], rounds: int, workshop: Workshop) -> tu
     current = [reply._replace(thought=neutralise(reply.thought)) for reply in replies]
     original = {reply.prompt.id: reply for reply in current}
     shared: dict[str, str] = {}
-    for number in range(1, rounds + 1):
+    for number in range(1, parameters.max_interventions + 1):
         if not current:
             break
         stage = f"intervention_{number}"
@@ -117,7 +118,7 @@ def corrected_pairs(replies: list[Reply], rounds: int, workshop: Workshop) -> tu
         shared |= {i: min(shared.get(i, before), before, key=len) for i, before in kept.items()}
         prefills = {i: opened_thought(f"{before}{trigger(i, number)}") for i, before in kept.items()}
         prompts = [reply.prompt for reply in current if reply.prompt.id in kept]
-        continued, failed = sample_behind(stage, prompts, prefills, workshop)
+        continued, failed = sample_behind(stage, prompts, prefills, parameters.open_thought, workshop)
         rejected += unlocated + failed
         current = []
         for reply in continued:
@@ -125,7 +126,7 @@ def corrected_pairs(replies: list[Reply], rounds: int, workshop: Workshop) -> tu
             if as_wanted(Kind.HARMFUL, judge_reply(workshop.judge, *reply)):
                 made: dict[str, str | int] = {"origin": "intervened", "interventions": number}
                 pairs.append(_pair(reply, original[identity], shared[identity].strip(), made, workshop))
-            elif number == rounds:
+            elif number == parameters.max_interventions:
                 rejected.append(Rejected(identity, stage, "still unsafe"))
             else:
                 current.append(reply)
@@ -156,8 +157,7 @@ def trigger(identity: str, number: int) -> str:
 
 def answered_pairs(prompts: list[Prompt], open_thought: bool, workshop: Workshop) -> tuple[list[Pair], list[Rejected]]:
     """For prompts that are not harmful and were refused: a sample steered to answer, over the refusal."""
-    prefill = OPEN if open_thought else ""
-    replies, rejected = sample_replies("replies", prompts, lambda p: Job(p.id, question(p), prefill), workshop)
+    replies, rejected = sample_replies("replies", prompts, question, open_thought, workshop)
     refused = {}
     for reply in replies:
         if judge_reply(workshop.judge, *reply).refusal is Refusal.FULL_COMPLIANCE:
@@ -165,7 +165,7 @@ def answered_pairs(prompts: list[Prompt], open_thought: bool, workshop: Workshop
         else:
             refused[reply.prompt.id] = reply
     asked = [reply.prompt for reply in refused.values()]
-    answered, failed = sample_replies("answers", asked, lambda p: Job(p.id, steered(p), prefill), workshop)
+    answered, failed = sample_replies("answers", asked, steered, open_thought, workshop)
     rejected += failed
     pairs = []
     for reply in answered:

@@ -27,13 +27,38 @@ class Reply(NamedTuple):
 
 
 def sample_replies(
-    stage: str, prompts: list[Prompt], job: Callable[[Prompt], Job], workshop: Workshop
+    stage: str,
+    prompts: list[Prompt],
+    messages: Callable[[Prompt], list[Message]],
+    open_thought: bool,
+    workshop: Workshop,
 ) -> tuple[list[Reply], list[Rejected]]:
-    """The whole replies with a closed thought to the job made of each prompt, and why the others are none.
+    """The whole replies with a closed thought to the messages made of each prompt, and why the others are none.
 
-    The reasons: those of `why_none`, and `no thought`.
+    The reasons: those of `why_none`, and `no thought`. open_thought: for models that do not think of themselves; every
+    reply begins with an open thought, and one that is left open is closed behind its last whole sentence, for the model
+    to go on with the answer (budget forcing, arXiv 2501.19393).
     """
-    found = workshop.sample(stage, [job(prompt) for prompt in prompts])
+    jobs = [Job(prompt.id, messages(prompt), OPEN if open_thought else "") for prompt in prompts]
+    return _replies(stage, prompts, jobs, open_thought, workshop)
+
+
+def sample_behind(
+    stage: str, prompts: list[Prompt], prefills: dict[str, str], open_thought: bool, workshop: Workshop
+) -> tuple[list[Reply], list[Rejected]]:
+    """`sample_replies` to the prompts themselves, each reply going on from its prefill (by prompt id)."""
+    jobs = [Job(prompt.id, question(prompt), prefills[prompt.id]) for prompt in prompts]
+    return _replies(stage, prompts, jobs, open_thought, workshop)
+
+
+def _replies(
+    stage: str, prompts: list[Prompt], jobs: list[Job], close: bool, workshop: Workshop
+) -> tuple[list[Reply], list[Rejected]]:
+    found = workshop.sample(stage, jobs)
+    if close:
+        begun = {job.id: begun_thought(found.get(job.id)) for job in jobs}
+        again = [Job(job.id, job.messages, closed_thought(begun[job.id])) for job in jobs if begun[job.id]]
+        found = {i: t for i, t in found.items() if not begun[i]} | workshop.sample(f"{stage}_closed", again)
     replies: list[Reply] = []
     rejected: list[Rejected] = []
     for prompt in prompts:
@@ -47,11 +72,12 @@ def sample_replies(
     return replies, rejected
 
 
-def sample_behind(
-    stage: str, prompts: list[Prompt], prefills: dict[str, str], workshop: Workshop
-) -> tuple[list[Reply], list[Rejected]]:
-    """`sample_replies` to the prompts themselves, each reply going on from its prefill (by prompt id)."""
-    return sample_replies(stage, prompts, lambda p: Job(p.id, question(p), prefills[p.id]), workshop)
+def begun_thought(trajectory: Trajectory | None) -> str:
+    """The whole sentences of a thought that was left open; empty where there are none, or it was closed."""
+    if trajectory is None or trajectory.stop is not StopReason.TRUNCATED or trajectory.messages[-1].content:
+        return ""
+    whole = re.match(r".*[.!?]", trajectory.messages[-1].reasoning_content or "", re.DOTALL)
+    return whole.group() if whole else ""
 
 
 def unsafe_replies(prompts: list[Prompt], open_thought: bool, workshop: Workshop) -> tuple[list[Reply], list[Rejected]]:
@@ -61,8 +87,7 @@ def unsafe_replies(prompts: list[Prompt], open_thought: bool, workshop: Workshop
     """
     harmful = [prompt for prompt in prompts if prompt.kind is Kind.HARMFUL]
     rejected = [Rejected(p.id, "traces", "not harmful") for p in prompts if p.kind is not Kind.HARMFUL]
-    prefill = OPEN if open_thought else ""
-    replies, failed = sample_replies("traces", harmful, lambda p: Job(p.id, question(p), prefill), workshop)
+    replies, failed = sample_replies("traces", harmful, question, open_thought, workshop)
     unsafe = [reply for reply in replies if not judge_reply(workshop.judge, *reply).safe]
     bad = {reply.prompt.id for reply in unsafe}
     safe = [Rejected(r.prompt.id, "traces", "already safe") for r in replies if r.prompt.id not in bad]

@@ -6,8 +6,8 @@ filters both on the whole reply. SFT is on the ORIGINAL prompt, without the sent
 
 Deviations: the wording of the sentence is ours. The filter is the build's judge, which is given thought and answer (the
 offline one looks at the answer, and in both for a look-up that did not happen); on sensitive and plain prompts it asks
-for a full answer, on reasoning prompts for the right one. `open_thought` begins every reply with an open thought, for
-models that do not think of themselves. The optional KL term to the reference is training, not part of this.
+for a full answer, on reasoning prompts for the right one. `open_thought` is for models that do not think of themselves.
+The optional KL term to the reference is training, not part of this.
 
 Reasons for no row: `request failed`, `no reply` (cut, empty or malformed), `no thought`, `verdict`.
 """
@@ -15,11 +15,10 @@ Reasons for no row: `request failed`, `no reply` (cut, empty or malformed), `no 
 from pydantic import BaseModel, ConfigDict
 
 from ascl.chat.messages import Message
-from ascl.consult.sample import Job
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
-from ascl.recipes.replies import OPEN, as_wanted, judge_reply, outcomes, sample_replies
+from ascl.recipes.replies import as_wanted, judge_reply, outcomes, sample_replies
 from ascl.recipes.rows import Row, reply_row
 
 INPUT = "prompts"
@@ -29,7 +28,7 @@ STEER = "The following request is harmful. Think about what harm it would do, th
 
 
 class Parameters(BaseModel):
-    """open_thought: begin every reply with `<think>` (for models that do not think of themselves)."""
+    """open_thought: begin every reply with `<think>` and close it for models that do not think of themselves."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,8 +37,7 @@ class Parameters(BaseModel):
 
 def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> Built:
     """One row for each prompt whose reply passes."""
-    prefill = OPEN if parameters.open_thought else ""
-    replies, rejected = sample_replies("replies", prompts, lambda p: Job(p.id, steered(p), prefill), workshop)
+    replies, rejected = sample_replies("replies", prompts, steered, parameters.open_thought, workshop)
     rows: list[Row] = []
     for reply in replies:
         prompt, thought, answer = reply
