@@ -76,8 +76,8 @@ def begun_thought(trajectory: Trajectory | None) -> str:
     """The whole sentences of a thought that was left open; empty where there are none, or it was closed."""
     if trajectory is None or trajectory.stop is not StopReason.TRUNCATED or trajectory.messages[-1].content:
         return ""
-    whole = re.match(r".*[.!?]", trajectory.messages[-1].reasoning_content or "", re.DOTALL)
-    return whole.group() if whole else ""
+    whole = re.match(r".*[^\W\d][.!?]", trajectory.messages[-1].reasoning_content or "", re.DOTALL)
+    return whole.group() if whole else ""  # the number of a list item ends no sentence
 
 
 def unsafe_replies(prompts: list[Prompt], open_thought: bool, workshop: Workshop) -> tuple[list[Reply], list[Rejected]]:
