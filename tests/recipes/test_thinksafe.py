@@ -98,7 +98,9 @@ def test_an_opened_thought_that_is_left_open_is_closed_behind_its_last_sentence(
             return said("" if name == "speechless" else REFUSAL)
         if name == "endless":
             return cut(said("and then, and then"))
-        ramble = said("A burglary. It harms people. But </think> no" if name == "closes" else "A burglary.\n\n2. It har")
+        ramble = said(
+            "A burglary. It harms people. But </think> no" if name == "closes" else "A burglary.\n\n2. It har"
+        )
         return ramble if name == "ends" else cut(ramble)
 
     prompts = [prompt(name) for name in ("cut", "ends", "closes", "endless", "speechless")]
