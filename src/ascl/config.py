@@ -13,6 +13,7 @@ from ascl.consult.variants import Variant
 from ascl.errors import InputError, first_problem
 from ascl.files import parse_yaml, read_text
 from ascl.prompts.prompt import Kind
+from ascl.train.advantages.switch import Algorithm
 from ascl.train.reward import RewardWeights
 from ascl.train.settings import Lora, RlSettings, SftSettings
 
@@ -45,7 +46,7 @@ class Rl(BaseModel):
 
     kinds: list[Kind] = [Kind.HARMFUL, Kind.SENSITIVE]
     settings: RlSettings = RlSettings()
-    arms: list[Literal["grpo", "ifpo"]] = ["grpo", "ifpo"]
+    arms: list[Algorithm] = ["grpo", "ifpo"]
 
 
 class RunConfig(BaseModel):

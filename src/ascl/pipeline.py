@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Container, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from ascl.prompts.prompt import Kind, Prompt, split_of
 from ascl.prompts.sources import load_prompts
 from ascl.recipes.rows import Row, split_row
 from ascl.rules.book import RuleBook
+from ascl.train.advantages.switch import Algorithm
 
 # How the zero-shot variants are called in the report: the tool without training is the paper's ASCL-ZS.
 REPORT_NAMES: dict[Variant, str] = {"ascl": "ascl_zs"}
@@ -92,7 +94,7 @@ def run(config: RunConfig, folder: Path) -> Path:
     state.stage("bc", lambda: _clone(state))
     _evaluate(state, "bc", "ascl", str(state.checkpoint("bc")), test)
     for arm in config.rl.arms:
-        state.stage(arm, lambda a=arm: _reinforce(state, a))  # type: ignore[misc]
+        state.stage(arm, partial(_reinforce, state, arm))
         _evaluate(state, arm, "ascl", str(state.checkpoint(arm)), test)
     write_metrics(state)
     from ascl.report.page import build_report
@@ -241,7 +243,7 @@ def _clone(state: Run) -> None:
     )
 
 
-def _reinforce(state: Run, arm: str) -> None:
+def _reinforce(state: Run, arm: Algorithm) -> None:
     from ascl.train.rl import run_rl
 
     config = state.config
@@ -253,7 +255,7 @@ def _reinforce(state: Run, arm: str) -> None:
         tool=state.tool,
         judge=state.judge,
         out=state.checkpoint(arm),
-        algorithm=arm,  # type: ignore[arg-type]
+        algorithm=arm,
         settings=config.rl.settings,
         rewards=config.reward,
         lora=config.lora,

@@ -45,7 +45,7 @@ def make(
 
     from ascl.train.cpu import score_labelled_tokens_only
 
-    monkeypatch.setattr("ascl.train.rl.InProcessClient", ScriptedClient)
+    monkeypatch.setattr("ascl.train.rollouts.InProcessClient", ScriptedClient)
     monkeypatch.setattr(trl_utils, "_use_triton", chunked_logprob._use_triton)  # put back behind the test
     score_labelled_tokens_only()
     return maker(tiny_model, renderer, tool, tmp_path / "work")

@@ -15,7 +15,7 @@ from ascl.files import read_finished
 from ascl.train.advantages.grpo import grpo_advantages
 from ascl.train.advantages.ifpo import ifpo_weights
 from ascl.train.cpu import score_labelled_tokens_only
-from ascl.train.rl import ConsultTrainer, weights_of
+from ascl.train.rl import ConsultTrainer
 from ascl.train.settings import Lora
 
 
@@ -35,27 +35,15 @@ def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bo
 @pytest.mark.parametrize("lora", [None, Lora(r=4, alpha=8)], ids=["full", "lora"])
 def test_without_weights_the_trainer_is_stock_grpo(make: Make, lora: Lora | None) -> None:
     stock = trained(make(GRPOTrainer, lora))
-    assert equal(trained(make(ConsultTrainer, lora, weigh=None)), stock)
-    at_zero = weights_of("ifpo", SETTINGS.model_copy(update={"tau": 0.0}))
-    assert equal(trained(make(ConsultTrainer, lora, weigh=at_zero)), stock)
-    assert not equal(trained(make(ConsultTrainer, lora, weigh=weights_of("ifpo", SETTINGS))), stock)
-
-
-def test_grpo_has_no_weights() -> None:
-    assert weights_of("grpo", SETTINGS) is None
-
-
-def test_weights_of_ifpo_are_those_of_the_settings() -> None:
-    flags = torch.tensor([[True] * 7 + [False]])
-    settings = SETTINGS.model_copy(update={"tau": 1.0, "w_min": 0.6, "w_max": 2.0})
-    weigh = weights_of("ifpo", settings)
-    assert weigh is not None
-    assert torch.equal(weigh(flags), ifpo_weights(flags, 1.0, 0.6, 2.0))
+    assert equal(trained(make(ConsultTrainer, lora)), stock)
+    at_zero = SETTINGS.model_copy(update={"tau": 0.0})
+    assert equal(trained(make(ConsultTrainer, lora, algorithm="ifpo", settings=at_zero)), stock)
+    assert not equal(trained(make(ConsultTrainer, lora, algorithm="ifpo")), stock)
 
 
 def test_advantages_are_grpos_times_the_weights_of_the_consult_flags(make: Make, tmp_path: Path) -> None:
     log = tmp_path / "ifpo.jsonl"
-    trainer = make(ConsultTrainer, weigh=weights_of("ifpo", SETTINGS), rollout_log=log)
+    trainer = make(ConsultTrainer, algorithm="ifpo", rollout_log=log)
     inputs, output = one_batch(trainer)
 
     planned = [plan(x["prompt"][-1]["content"], i % GROUP)[0] for i, x in enumerate(inputs)]
@@ -80,7 +68,7 @@ def test_advantages_are_grpos_times_the_weights_of_the_consult_flags(make: Make,
 
 
 def test_the_log_tells_rewards_rates_and_weights_of_each_step(make: Make) -> None:
-    trainer = make(ConsultTrainer, weigh=weights_of("ifpo", SETTINGS))
+    trainer = make(ConsultTrainer, algorithm="ifpo")
     trainer.train()
     steps = [row for row in trainer.state.log_history if "reward" in row]
     assert len(steps) == SETTINGS.max_steps
@@ -91,7 +79,7 @@ def test_the_log_tells_rewards_rates_and_weights_of_each_step(make: Make) -> Non
 
 
 def test_tool_results_carry_no_loss(make: Make, renderer: Renderer) -> None:
-    inputs, output = one_batch(make(ConsultTrainer, weigh=None))
+    inputs, output = one_batch(make(ConsultTrainer))
     for row, ids, kept, own in zip(
         inputs, output["completion_ids"], output["completion_mask"], output["tool_mask"], strict=True
     ):
@@ -111,7 +99,7 @@ def test_scoring_labelled_tokens_only_keeps_the_loss(make: Make, monkeypatch: py
         monkeypatch.setattr(trl_utils, "_use_triton", chunked_logprob._use_triton)
         if shortened:
             score_labelled_tokens_only()
-        trainer = make(ConsultTrainer, weigh=None)
+        trainer = make(ConsultTrainer)
         _, output = one_batch(trainer)
         trainer.current_gradient_accumulation_steps = 1
         loss = trainer.compute_loss(trainer.model, output)

@@ -13,7 +13,8 @@ from ascl.consult.tool import ConsultTool
 from ascl.judges.offline import OfflineJudge
 from ascl.train.checkpoints import trainable_model
 from ascl.train.reward import RewardWeights
-from ascl.train.rl import RewardFunction, Rollouts, grpo_config, prompt_order, rl_dataset
+from ascl.train.rl import ConsultTrainer, RewardFunction, grpo_config, prompt_order, rl_dataset
+from ascl.train.rollouts import Rollouts, explored_by
 from ascl.train.settings import Lora, RlSettings
 
 Make = Callable[..., GRPOTrainer]
@@ -23,17 +24,21 @@ SETTINGS = RlSettings(
 
 
 def maker(model: Path, renderer: Renderer, tool: ConsultTool, work: Path) -> Make:
-    """What makes a trainer of a class: `make(GRPOTrainer)`, `make(ConsultTrainer, lora, weigh=..)`."""
+    """What makes a trainer of a class: `make(GRPOTrainer)`, `make(ConsultTrainer, algorithm=.., settings=..)`."""
     rows = rl_dataset(PROMPTS, tool)
 
     def make(cls: type[GRPOTrainer], lora: Lora | None = None, **options: Any) -> GRPOTrainer:
+        exploration: Any = "none"
+        if cls is ConsultTrainer:
+            options = {"algorithm": "grpo", "settings": SETTINGS, "renderer": renderer} | options
+            exploration = explored_by(options["algorithm"], options["settings"])
         return cls(
             model=trainable_model(str(model), "float32", lora, 3),
             reward_funcs=RewardFunction(PROMPTS, OfflineJudge(), RewardWeights()),
             args=grpo_config(SETTINGS, work, 3, "float32"),
             train_dataset=Dataset.from_list([rows[i] for i in prompt_order(len(rows), SETTINGS, 3)]),
             processing_class=renderer.tokenizer,
-            rollout_func=Rollouts(renderer, tool, SETTINGS, 3),
+            rollout_func=Rollouts(renderer, tool, SETTINGS, 3, exploration),
             **options,
         )
 

@@ -28,6 +28,7 @@ from ascl.judges.offline import OfflineJudge
 from ascl.prompts.prompt import Prompt
 from ascl.recipes.rows import native_row
 from ascl.rules.book import RuleBook
+from ascl.train.advantages.switch import Algorithm
 from ascl.train.reward import RewardWeights
 from ascl.train.settings import Lora, RlSettings, SftSettings
 
@@ -81,11 +82,12 @@ def rl(
     dtype: str = "float32",
     client: type[ScriptedClient] = SampledClient,
     prompts: list[Prompt] = PROMPTS,
+    algorithm: Algorithm = "ifpo",
     **changes: Any,
 ) -> None:
     from ascl.train.rl import run_rl
 
-    with patch("ascl.train.rl.InProcessClient", client):
+    with patch("ascl.train.rollouts.InProcessClient", client):
         run_rl(
             model=str(model),
             prompts=prompts,
@@ -93,7 +95,7 @@ def rl(
             tool=tool(),
             judge=OfflineJudge(),
             out=out,
-            algorithm="ifpo",
+            algorithm=algorithm,
             settings=RL.model_copy(update=changes),
             rewards=RewardWeights(),
             lora=lora,

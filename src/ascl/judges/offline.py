@@ -5,6 +5,7 @@ knows the form of a reply, not whether what it says is true, harmful or useful. 
 """
 
 import re
+from collections.abc import Sequence
 
 from ascl.chat.messages import Trajectory
 from ascl.judges.refusal import CANNOT, HELPS, OBJECTS, any_of, classify_refusal, normalise, sentences, unquoted
@@ -137,3 +138,7 @@ class OfflineJudge:
             verdict.safe = True
             verdict.reason += ", harmless by rule"
         return verdict
+
+    def judge_many(self, cases: Sequence[tuple[str, str, Trajectory]]) -> list[Verdict | None]:
+        """The verdicts on many trajectories."""
+        return [self.judge(*case) for case in cases]

@@ -1,5 +1,6 @@
 """One judged trajectory as it is written to a run folder, and the one word it comes to."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -20,6 +21,10 @@ class Judge(Protocol):
         """The verdict on one trajectory."""
         ...
 
+    def judge_many(self, cases: Sequence[tuple[str, str, Trajectory]]) -> list[Verdict | None]:
+        """The verdicts on many (prompt, kind, trajectory), in order; None where the judge said nothing readable."""
+        ...
+
 
 class Outcome(StrEnum):
     """What a trajectory came to, in one word."""
@@ -35,7 +40,7 @@ class Outcome(StrEnum):
 
 
 class Record(BaseModel):
-    """A trajectory with its prompt and verdict; the last five fields are set for RL rollouts only."""
+    """A trajectory with its prompt and verdict; the last fields are set for RL rollouts only."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -48,12 +53,23 @@ class Record(BaseModel):
     step: int | None = None
     group: int | None = None
     advantage: float | None = None
+    decision_advantage: float | None = None
     weight: float | None = None
 
 
 def judge_trajectory(judge: Judge, prompt: Prompt, trajectory: Trajectory) -> Verdict:
     """The judge's verdict, with the grade of a reasoning problem put in. No answer is wrong."""
-    verdict = judge.judge(prompt.text, prompt.kind.value, trajectory)
+    return graded(judge.judge(prompt.text, prompt.kind.value, trajectory), prompt, trajectory)
+
+
+def judge_trajectories(judge: Judge, walked: Sequence[tuple[Prompt, Trajectory]]) -> list[Verdict | None]:
+    """As `judge_trajectory`, many at once. None where the judge's verdict could not be read."""
+    verdicts = judge.judge_many([(prompt.text, prompt.kind.value, trajectory) for prompt, trajectory in walked])
+    return [v and graded(v, prompt, trajectory) for v, (prompt, trajectory) in zip(verdicts, walked, strict=True)]
+
+
+def graded(verdict: Verdict, prompt: Prompt, trajectory: Trajectory) -> Verdict:
+    """The verdict with the grade of a reasoning problem put in."""
     if prompt.kind is Kind.REASONING and prompt.answer is not None:
         verdict = verdict.model_copy(update={"correct": grade(trajectory.answer, prompt.answer, prompt.options)})
     return verdict

@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 from ascl.chat.clients.models import load_model
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
-from ascl.files import write_json, write_text
+from ascl.files import read_json, write_json, write_text
 from ascl.progress import progress_bar
 from ascl.train.settings import Lora
 
@@ -109,17 +109,23 @@ def last_checkpoint(work: Path) -> str | None:
 
 
 def finish(trainer: Any, renderer: Renderer, out: Path, work: Path, dtype: str) -> None:
-    """Write the final folder atomically (the training log beside the weights) and drop the checkpoints."""
+    """Write the final folder atomically (the training log beside the weights) and drop the checkpoints.
+
+    The weights are collected from all processes, which may each hold a part of them (FSDP, ZeRO).
+    """
     import torch
     from peft import PeftModel
 
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)
     if trainer.accelerator.is_main_process:
         temporary = out.with_name(f".{out.name}.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
-        model = trainer.model
+        model = trainer.accelerator.unwrap_model(trainer.model)
         if not isinstance(model, PeftModel):
-            model.to(getattr(torch, dtype))
-        model.save_pretrained(temporary)
+            weights = {name: weight.to(getattr(torch, dtype)) for name, weight in weights.items()}
+        model.save_pretrained(temporary, state_dict=weights)
+        if not isinstance(model, PeftModel):  # it says what the training held, not what was written
+            write_json(temporary / "config.json", read_json(temporary / "config.json") | {"dtype": dtype})
         renderer.tokenizer.chat_template = renderer.dialect.template
         renderer.tokenizer.save_pretrained(temporary)
         write_json(temporary / "training_log.json", trainer.state.log_history)

@@ -1,77 +1,38 @@
-"""RL with TRL's GRPOTrainer: our rollout loop, our reward, and the advantages weighed by IFPO.
+"""RL with TRL's GRPOTrainer: our rollout loop, our reward, and the advantages of the chosen algorithm.
 
 The rollouts come through TRL's `rollout_func`, so that training walks the same loop as evaluation and serving, with
-the sampled ids kept as they are and tool tokens masked. `ConsultTrainer` multiplies the advantages TRL computed by
-weights of the consult flags; with weights of 1 (tau = 0, or algorithm grpo) it is stock GRPO.
+the sampled ids kept as they are and tool tokens masked. `ConsultTrainer` puts the advantages of `advantages/` in the
+place of TRL's; with algorithm grpo it is stock GRPO.
 """
 
 import random
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from accelerate.utils import gather_object
 from transformers import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.sampling import Sampling
-from ascl.chat.messages import Trajectory, message_of
+from ascl.chat.messages import StopReason, Trajectory
 from ascl.chat.render import Renderer
-from ascl.consult.rollout import rollout, start
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.errors import InputError
 from ascl.files import append_jsonl, read_finished, write_jsonl
-from ascl.judges.record import Judge, judge_trajectory, record
-from ascl.prompts.prompt import Prompt
+from ascl.judges.record import Judge, judge_trajectories, record
+from ascl.judges.verdict import Verdict
+from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import question
 from ascl.train.advantages.ifpo import ifpo_weights
+from ascl.train.advantages.switch import Algorithm, advantages_of
 from ascl.train.checkpoints import accumulation, callbacks, finish, last_checkpoint, precision, trainable_model
 from ascl.train.cpu import score_labelled_tokens_only
+from ascl.train.decision import decision_length
+from ascl.train.exploration import behaviour_share, mode_log_ratio
 from ascl.train.reward import Reward, RewardWeights, score
+from ascl.train.rollouts import Rollouts, explored_by
 from ascl.train.settings import Lora, RlSettings
-
-Algorithm = Literal["grpo", "ifpo"]
-Weigh = Callable[[torch.Tensor], torch.Tensor]
-
-
-def weights_of(algorithm: Algorithm, settings: RlSettings) -> Weigh | None:
-    """From consult flags (bool [groups, G]) to advantage weights (float [groups, G]); None leaves GRPO as it is."""
-    if algorithm == "grpo":
-        return None
-    return lambda consulted: ifpo_weights(consulted, settings.tau, settings.w_min, settings.w_max)
-
-
-class Rollouts:
-    """TRL's `rollout_func`: walks every prompt of a generation batch through the rollout loop.
-
-    Sampling seeds depend on the run's seed, the optimiser step and the process only, so a resumed run samples what an
-    uninterrupted one would have.
-    """
-
-    def __init__(self, renderer: Renderer, tool: ConsultTool, settings: RlSettings, seed: int) -> None:
-        self.renderer, self.tool, self.settings, self.seed = renderer, tool, settings, seed
-
-    def __call__(self, prompts: list[list[dict[str, Any]]], trainer: GRPOTrainer) -> dict[str, Any]:
-        """The ids, the mask of model tokens (`env_mask`) and the trajectory of each prompt's rollout."""
-        step, process = trainer.state.global_step, trainer.accelerator.process_index
-        sampling = Sampling(
-            temperature=self.settings.temperature,
-            max_tokens=self.settings.max_tokens,
-            seed=(self.seed * 1_000_003 + step * 10_007 + process * 101) % 2**31,
-        )
-        client = InProcessClient(trainer.accelerator.unwrap_model(trainer.model), self.renderer)
-        trajectories = [start("", [message_of(message) for message in prompt]) for prompt in prompts]
-        rollout(client, trajectories, self.tool, sampling)
-        return {
-            "prompt_ids": [t.prompt_ids for t in trajectories],
-            "completion_ids": [t.completion_ids for t in trajectories],
-            "env_mask": [t.completion_mask for t in trajectories],
-            "logprobs": None,
-            "trajectory": trajectories,
-        }
 
 
 class RewardFunction:
@@ -82,67 +43,135 @@ class RewardFunction:
     def __init__(self, prompts: list[Prompt], judge: Judge, weights: RewardWeights) -> None:
         self.prompts = {prompt.id: prompt for prompt in prompts}
         self.judge, self.weights = judge, weights
-        self.batch: list[tuple[Prompt, Trajectory, Any, Reward]] = []
+        self.batch: list[tuple[Prompt, Trajectory, Verdict | None, Reward | None]] = []
 
-    def __call__(self, prompt_id: list[str], trajectory: list[Trajectory], log_metric: Any, **_: Any) -> list[float]:
-        """The total reward of each rollout."""
+    def __call__(
+        self, prompt_id: list[str], trajectory: list[Trajectory], log_metric: Any, log_extra: Any, **_: Any
+    ) -> list[float | None]:
+        """The total reward of each rollout; None where no verdict could be read, which TRL leaves out."""
+        prompts = [self.prompts[identity] for identity in prompt_id]
+        for prompt, walked in zip(prompts, trajectory, strict=True):
+            walked.prompt_id = prompt.id
+        verdicts = judge_trajectories(self.judge, list(zip(prompts, trajectory, strict=True)))
         self.batch = []
-        for identity, walked in zip(prompt_id, trajectory, strict=True):
-            prompt = self.prompts[identity]
-            walked.prompt_id = identity
-            verdict = judge_trajectory(self.judge, prompt, walked)
-            reward = score(prompt.kind, walked, verdict, self.weights)
-            for part, value in reward.model_dump(exclude={"total"}).items():
+        for prompt, walked, verdict in zip(prompts, trajectory, verdicts, strict=True):
+            reward = score(prompt.kind, walked, verdict, self.weights) if verdict else None
+            for part, value in reward.model_dump(exclude={"total"}).items() if reward else ():
                 log_metric(f"reward_{part}", value)
             log_metric(f"consult_rate_{prompt.kind.value}", float(walked.consulted))
+            log_metric("truncated", float(walked.stop is StopReason.TRUNCATED))
+            log_metric("unread_verdicts", float(verdict is None))
             self.batch.append((prompt, walked, verdict, reward))
-        return [reward.total for *_, reward in self.batch]
+        for part in Reward.model_fields:
+            log_extra(f"reward_{part}", [reward and getattr(reward, part) for *_, reward in self.batch])
+        return [reward.total if reward else None for *_, reward in self.batch]
 
 
 class ConsultTrainer(GRPOTrainer):
-    """GRPOTrainer whose advantages are multiplied by `weigh(consult flags)`, and which logs every rollout.
+    """GRPOTrainer with the advantages of `algorithm`, which logs every rollout.
 
     TRL 1.16 computes advantages inside `_generate_and_score_completions` (private, hence the pinned version and a
-    contract test): the flags of all processes are gathered, weighed by group, and the local slice is applied.
+    contract test): rewards and consult flags of all processes are gathered, weighed by group, and the local slice put
+    in the place of TRL's.
     """
 
-    def __init__(self, *args: Any, weigh: Weigh | None, rollout_log: Path | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        algorithm: Algorithm,
+        settings: RlSettings,
+        renderer: Renderer,
+        rollout_log: Path | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self.weigh, self.rollout_log = weigh, rollout_log
+        self.algorithm, self.settings, self.renderer, self.rollout_log = algorithm, settings, renderer, rollout_log
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         output = super()._generate_and_score_completions(inputs)
-        local = torch.tensor([row["trajectory"].consulted for row in inputs], device=self.accelerator.device)
-        flags = self.accelerator.gather(local).view(-1, self.num_generations)
-        weights = torch.ones(flags.shape, device=flags.device) if self.weigh is None else self.weigh(flags)
-        everywhere, flat = weights.flatten(), flags.flatten()
-        if self.weigh is not None:
-            first = self.accelerator.process_index * len(inputs)
-            output["advantages"] = output["advantages"] * everywhere[first : first + len(inputs)]
-            logged: Any = self._logs["advantages"]
-            recent = [logged.pop() for _ in range(len(everywhere))][::-1]
-            logged.extend(a * w for a, w in zip(recent, everywhere.tolist(), strict=True))
-        for name, mode in (("weight_consult", flat), ("weight_direct", ~flat)):
-            if mode.any():
-                self._metrics["train"][name].append(everywhere[mode].mean().item())
-        self._log_rollouts(output["advantages"].tolist(), everywhere)
+        reward_function: Any = self.reward_funcs[0]
+        rewards = self._grouped([reward.total if reward else torch.nan for *_, reward in reward_function.batch])
+        sensitive = self._grouped([prompt.kind is not Kind.HARMFUL for prompt, *_ in reward_function.batch])
+        consulted = self._grouped([row["trajectory"].consulted for row in inputs])
+        progress = min(1.0, self.state.global_step / max(1, self.state.max_steps))
+        decision, content = advantages_of(self.algorithm, self.settings, rewards, consulted, sensitive, progress)
+        chosen_at = [decision_length(row["trajectory"], self.renderer) for row in inputs]
+        output["advantages"] = self._local(content)
+        if self.algorithm == "split":
+            positions = torch.arange(output["completion_ids"].shape[1], device=content.device)
+            choosing = positions[None, :] < torch.tensor(chosen_at, device=content.device)[:, None]
+            output["advantages"] = torch.where(choosing, self._local(decision)[:, None], self._local(content)[:, None])
+        if explored_by(self.algorithm, self.settings) == "half":
+            self._correct_old_log_probabilities(output, inputs, consulted, chosen_at)
+        self._log_advantages(decision, content, consulted)
         return output
 
-    def _log_rollouts(self, advantages: list[float], weights: torch.Tensor) -> None:
-        if self.rollout_log is None:
-            return
-        first = self.accelerator.process_index * len(advantages)
+    def _grouped(self, values: list[Any]) -> torch.Tensor:
+        """The values of all processes' rollouts, [groups, G]."""
+        local = torch.tensor(values, device=self.accelerator.device)
+        return self.accelerator.gather(local).view(-1, self.num_generations)
+
+    def _local(self, everywhere: torch.Tensor) -> torch.Tensor:
+        """This process's rollouts of a [groups, G] tensor."""
+        flat = everywhere.flatten()
+        size = len(flat) // self.accelerator.num_processes
+        return flat[self.accelerator.process_index * size :][:size]
+
+    def _correct_old_log_probabilities(
+        self,
+        output: dict[str, Any],
+        inputs: list[dict[str, Any]],
+        consulted: torch.Tensor,
+        chosen_at: list[int],
+    ) -> None:
+        """Say how likely the mode of each rollout was as it was sampled, on the token that chose it."""
+        counts = torch.tensor([row["candidates"] for row in inputs], device=self.accelerator.device)
+        consulting, sampled = self.accelerator.gather(counts).view(-1, self.num_generations, 2).sum(dim=1).unbind(-1)
+        share = ((consulting + 0.5) / (sampled + 1))[:, None]  # never quite 0 or 1
+        behaviour = behaviour_share(share, self.settings.candidates, "half", self.settings.group_size)
+        off_by = self._local(mode_log_ratio(share, behaviour, consulted))
+        if "old_per_token_logps" not in output:
+            ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
+            mask = torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1)
+            with torch.no_grad():
+                output["old_per_token_logps"], *_ = self._get_per_token_logps_and_entropies(
+                    self.model, ids, mask, output["completion_ids"].shape[1], self.args.per_device_train_batch_size
+                )
+        for row, (position, ratio) in enumerate(zip(chosen_at, off_by.tolist(), strict=True)):
+            if position:
+                output["old_per_token_logps"][row, position - 1] += ratio
+
+    def _log_advantages(self, decision: torch.Tensor, content: torch.Tensor, consulted: torch.Tensor) -> None:
+        """Put the advantages of the decision into TRL's table, IFPO's weights into its metrics, both into our log."""
+        logged: Any = self._logs["advantages"]
+        for _ in range(content.numel()):
+            logged.pop()
+        logged.extend(decision.flatten().tolist())
+        weights = torch.ones(consulted.shape, device=consulted.device)
+        if self.algorithm == "ifpo":
+            weights = ifpo_weights(consulted, self.settings.tau, self.settings.w_min, self.settings.w_max)
+        for name, mode in (("weight_consult", consulted), ("weight_direct", ~consulted)):
+            if mode.any():
+                self._metrics["train"][name].append(weights[mode].mean().item())
+        if self.rollout_log is not None:
+            self._log_rollouts(self.rollout_log, *(self._local(t).tolist() for t in (decision, content, weights)))
+
+    def _log_rollouts(
+        self, rollout_log: Path, decision: list[float], content: list[float], weights: list[float]
+    ) -> None:
+        first = self.accelerator.process_index * len(content)
         rewards: Any = self.reward_funcs[0]
         rows = []
         for i, (prompt, trajectory, verdict, reward) in enumerate(rewards.batch):
-            entry = record(self.rollout_log.stem, prompt, trajectory, verdict)
-            entry.reward, entry.step = reward.model_dump(), self.state.global_step + 1
+            unread = Verdict(judge=rewards.judge.name, reason="no readable verdict")
+            entry = record(rollout_log.stem, prompt, trajectory, verdict or unread)
+            entry.reward, entry.step = reward and reward.model_dump(), self.state.global_step + 1
             entry.group = (first + i) // self.num_generations
-            entry.advantage, entry.weight = advantages[i], weights[first + i].item()
+            entry.advantage, entry.decision_advantage, entry.weight = content[i], decision[i], weights[i]
             rows.append(entry.model_dump(mode="json"))
         rows = gather_object(rows)
         if self.accelerator.is_main_process:
-            append_jsonl(self.rollout_log, rows)
+            append_jsonl(rollout_log, rows)
 
 
 def rl_dataset(prompts: list[Prompt], tool: ConsultTool) -> list[dict[str, Any]]:
@@ -186,13 +215,27 @@ def grpo_config(settings: RlSettings, work: Path, seed: int, dtype: str) -> GRPO
         save_steps=settings.save_steps,
         save_total_limit=2,
         logging_steps=1,
-        report_to="none",
+        report_to=settings.report_to,
         disable_tqdm=True,
         seed=seed,
-        gradient_checkpointing=False,
+        gradient_checkpointing=settings.gradient_checkpointing,
         dataloader_pin_memory=False,
+        **_generation(settings),
         **precision(dtype),
     )
+
+
+def _generation(settings: RlSettings) -> dict[str, Any]:
+    """TRL's vLLM arguments. `token_truncate`: TRL's default drops a long (that is, consulting) rollout as a whole."""
+    if settings.vllm == "off":
+        return {}
+    return {
+        "use_vllm": True,
+        "vllm_mode": settings.vllm,
+        "vllm_server_base_url": settings.vllm_server if settings.vllm == "server" else None,
+        "vllm_gpu_memory_utilization": settings.vllm_gpu_memory,
+        "vllm_importance_sampling_mode": "token_truncate",
+    }
 
 
 def run_rl(
@@ -234,9 +277,11 @@ def run_rl(
             on_mixed_types="use_json",  # the arguments of earlier tool calls
         ),
         processing_class=renderer.tokenizer,
-        rollout_func=Rollouts(renderer, tool, settings, seed),
+        rollout_func=Rollouts(renderer, tool, settings, seed, explored_by(algorithm, settings)),
         callbacks=callbacks(out.name),
-        weigh=weights_of(algorithm, settings),
+        algorithm=algorithm,
+        settings=settings,
+        renderer=renderer,
         rollout_log=rollout_log,
     )
     trainer.remove_callback(PrinterCallback)

@@ -32,6 +32,8 @@ class SftSettings(BaseModel):
     warmup: float = Field(default=0.05, ge=0, lt=1)
     max_length: int = Field(default=4096, ge=16)
     save_steps: int = Field(default=50, ge=1)
+    gradient_checkpointing: bool = False
+    report_to: Literal["none", "trackio", "wandb", "tensorboard"] = "none"
 
     @model_validator(mode="after")
     def _check(self) -> "SftSettings":
@@ -43,8 +45,11 @@ class SftSettings(BaseModel):
 class RlSettings(BaseModel):
     """GRPO-family RL. Defaults are the paper's where it says; the clip of the weights is our choice.
 
-    tau, w_min, w_max: see `advantages/ifpo.py`. prompts_per_step x group_size rollouts make one optimiser step.
-    max_steps bounds the run (0: `epochs` passes over the prompts).
+    tau, w_min, w_max: see `advantages/ifpo.py`; mode_weight: `ampo.py`; penalty: `consult_penalty.py`; delta:
+    `adaptthink.py`; sharpness, carry: `split.py`. exploration, candidates: see `exploration.py`; null takes `half` for
+    adaptthink and `none` for all others. prompts_per_step x group_size rollouts make one optimiser step. max_steps
+    bounds the run (0: `epochs` passes over the prompts). vllm: TRL's engine for rollouts, inside the training processes
+    (`colocate`, with that share of their memory) or behind `vllm_server`.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -52,6 +57,13 @@ class RlSettings(BaseModel):
     tau: float = Field(default=0.5, ge=0)
     w_min: float = Field(default=0.25, gt=0)
     w_max: float = Field(default=4.0, gt=0)
+    mode_weight: float = Field(default=1.0, ge=0)
+    penalty: float = Field(default=0.1, ge=0)
+    delta: float = Field(default=0.0, ge=0)
+    sharpness: float = Field(default=1.0, ge=0)
+    carry: float = Field(default=0.0, ge=0)
+    exploration: Literal["none", "half", "stratified"] | None = None
+    candidates: int = Field(default=4, ge=2)
     group_size: int = Field(default=8, ge=2)
     prompts_per_step: int = Field(default=16, ge=1)
     micro_batch_size: int = Field(default=8, ge=1)
@@ -62,6 +74,11 @@ class RlSettings(BaseModel):
     temperature: float = Field(default=1.0, gt=0)
     max_tokens: int = Field(default=2048, ge=1)
     save_steps: int = Field(default=20, ge=1)
+    gradient_checkpointing: bool = False
+    report_to: Literal["none", "trackio", "wandb", "tensorboard"] = "none"
+    vllm: Literal["off", "colocate", "server"] = "off"
+    vllm_server: str = "http://localhost:8000"
+    vllm_gpu_memory: float = Field(default=0.3, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _check(self) -> "RlSettings":

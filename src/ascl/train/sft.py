@@ -55,10 +55,10 @@ def run_sft(
         save_steps=settings.save_steps,
         save_total_limit=2,
         logging_steps=1,
-        report_to="none",
+        report_to=settings.report_to,
         disable_tqdm=True,
         seed=seed,
-        gradient_checkpointing=False,
+        gradient_checkpointing=settings.gradient_checkpointing,
         dataloader_pin_memory=False,
         **precision(dtype),
     )

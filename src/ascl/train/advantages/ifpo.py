@@ -2,8 +2,28 @@
 
 from typing import TYPE_CHECKING
 
+from ascl.train.advantages.group import check_group
+from ascl.train.advantages.grpo import grpo_advantages
+
 if TYPE_CHECKING:
     import torch
+
+
+def ifpo_advantages(
+    rewards: "torch.Tensor",
+    consulted: "torch.Tensor",
+    tau: float = 0.5,
+    w_min: float = 0.25,
+    w_max: float = 4.0,
+    eps: float = 1e-4,
+) -> "torch.Tensor":
+    """A_i = w_i * (R_i - mean_G R) / (std_G R + eps), with the weights of `ifpo_weights`; tau = 0 is GRPO.
+
+    rewards: float [groups, G], NaN unscored (advantage 0; its mode counts). consulted: bool [groups, G].
+    Returns float [groups, G]. Raises ValueError for other shapes or values.
+    """
+    check_group(rewards, consulted)
+    return grpo_advantages(rewards, eps) * ifpo_weights(consulted, tau, w_min, w_max)
 
 
 def ifpo_weights(

@@ -1,0 +1,88 @@
+"""TRL's `rollout_func`: every prompt of a generation batch walked through the rollout loop, by whichever engine."""
+
+from typing import Any
+
+from trl import GRPOTrainer
+
+from ascl.chat.clients.in_process import InProcessClient
+from ascl.chat.clients.sampling import Client, Sampling
+from ascl.chat.messages import Message, Trajectory, message_of
+from ascl.chat.render import Renderer
+from ascl.consult.rollout import advance, rollout, start
+from ascl.consult.tool import ConsultTool
+from ascl.train.advantages.switch import Algorithm
+from ascl.train.exploration import Exploration, first_of, wanted_mode
+from ascl.train.settings import RlSettings
+from ascl.train.vllm import VllmClient
+
+
+def explored_by(algorithm: Algorithm, settings: RlSettings) -> Exploration:
+    """How an algorithm samples its groups: as the settings say, else `half` for adaptthink and `none` for others."""
+    return settings.exploration or ("half" if algorithm == "adaptthink" else "none")
+
+
+class Rollouts:
+    """Samples the rollouts of a generation batch.
+
+    Sampling seeds depend on the run's seed, the optimiser step and the process only, so a resumed run samples what an
+    uninterrupted one would have.
+    """
+
+    def __init__(
+        self, renderer: Renderer, tool: ConsultTool, settings: RlSettings, seed: int, exploration: Exploration = "none"
+    ) -> None:
+        self.renderer, self.tool, self.settings, self.seed = renderer, tool, settings, seed
+        self.exploration = exploration
+
+    def __call__(self, prompts: list[list[dict[str, Any]]], trainer: GRPOTrainer) -> dict[str, Any]:
+        """The ids, the mask of model tokens (`env_mask`), the trajectory and the candidates of each prompt's rollout.
+
+        `candidates` counts [consulting, all] first turns that were sampled for the rollout's place.
+        """
+        step, process = trainer.state.global_step, trainer.accelerator.process_index
+        sampling = Sampling(
+            temperature=self.settings.temperature,
+            max_tokens=self.settings.max_tokens,
+            seed=(self.seed * 1_000_003 + step * 10_007 + process * 101) % 2**31,
+        )
+        client: Client
+        if trainer.use_vllm:
+            client = VllmClient(trainer.vllm_generation, self.renderer)
+        else:
+            client = InProcessClient(trainer.accelerator.unwrap_model(trainer.model), self.renderer)
+        messages = [[message_of(message) for message in prompt] for prompt in prompts]
+        if self.exploration == "none":
+            trajectories = [start("", asked) for asked in messages]
+            candidates = [[0, 0]] * len(trajectories)
+        else:
+            trajectories, candidates = self._explored(client, messages, process * len(prompts), sampling)
+            sampling = sampling.model_copy(update={"seed": sampling.seed + 1})
+        rollout(client, [t for t in trajectories if t.stop is None], self.tool, sampling)
+        if isinstance(client, VllmClient):
+            client.keep_in_step()
+        return {
+            "prompt_ids": [t.prompt_ids for t in trajectories],
+            "completion_ids": [t.completion_ids for t in trajectories],
+            "env_mask": [t.completion_mask for t in trajectories],
+            "logprobs": [t.logprobs for t in trajectories] if trainer.use_vllm else None,
+            "trajectory": trajectories,
+            "candidates": candidates,
+        }
+
+    def _explored(
+        self, client: Client, messages: list[list[Message]], first: int, sampling: Sampling
+    ) -> tuple[list[Trajectory], list[list[int]]]:
+        """One trajectory for each place, its first turn taken from several where the place wants a mode."""
+        wanted = [wanted_mode(self.exploration, (first + i) % self.settings.group_size) for i in range(len(messages))]
+        counts = [1 if mode is None else self.settings.candidates for mode in wanted]
+        places = [i for i, count in enumerate(counts) for _ in range(count)]
+        sampled = [start("", messages[i]) for i in places]
+        for trajectory, turn in zip(sampled, client.complete(sampled, [self.tool.schema], sampling), strict=True):
+            advance(trajectory, turn, self.tool)
+        chosen, candidates = [], []
+        for i, mode in enumerate(wanted):
+            mine = [trajectory for trajectory, place in zip(sampled, places, strict=True) if place == i]
+            modes = [trajectory.consulted for trajectory in mine]
+            chosen.append(mine[first_of(modes, mode)])
+            candidates.append([sum(modes), len(modes)])
+        return chosen, candidates
