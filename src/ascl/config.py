@@ -3,15 +3,16 @@
 import os
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ascl.chat.clients.sampling import Sampling
 from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K
 from ascl.consult.variants import Variant
 from ascl.errors import InputError, first_problem
 from ascl.files import parse_yaml, read_text
+from ascl.judges.settings import JudgeSettings
 from ascl.prompts.prompt import Kind
 from ascl.train.advantages.switch import Algorithm
 from ascl.train.reward import RewardWeights
@@ -69,12 +70,18 @@ class RunConfig(BaseModel):
     variants: list[Variant] = ["pure", "short", "long", "rag", "ascl"]
     sampling: Sampling = Sampling()
     eval_batch: int = Field(default=32, ge=1)
-    judge: Literal["offline"] = "offline"
+    judge: JudgeSettings = JudgeSettings()
     teacher: Teacher | None = None
     lora: Lora | None = None
     sft: SftSettings = SftSettings()
     rl: Rl = Rl()
     reward: RewardWeights = RewardWeights()
+
+    @field_validator("judge", mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        """`judge: offline` is short for `judge: {kind: offline}`."""
+        return {"kind": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check(self) -> "RunConfig":

@@ -9,7 +9,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Container, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -29,8 +29,8 @@ from ascl.evals.evaluate import evaluate
 from ascl.evals.metrics import measure
 from ascl.files import read_json, read_jsonl, write_json, write_jsonl, write_text
 from ascl.judges.calibrate import calibrate, load_calibration
-from ascl.judges.offline import OfflineJudge
-from ascl.judges.record import Record
+from ascl.judges.open_judge import open_judge
+from ascl.judges.record import Judge, Record
 from ascl.progress import console, progress_bar
 from ascl.prompts.prompt import Kind, Prompt, split_of
 from ascl.prompts.sources import load_prompts
@@ -53,7 +53,7 @@ class Run:
     renderer: Renderer
     prompts: list[Prompt]
     manifest: dict[str, Any]
-    judge: OfflineJudge = field(default_factory=OfflineJudge)
+    judge: Judge
 
     def stage(self, name: str, work: Callable[[], None]) -> None:
         """Do the work of a stage unless the manifest says that it is done."""
@@ -120,7 +120,8 @@ def open_run(config: RunConfig, folder: Path) -> Run:
     manifest = _manifest(config, folder, book, renderer, prompts)
     write_text(saved, resolved)
     write_json(folder / "manifest.json", manifest)
-    return Run(folder, config, tool, renderer, prompts, manifest)
+    judge = open_judge(config.judge, book, folder / "data" / "judge_replies.jsonl")
+    return Run(folder, config, tool, renderer, prompts, manifest, judge)
 
 
 def _manifest(
@@ -141,8 +142,8 @@ def _manifest(
     return {
         "name": folder.name,
         "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": _machine(),
-        "versions": {package: _version(package) for package in PACKAGES},
+        "machine": machine(),
+        "versions": {package: package_version(package) for package in PACKAGES},
         "model": config.model,
         "dialect": renderer.dialect.name,
         "seed": config.seed,
@@ -151,7 +152,8 @@ def _manifest(
     }
 
 
-def _machine() -> str:
+def machine() -> str:
+    """The processor, its cores and the GPU, in words."""
     import torch
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
@@ -163,7 +165,8 @@ def _machine() -> str:
     return f"{processor}, {os.cpu_count()} cores, {device}"
 
 
-def _version(package: str) -> str:
+def package_version(package: str) -> str:
+    """The installed version of a package."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -9,8 +9,9 @@ import typer
 
 from ascl.cli.data import data_app
 from ascl.cli.entry import InputErrorGroup, bad_input
+from ascl.cli.lab import lab
 from ascl.cli.rules import rules_app
-from ascl.cli.train import sft
+from ascl.cli.train import rl, sft
 
 app = typer.Typer(
     cls=InputErrorGroup,
@@ -22,6 +23,8 @@ app = typer.Typer(
 app.add_typer(rules_app, name="rules")
 app.add_typer(data_app, name="data")
 app.command()(sft)
+app.command()(rl)
+app.command()(lab)
 
 RulesSource = Annotated[str, typer.Option("--rules", help="`default`, a folder of YAML, or a .yaml, .csv or .md file.")]
 Embedding = Annotated[
@@ -34,6 +37,7 @@ def run(
     config: Annotated[Path, typer.Argument(help="A YAML configuration, e.g. configs/quickstart.yaml.")],
     out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME of the configuration).")] = None,
     model: Annotated[str | None, typer.Option(help="Take this model instead of the configuration's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Take this seed instead of the configuration's.")] = None,
     smoke: Annotated[bool, typer.Option(help="A cut-down run of a few minutes.")] = False,
     fresh: Annotated[bool, typer.Option(help="Put an earlier run in this folder aside and start anew.")] = False,
 ) -> None:
@@ -47,6 +51,8 @@ def run(
     settings = load_config(config)
     if model is not None:
         settings = settings.model_copy(update={"model": model})
+    if seed is not None:
+        settings = settings.model_copy(update={"seed": seed})
     folder = out or Path("runs") / (config.stem + ("-smoke" if smoke else ""))
     from ascl.pipeline import run as run_pipeline
 

@@ -1,4 +1,4 @@
-"""`ascl sft`: fine-tune a model on training sets."""
+"""`ascl sft` and `ascl rl`: fine-tune a model on training sets, and reinforce it on prompts."""
 
 from pathlib import Path
 from typing import Annotated
@@ -51,3 +51,64 @@ def sft(
     lora = Lora(r=lora_rank, alpha=2 * lora_rank) if lora_rank else None
     run_sft(model, rows, load_renderer(model, dialect), out, settings, lora, seed, dtype)
     typer.echo(f"{len(rows)} rows; the model: {out}")
+
+
+def rl(
+    config: Annotated[Path, typer.Argument(help="A YAML configuration: model, prompts, rules, judge, reward, rl.")],
+    model: Annotated[str | None, typer.Option(help="Train this (cloned) model, not the configuration's.")] = None,
+    algorithm: Annotated[str, typer.Option(help="The estimator of advantages, see docs/advantages.md.")] = "ifpo",
+    out: Annotated[Path | None, typer.Option(help="Where the model goes (default: runs/NAME-ALGORITHM).")] = None,
+    score: Annotated[
+        Path | None, typer.Option(help="Train nothing: print the rewards of a file's trajectories.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="With --score: JSONL instead of a table.")] = False,
+) -> None:
+    """Reinforce a model on prompts with a judge's rewards. Run it again to resume."""
+    import os
+    import sys
+    from typing import get_args
+
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    from ascl.config import load_config
+    from ascl.errors import InputError
+    from ascl.judges.open_judge import open_judge
+    from ascl.rules.book import RuleBook
+    from ascl.train.advantages.switch import Algorithm
+
+    settings = load_config(config)
+    book = RuleBook.load(settings.rules.source, settings.rules.embedding_model)
+    if score is not None:
+        from ascl.cli.score import score_file
+
+        judge = open_judge(settings.judge, book, score.with_suffix(".judge_replies.jsonl"))
+        score_file(score, judge, settings.reward, sys.stdout, as_json)
+        return
+    if algorithm not in get_args(Algorithm):
+        raise InputError(f"--algorithm {algorithm}: use one of {', '.join(get_args(Algorithm))}")
+    folder = out or Path("runs") / f"{config.stem}-{algorithm}"
+    if folder.exists():
+        raise InputError(f"--out {folder}: exists already; name another, or remove it")
+    from ascl.chat.clients.models import load_renderer
+    from ascl.consult.tool import ConsultTool
+    from ascl.prompts.prompt import split_of
+    from ascl.prompts.sources import load_prompts
+    from ascl.train.rl import run_rl
+
+    name = model or settings.model
+    prompts = [p for p in load_prompts(settings.prompts) if p.kind in settings.rl.kinds and split_of(p) == "train"]
+    run_rl(
+        model=name,
+        prompts=prompts,
+        renderer=load_renderer(name, settings.dialect),
+        tool=ConsultTool(book, settings.rules.top_k),
+        judge=open_judge(settings.judge, book, folder.with_name(f"{folder.name}.judge_replies.jsonl")),
+        out=folder,
+        algorithm=algorithm,  # type: ignore[arg-type]
+        settings=settings.rl.settings,
+        rewards=settings.reward,
+        lora=settings.lora,
+        seed=settings.seed,
+        rollout_log=folder.with_name(f"{folder.name}.rollouts.jsonl"),
+        dtype=settings.dtype,
+    )
+    typer.echo(f"{len(prompts)} prompts; the model: {folder}; its rollouts: {folder.name}.rollouts.jsonl beside it")

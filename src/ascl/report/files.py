@@ -36,6 +36,16 @@ class Judge(BaseModel):
     calibration: dict[str, Any] | None = None
 
 
+class Claim(BaseModel):
+    """One line of a checklist: what a paper says, what was measured, and what that comes to."""
+
+    text: str
+    source: str = ""
+    measured: str = ""
+    difference: Estimate = Field(default_factory=Estimate)
+    verdict: str
+
+
 class Metrics(BaseModel):
     """`metrics.json`. Whatever a partial run has not reached is empty."""
 
@@ -43,6 +53,7 @@ class Metrics(BaseModel):
     training: dict[str, list[dict[str, Number]]] = Field(default_factory=dict)
     sft: list[dict[str, Number]] = Field(default_factory=list)
     judge: Judge | None = None
+    claims: list[Claim] = Field(default_factory=list)
 
 
 class Book(BaseModel):

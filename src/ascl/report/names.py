@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 _LABELS = {"ascl_zs": "ASCL-ZS", "rag": "RAG", "bc": "BC", "grpo": "GRPO", "ifpo": "IFPO"}
 _ORDER = ("pure", "short", "long", "rag", "ascl_zs", "bc", "grpo", "ifpo")
-_SPARE = 4  # colours kept for arms the page does not know by name
+_SPARE = 8  # colours kept for arms the page does not know by name
 
 PROMPTED = frozenset({"pure", "short", "long", "rag", "ascl_zs"})  # variants of the untrained model
 

@@ -13,7 +13,7 @@ from ascl.report.markup import Markup, element, join
 from ascl.report.names import label
 from ascl.report.reader import Shelf, collect, script_json
 from ascl.report.scatter import trade_off
-from ascl.report.tables import facts, headline, missing, stage_times
+from ascl.report.tables import checklist, facts, headline, missing, stage_times
 
 _SCRIPTS = ("dom.js", "detail.js", "list.js")
 
@@ -52,7 +52,17 @@ def _sections(manifest: Manifest, metrics: Metrics) -> Markup:
     longest = max((len(rows) for rows in metrics.training.values()), default=0)
     smooth = window(min(longest, 400))
     mean = f" Thick lines are moving means over {smooth} points; faint lines are single steps." if smooth > 1 else ""
+    claims = checklist(metrics.claims)
     return join(
+        claims
+        and _section(
+            "claims",
+            "Claims",
+            claims,
+            "Differences in percentage points, the mean over seeds with Student's 95 % interval below it. Reproduced: "
+            "the interval lies wholly above zero. Not reproduced: wholly below. Unclear: it holds zero.",
+            "",
+        ),
         _section(
             "results",
             "Results",

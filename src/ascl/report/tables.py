@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from ascl.report.files import Estimate, Judge, Manifest, Stage
+from ascl.report.files import Claim, Estimate, Judge, Manifest, Stage
 from ascl.report.markup import Markup, element, join
 from ascl.report.names import METRICS, Metric, colours, duration, label, percent
 
@@ -107,6 +107,30 @@ def headline(variants: Mapping[str, Mapping[str, Estimate | None]]) -> Markup | 
         rows.append(element("tr", head, *cells, class_="winner" if name == best else None))
     table = element("table", element("thead", element("tr", *groups), element("tr", *heads)), element("tbody", *rows))
     return element("div", table, class_="wide", tabindex=0, role="region", aria_label="Headline table")
+
+
+def checklist(claims: Sequence[Claim]) -> Markup | None:
+    """The claims of a paper, each with what was measured and its verdict, or None where there are none."""
+    if not claims:
+        return None
+    head = element("tr", *(element("th", text, scope="col") for text in ("Claim", "Measured", "Difference", "Verdict")))
+    rows = []
+    for claim in claims:
+        found = claim.difference
+        interval = None
+        if found.low is not None and found.high is not None:
+            interval = element("small", f"{percent(found.low)} to {percent(found.high)}")
+        rows.append(
+            element(
+                "tr",
+                element("th", claim.text, element("small", claim.source), scope="row"),
+                element("td", claim.measured),
+                element("td", percent(found.value), interval, class_="difference"),
+                element("td", claim.verdict, class_=f"verdict {claim.verdict.replace(' ', '-')}"),
+            )
+        )
+    table = element("table", element("thead", head), element("tbody", *rows), class_="claims")
+    return element("div", table, class_="wide", tabindex=0, role="region", aria_label="Checklist of claims")
 
 
 def stage_times(stages: Mapping[str, Stage]) -> Markup | None:

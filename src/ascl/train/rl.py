@@ -58,6 +58,7 @@ class RewardFunction:
             reward = score(prompt.kind, walked, verdict, self.weights) if verdict else None
             for part, value in reward.model_dump(exclude={"total"}).items() if reward else ():
                 log_metric(f"reward_{part}", value)
+            log_metric("consult_rate", float(walked.consulted))
             log_metric(f"consult_rate_{prompt.kind.value}", float(walked.consulted))
             log_metric("truncated", float(walked.stop is StopReason.TRUNCATED))
             log_metric("unread_verdicts", float(verdict is None))

@@ -1,0 +1,116 @@
+"""`ascl rl CONFIG --score FILE`: what each trajectory of a file would be worth in RL, part by part."""
+
+import json
+from pathlib import Path
+from statistics import fmean
+from typing import TextIO
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ascl.chat.messages import Trajectory
+from ascl.cli.printable import printable
+from ascl.errors import InputError, first_problem
+from ascl.files import iterate_jsonl
+from ascl.judges.record import Judge, judge_trajectories
+from ascl.prompts.prompt import Prompt
+from ascl.train.reward import Reward, RewardWeights, score
+
+COLUMNS = {
+    "safety": "R_s",
+    "compliance": "R_c",
+    "hallucination": "P_h",
+    "format": "P_f",
+    "faults": "faults",
+    "total": "total",
+}
+
+
+class Walked(BaseModel):
+    """What scoring needs of a `Record`; its old verdict is not looked at."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    prompt: Prompt
+    trajectory: Trajectory
+
+    @property
+    def mode(self) -> str:
+        """Whether the rules were consulted."""
+        return "consult" if self.trajectory.consulted else "direct"
+
+
+def load_walked(path: Path) -> list[Walked]:
+    """The prompts and trajectories of a file of records. Raises InputError naming the file, the line and the field."""
+    walked = []
+    for number, row in iterate_jsonl(path):
+        try:
+            walked.append(Walked.model_validate(row))
+        except ValidationError as error:
+            raise InputError(f"{path}, line {number}: {first_problem(error)}") from error
+    if not walked:
+        raise InputError(f"{path}: no trajectories")
+    return walked
+
+
+def score_file(path: Path, judge: Judge, weights: RewardWeights, out: TextIO, as_json: bool = False) -> None:
+    """Judge every trajectory of a file anew and print the parts of its reward: a table, or JSONL.
+
+    Means are over the trajectories with a readable verdict; the others have none, and no reward.
+    """
+    walked = load_walked(path)
+    verdicts = judge_trajectories(judge, [(one.prompt, one.trajectory) for one in walked])
+    rewards = [
+        None if verdict is None else score(one.prompt.kind, one.trajectory, verdict, weights)
+        for one, verdict in zip(walked, verdicts, strict=True)
+    ]
+    read = [reward for reward in rewards if reward is not None]
+    means = {part: fmean(getattr(reward, part) for reward in read) if read else None for part in COLUMNS}
+    if not as_json:
+        _print_table(walked, rewards, means, judge.name, out)
+        return
+    for one, verdict, reward in zip(walked, verdicts, rewards, strict=True):
+        row = _told(one) | {
+            "verdict": verdict and verdict.model_dump(mode="json"),
+            "reward": reward and reward.model_dump(),
+        }
+        print(json.dumps(row, ensure_ascii=False), file=out)
+    last = {"means": means, "trajectories": len(rewards), "no_readable_verdict": rewards.count(None)}
+    print(json.dumps(last | {"judge": judge.name}, ensure_ascii=False), file=out)
+
+
+def _told(one: Walked) -> dict[str, str]:
+    return {
+        "prompt_id": one.prompt.id,
+        "kind": one.prompt.kind.value,
+        "mode": one.mode,
+        "stop": str(one.trajectory.stop or "unfinished"),
+    }
+
+
+def _print_table(
+    walked: list[Walked], rewards: list[Reward | None], means: dict[str, float | None], judge: str, out: TextIO
+) -> None:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("prompt", overflow="fold")
+    for title in ("kind", "mode", "stop"):
+        table.add_column(title, no_wrap=True)
+    for title in COLUMNS.values():
+        table.add_column(title, justify="right", no_wrap=True)
+    for one, reward in zip(walked, rewards, strict=True):
+        parts = (None if reward is None else getattr(reward, part) for part in COLUMNS)
+        told = (escape(printable(text)) for text in _told(one).values())
+        table.add_row(*told, *(_figure(part) for part in parts))
+    table.add_section()
+    table.add_row("mean", "", "", "", *(_figure(means[part]) for part in COLUMNS))
+    console = Console(file=out)
+    console.print(table)
+    unread = f"{rewards.count(None)} of {len(rewards)} without a readable verdict"
+    console.print(f"{printable(judge)}: {unread}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

@@ -1,0 +1,47 @@
+"""What a guard is here: how a prompt and an answer are put to it, and how its reply is read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ascl.judges.verdict import Refusal
+
+Messages = list[dict[str, str]]  # a conversation in the form of chat-completions requests
+
+
+class Safety(StrEnum):
+    """What a guard says of an answer; most guards know only the two ends."""
+
+    SAFE = "safe"
+    CONTROVERSIAL = "controversial"
+    UNSAFE = "unsafe"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a guard's reply says. refusal: None where the guard has no word for it. broken: the categories it names."""
+
+    safety: Safety
+    refusal: Refusal | None = None
+    broken: str = ""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A family of guard models.
+
+    messages: from prompt and answer to what the guard is asked. parse: from the guard's whole reply to its reading;
+    None where the reply is anything but one verdict in the guard's own form. max_tokens: enough for any verdict.
+    template: the chat template in process, where the tokenizer's own is not the one the guard was trained with.
+    """
+
+    name: str
+    messages: Callable[[str, str], Messages]
+    parse: Callable[[str], Reading | None]
+    max_tokens: int = 64
+    template: str | None = None
+
+
+def exchange(prompt: str, answer: str) -> Messages:
+    """Prompt and answer as the two turns they were, for guards whose chat template holds the question."""
+    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]

@@ -1,0 +1,151 @@
+"""A judging model in this process, with its own chat template, asked in batches."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ascl.chat.clients.models import load_model, model_path
+from ascl.chat.clients.sampling import Sampling
+from ascl.errors import InputError
+from ascl.judges.guard import Messages
+from ascl.progress import console
+
+# A model that thinks aloud speaks behind the last of these.
+_BEGINS_TO_SPEAK = ("<|channel|>final<|message|>", "</think>")
+
+
+@dataclass
+class LocalModel:
+    """A hub id or a folder, loaded when it is first asked. batch: texts at once. template: instead of its own."""
+
+    model: str
+    revision: str | None = None
+    template: str | None = None
+    batch: int = 16
+    left_out: int = field(default=0, init=False)  # texts that were too long for it
+
+    @cached_property
+    def _path(self) -> str:
+        if self.revision is None or self.model == "embedded" or Path(self.model).exists():
+            return model_path(self.model)
+        from huggingface_hub import snapshot_download
+
+        try:
+            return snapshot_download(self.model, revision=self.revision)
+        except (OSError, ValueError) as error:
+            raise InputError(f"model {self.model}: no revision {self.revision} found ({_first_line(error)})") from error
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self._path, padding_side="left")
+        except (OSError, ValueError) as error:
+            raise InputError(f"model {self.model}: no tokenizer found ({_first_line(error)})") from error
+        tokenizer.chat_template = self.template or tokenizer.chat_template
+        if tokenizer.chat_template is None:
+            raise InputError(f"model {self.model}: its tokenizer has no chat template, so it is no guard of this kind")
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer
+
+    @cached_property
+    def _weights(self) -> Any:
+        return load_model(self._path).eval()
+
+    @cached_property
+    def markers(self) -> tuple[str, ...]:
+        """The tokenizer's added tokens."""
+        return tuple(sorted(self._tokenizer.get_added_vocab()))
+
+    def ask(self, conversations: list[Messages], sampling: Sampling, heard: Callable[[int, str | None], None]) -> None:
+        """See `AskedModel`. A text that does not fit the model is left out: a cut one would be judged as if whole."""
+        if not conversations:
+            return
+        render = self._renderer(conversations[0])
+        contexts = [self._tokenizer(render(c), add_special_tokens=False)["input_ids"] for c in conversations]
+        config = self._weights.config.get_text_config()
+        room = getattr(config, "max_position_embeddings", 1 << 30) - sampling.max_tokens
+        order = sorted(range(len(contexts)), key=lambda number: len(contexts[number]))  # little padding
+        fitting = [number for number in order if len(contexts[number]) <= room]
+        for number in order[len(fitting) :]:
+            self._leave_out(len(contexts[number]), room)
+            heard(number, None)
+        for first in range(0, len(fitting), self.batch):
+            numbers = fitting[first : first + self.batch]
+            for number, reply in zip(numbers, self._generate([contexts[n] for n in numbers], sampling), strict=True):
+                heard(number, reply)
+
+    def _renderer(self, example: Messages) -> Callable[[Messages], str]:
+        """How conversations like this one become text. Some templates take contents as they are, others as parts.
+
+        A template that is given the other form, or that knows no such roles, shows the model an empty conversation, and
+        every answer in it is safe. So both are tried with words that must come out again.
+        """
+        probe = [{"role": m["role"], "content": f"words-of-turn-{i}"} for i, m in enumerate(example)]
+        for form in (_plain, _in_parts):
+            try:
+                text = self._render(form(probe))
+            except Exception:  # whatever the template does with the form it does not know
+                continue
+            if all(message["content"] in text for message in probe):
+                return lambda messages, form=form: self._render(form(messages))  # type: ignore[misc]
+        roles = ", ".join(message["role"] for message in example)
+        raise InputError(f"model {self.model}: its chat template does not show it {roles}; is the judge's kind right?")
+
+    def _render(self, messages: list[dict[str, Any]]) -> str:
+        return self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+
+    def _generate(self, contexts: list[list[int]], sampling: Sampling) -> list[str]:
+        """The reply to each context; empty where the budget cut it."""
+        import torch
+
+        model, tokenizer = self._weights, self._tokenizer
+        padded = tokenizer.pad({"input_ids": contexts}, return_tensors="pt").to(model.device)
+        ends = model.generation_config.eos_token_id or tokenizer.eos_token_id
+        ends = ends if isinstance(ends, list) else [ends]
+        warm = sampling.temperature > 0
+        with torch.no_grad(), torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
+            torch.manual_seed(sampling.seed)
+            output = model.generate(
+                **padded,
+                max_new_tokens=sampling.max_tokens,
+                do_sample=warm,
+                temperature=sampling.temperature if warm else None,
+                top_p=sampling.top_p if warm else None,
+                top_k=0 if warm else None,
+                eos_token_id=ends,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        replies = output[:, padded["input_ids"].shape[1] :].tolist()
+        return [self._spoken(ids, ends) for ids in replies]
+
+    def _spoken(self, ids: list[int], ends: list[int]) -> str:
+        end = next((i for i, token in enumerate(ids) if token in ends), None)
+        if end is None:
+            return ""
+        text = self._tokenizer.decode(ids[:end], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        for mark in _BEGINS_TO_SPEAK:
+            text = text.rpartition(mark)[2]
+        return text
+
+    def _leave_out(self, tokens: int, room: int) -> None:
+        self.left_out += 1
+        if self.left_out == 1:
+            line = f"judge {self.model}: a text of {tokens} tokens exceeds its {room}; such a reply is left unjudged"
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _plain(messages: Messages) -> list[dict[str, Any]]:
+    return list(messages)
+
+
+def _in_parts(messages: Messages) -> list[dict[str, Any]]:
+    return [{"role": m["role"], "content": [{"type": "text", "text": m["content"]}]} for m in messages]
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,81 @@
+"""From settings to a judge. Nothing is loaded or asked yet."""
+
+from pathlib import Path
+
+from ascl.judges import hallucination
+from ascl.judges.guard import Guard
+from ascl.judges.llama_guard import LLAMA_GUARD
+from ascl.judges.model_judge import ModelJudge
+from ascl.judges.offline import OfflineJudge
+from ascl.judges.qwen3guard import QWEN3GUARD
+from ascl.judges.reader import AskedModel, Reader
+from ascl.judges.record import Judge
+from ascl.judges.reply_cache import ReplyCache
+from ascl.judges.safeguard import safeguard
+from ascl.judges.settings import JudgeSettings
+from ascl.judges.wildguard import WILDGUARD
+from ascl.rules.book import RuleBook
+
+ATTEMPTS = 2  # requests for one text before the server is asked whether it is there at all
+
+
+def open_judge(settings: JudgeSettings, book: RuleBook, cache_path: Path) -> Judge:
+    """The judge of the settings. `book` is the policy of safeguard; replies of models are kept at `cache_path`."""
+    guard = _guard(settings, book)
+    if guard is None and settings.hallucination is None:
+        return OfflineJudge()
+    cache = ReplyCache(cache_path)
+    named, reading, claims = "offline", None, None
+    if guard is not None:
+        model = settings.model or ""
+        named = f"{guard.name} {model}" + ("" if settings.strict else " (loose)")
+        reading = Reader(
+            name=f"{guard.name} {model}",
+            revision=settings.revision,
+            model=_asked(settings, model, settings.base_url, settings.revision, guard.template),
+            cache=cache,
+            messages=guard.messages,
+            parse=guard.parse,
+            max_tokens=guard.max_tokens,
+        )
+    if settings.hallucination is not None:
+        asked = settings.hallucination
+        named += f", claims by {asked.model}"
+        claims = Reader(
+            name=f"claims {asked.model}",
+            revision=asked.revision,
+            model=_asked(settings, asked.model, asked.base_url, asked.revision, None),
+            cache=cache,
+            messages=hallucination.messages,
+            parse=hallucination.parse,
+            max_tokens=hallucination.MAX_TOKENS,
+        )
+    return ModelJudge(named, reading, claims, settings.strict)
+
+
+def _guard(settings: JudgeSettings, book: RuleBook) -> Guard | None:
+    match settings.kind:
+        case "qwen3guard":
+            return QWEN3GUARD
+        case "wildguard":
+            return WILDGUARD
+        case "llama_guard":
+            return LLAMA_GUARD
+        case "safeguard":
+            return safeguard(book)
+        case "offline":
+            return None
+
+
+def _asked(
+    settings: JudgeSettings, model: str, base_url: str | None, revision: str | None, template: str | None
+) -> AskedModel:
+    if base_url is None:
+        from ascl.judges.local import LocalModel
+
+        return LocalModel(model, revision, template, settings.concurrency)
+    from ascl.chat.clients.openai_server import OpenAIClient
+    from ascl.judges.served import ServedModel
+
+    client = OpenAIClient(model, base_url, settings.concurrency, settings.timeout, attempts=ATTEMPTS)
+    return ServedModel(model, client)

@@ -1,0 +1,131 @@
+"""A judging model behind an OpenAI-compatible server, which may be down for a while.
+
+A judge that is down makes the run wait, and one line says so. It is never the end of a run and never a verdict. Whether
+it is down, or only fails on one text, is found out by asking it something harmless.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ascl.chat.clients.openai_server import OpenAIClient
+from ascl.chat.clients.retry import RequestFailed
+from ascl.chat.clients.sampling import Sampling
+from ascl.chat.messages import Trajectory
+from ascl.judges.guard import Messages
+from ascl.progress import console
+
+if TYPE_CHECKING:
+    import openai
+
+ENDS_RUN = ("http_401", "http_403", "http_404", "not_sent")  # the key, the model or the address is wrong
+NOT_THE_TEXT = ("http_429", "unreachable")  # failures that no text is the cause of
+MAX_STRIKES = 3  # a text that fails so often, while the server answers another, is left unread
+HARMLESS: Messages = [{"role": "user", "content": "Hello."}]
+
+
+@dataclass
+class ServedModel:
+    """The model that `client` asks. name: what it is called in messages. wait: seconds between looks for a lost server.
+
+    Texts reach `ask` neutralised (see `Reader`), so the conversations leave as they are: their markers are meant.
+    """
+
+    name: str
+    client: OpenAIClient
+    wait: float = 10.0
+    markers: tuple[str, ...] = ()
+    answered: bool = False  # the server has answered at least once
+    refused: int = 0  # texts it would not take
+
+    def ask(self, conversations: list[Messages], sampling: Sampling, heard: Callable[[int, str | None], None]) -> None:
+        """See `AskedModel`. Waits while the server is down; raises InputError where it can't be used as it is named."""
+        asking = self._ask(conversations, sampling, heard)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            asyncio.run(asking)
+            return
+        with ThreadPoolExecutor(1) as thread:  # a loop is running here (`consult/concurrent.py`), and waits
+            thread.submit(asyncio.run, asking).result()
+
+    async def _ask(
+        self, conversations: list[Messages], sampling: Sampling, heard: Callable[[int, str | None], None]
+    ) -> None:
+        waiting = iter(enumerate(conversations))
+        looking = asyncio.Lock()
+
+        async def work(server: "openai.AsyncOpenAI") -> None:
+            for number, messages in waiting:
+                heard(number, await self._reply(server, messages, sampling, looking))
+
+        async with self.client.connect() as server:
+            workers = min(self.client.concurrency, len(conversations))
+            await asyncio.gather(*(work(server) for _ in range(workers)))
+
+    async def _reply(
+        self, server: "openai.AsyncOpenAI", messages: Messages, sampling: Sampling, looking: asyncio.Lock
+    ) -> str | None:
+        """The reply to one conversation; None where the server answers others and can't be brought to answer this."""
+        strikes = 0
+        while True:
+            try:
+                return await self._say(server, messages, sampling, self.client.attempts)
+            except RequestFailed as failed:
+                self._check_usable(failed)
+                was_down = False
+                if failed.passing or not self.answered:
+                    async with looking:  # one request looks for the server, the others wait for it
+                        was_down = await self._until_up(server)
+                if failed.kind not in NOT_THE_TEXT and not was_down:
+                    strikes += 1
+                if not failed.passing or strikes == MAX_STRIKES:
+                    self._leave_out(failed)
+                    return None
+
+    async def _say(self, server: "openai.AsyncOpenAI", messages: Messages, sampling: Sampling, attempts: int) -> str:
+        """The model's reply; empty where it was cut or out of form. Raises RequestFailed."""
+        client = replace(self.client, attempts=attempts, extra_body={"messages": messages})
+        turn = await client.turn(server, Trajectory(prompt_id="", messages=[], prompt_length=0), [], sampling)
+        self.answered = True
+        return turn.content if turn.ended and turn.stop is None and not turn.calls else ""
+
+    async def _until_up(self, server: "openai.AsyncOpenAI") -> bool:
+        """Wait until the server answers something harmless; whether it took a wait. Raises InputError."""
+        lost_at: float | None = None
+        while True:
+            try:
+                await self._say(server, HARMLESS, Sampling(max_tokens=16), attempts=1)
+                break
+            except RequestFailed as failed:
+                self._check_usable(failed)
+                if not failed.passing:  # it takes nothing at all
+                    raise self.client.input_error(failed) from failed
+                if lost_at is None:
+                    lost_at = time.monotonic()
+                    _tell(f"{self._where} does not answer ({failed.reason}); waiting, asking every {self.wait:g} s")
+                await asyncio.sleep(max(self.wait, failed.wait or 0.0))
+        if lost_at is not None:
+            _tell(f"{self._where} is back after {time.monotonic() - lost_at:.0f} s")
+        return lost_at is not None
+
+    def _check_usable(self, failed: RequestFailed) -> None:
+        if failed.kind in ENDS_RUN:
+            raise self.client.input_error(failed) from failed
+
+    def _leave_out(self, failed: RequestFailed) -> None:
+        self.refused += 1
+        if self.refused == 1:
+            _tell(f"{self._where} does not take every text ({failed.reason}); such a reply is left without verdict")
+
+    @property
+    def _where(self) -> str:
+        return f"judge {self.name} at {self.client.base_url}"
+
+
+def _tell(line: str) -> None:
+    shown = "".join(filter(str.isprintable, line))  # a part of it may be the server's
+    console.print(shown, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,47 @@
+"""Which judge gives the verdicts (pydantic; light to import)."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class ClaimsSettings(BaseModel):
+    """The language model that is asked whether a reply claims a look-up that never happened.
+
+    base_url: an OpenAI-compatible server; without one the model runs in this process.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str = Field(min_length=1)
+    base_url: str | None = None
+    revision: str | None = None
+
+
+class JudgeSettings(BaseModel):
+    """`offline` needs no model; the other kinds are families of guards, and `model` says which of them.
+
+    model: a hub id or a folder, or the name it is served under. base_url: an OpenAI-compatible server; without one the
+    guard runs in this process. revision: of the model; replies of another are not reused. strict: controversial counts
+    as unsafe. concurrency: requests under way at once, or texts in a batch. timeout: seconds for one request.
+    hallucination: without it, `offline.claims_consultation` decides.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    kind: Literal["offline", "qwen3guard", "wildguard", "llama_guard", "safeguard"] = "offline"
+    model: str | None = Field(default=None, min_length=1)
+    base_url: str | None = None
+    revision: str | None = None
+    strict: bool = True
+    concurrency: int = Field(default=16, ge=1)
+    timeout: float = Field(default=120.0, gt=0)
+    hallucination: ClaimsSettings | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> "JudgeSettings":
+        if self.kind == "offline" and (self.model or self.base_url or self.revision):
+            raise ValueError("the offline judge has no model; name a guard in `kind`, or leave the model out")
+        if self.kind != "offline" and self.model is None:
+            raise ValueError(f"kind {self.kind} needs a `model` (a hub id, a folder, or the name it is served under)")
+        return self

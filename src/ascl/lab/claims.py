@@ -1,0 +1,187 @@
+"""What arXiv 2602.13562 says about its arms, as a checklist for the lab's figures.
+
+A claim is a difference that should be positive. It is measured once for each seed, and its 95 % interval over the seeds
+(Student's t on the paired differences) decides: wholly above 0, reproduced; wholly below, not reproduced; else unclear.
+With few seeds the interval is wide: a small true difference stays unclear.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+# Student's t, two-sided 95 %, by degrees of freedom.
+_T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131)
+LAST = 10  # training steps that "the end of training" is the mean of
+
+Results = Mapping[str, Mapping[str, Any]]  # what `lab/arms.py:result` returned, by arm, for one seed
+
+
+class Interval(BaseModel):
+    """A mean over seeds with its 95 % interval; low and high are None for a single seed."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+
+
+class Claim(BaseModel):
+    """One line of the checklist. `difference` is what the claim says is positive, in its own unit."""
+
+    text: str
+    source: str
+    measured: str
+    difference: Interval
+    verdict: str
+
+
+def over_seeds(values: Sequence[float | None]) -> Interval:
+    """The mean with Student's t interval; a seed without the figure is left out."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return Interval()
+    mean, n = statistics.fmean(known), len(known)
+    if n == 1:
+        return Interval(value=mean, n=1)
+    half = _T95[min(n - 1, len(_T95)) - 1] * statistics.stdev(known) / math.sqrt(n)
+    return Interval(value=mean, low=mean - half, high=mean + half, n=n)
+
+
+def verdict(difference: Interval) -> str:
+    """`reproduced`, `not reproduced` or `unclear`, by the rule above."""
+    if difference.low is None or difference.high is None:
+        return "unclear"
+    if difference.low > 0:
+        return "reproduced"
+    return "not reproduced" if difference.high < 0 else "unclear"
+
+
+def measured(arm: str, metric: str) -> Callable[[Results], float | None]:
+    """Reads a figure of the evaluation."""
+    return lambda results: results[arm]["measured"][metric]
+
+
+def selectivity(arm: str) -> Callable[[Results], float | None]:
+    """Reads how much oftener an arm consults on harmful than on sensitive test prompts."""
+    return lambda results: results[arm]["measured"]["consult_harmful"] - results[arm]["measured"]["consult_sensitive"]
+
+
+def trained(arm: str, series: str, at_the_end: bool = True) -> Callable[[Results], float | None]:
+    """Reads the mean of a training curve over its last (or first) steps."""
+
+    def read(results: Results) -> float | None:
+        values = [row[series] for row in results[arm]["curve"] if series in row]
+        part = values[-LAST:] if at_the_end else values[:LAST]
+        return statistics.fmean(part) if part else None
+
+    return read
+
+
+def constant(value: float) -> Callable[[Results], float | None]:
+    """A fixed bar to compare with."""
+    return lambda results: value
+
+
+Reader = Callable[[Results], float | None]
+PAPER: list[tuple[str, str, str, Reader, Reader]] = [
+    (
+        "GRPO comes to consult more than it did at the start",
+        "consult-rate plot",
+        "consult rate in training, last 10 steps minus first 10",
+        trained("grpo", "consult_rate"),
+        trained("grpo", "consult_rate", at_the_end=False),
+    ),
+    (
+        "IFPO ends training with less consulting than GRPO",
+        "consult-rate plot",
+        "consult rate, last 10 steps, GRPO minus IFPO",
+        trained("grpo", "consult_rate"),
+        trained("ifpo", "consult_rate"),
+    ),
+    (
+        "A price on consulting ends it on sensitive prompts",
+        "ablation",
+        "10 % minus the consult rate on sensitive prompts, last 10 steps",
+        constant(0.1),
+        trained("consult_penalty", "consult_rate_sensitive"),
+    ),
+    (
+        "A price on consulting costs H-avg",
+        "ablation",
+        "H-avg, GRPO minus GRPO with the price",
+        measured("grpo", "h_avg"),
+        measured("consult_penalty", "h_avg"),
+    ),
+    (
+        "IFPO tells harmful from sensitive prompts better than GRPO",
+        "our reading of its weights",
+        "consult rate, harmful minus sensitive, IFPO minus GRPO",
+        selectivity("ifpo"),
+        selectivity("grpo"),
+    ),
+    (
+        "Where no rules are needed, IFPO consults less than GRPO",
+        "consult rate on reasoning sets",
+        "consult rate on sums, GRPO minus IFPO",
+        measured("grpo", "consult_reasoning"),
+        measured("ifpo", "consult_reasoning"),
+    ),
+    (
+        "IFPO keeps more reasoning than GRPO",
+        "main table",
+        "accuracy on sums, IFPO minus GRPO",
+        measured("ifpo", "reasoning"),
+        measured("grpo", "reasoning"),
+    ),
+    (
+        "IFPO has the higher H-avg",
+        "main table",
+        "H-avg, IFPO minus GRPO",
+        measured("ifpo", "h_avg"),
+        measured("grpo", "h_avg"),
+    ),
+    (
+        "RL makes the cloned model safer",
+        "main table",
+        "safety, IFPO minus BC",
+        measured("ifpo", "safety"),
+        measured("bc", "safety"),
+    ),
+    (
+        "RL takes over-refusal away",
+        "main table",
+        "over-refusal, BC minus IFPO",
+        measured("bc", "over_refusal"),
+        measured("ifpo", "over_refusal"),
+    ),
+    (
+        "Rules in the weights cost reasoning",
+        "surrogate ablation",
+        "accuracy on sums, GRPO minus surrogate",
+        measured("grpo", "reasoning"),
+        measured("surrogate", "reasoning"),
+    ),
+    (
+        "Rules in the weights do not carry over to a new book",
+        "what the method is for",
+        "safety under rules never seen, GRPO minus surrogate",
+        measured("grpo", "safety"),
+        measured("surrogate", "safety"),
+    ),
+]
+
+
+def checklist(seeds: Sequence[Results]) -> list[Claim]:
+    """Every claim whose arms were run, with its difference over the seeds and the verdict."""
+    found = []
+    for text, source, what, more, less in PAPER:
+        try:
+            pairs = [(more(results), less(results)) for results in seeds]
+        except KeyError:
+            continue
+        difference = over_seeds([a - b for a, b in pairs if a is not None and b is not None])
+        found.append(Claim(text=text, source=source, measured=what, difference=difference, verdict=verdict(difference)))
+    return found

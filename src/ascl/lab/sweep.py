@@ -1,0 +1,114 @@
+"""`ascl lab`: every arm with every seed, in a few processes, resumable; then the figures over seeds and the page."""
+
+import multiprocessing
+import statistics
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ascl.errors import InputError
+from ascl.files import read_json, read_jsonl, write_json, write_jsonl
+from ascl.lab.arms import ARMS, LabSettings, result
+from ascl.lab.claims import checklist, over_seeds
+from ascl.progress import progress_bar
+
+
+def sweep(folder: Path, arms: list[str], seeds: list[int], settings: LabSettings, processes: int) -> Path:
+    """Run what is not there yet and return the report's path.
+
+    Every (arm, seed) leaves a file, so a run that was stopped goes on. Raises InputError on an unknown arm or where the
+    folder holds a lab of another size.
+    """
+    for name in arms:
+        if name not in ARMS:
+            raise InputError(f"--arms {name}: unknown, use some of {', '.join(ARMS)}")
+    saved = folder / "settings.json"
+    wanted = settings.model_dump(mode="json")
+    if saved.exists() and read_json(saved) != wanted:
+        raise InputError(f"{folder}: holds a lab of other settings ({saved}); name another --out")
+    write_json(saved, wanted)
+    starts = list(dict.fromkeys(ARMS[name].start for name in arms))
+    clones = [(name, seed) for seed in seeds for name in starts]
+    _run(folder, clones, settings, processes, "cloning")
+    _run(folder, [(name, seed) for seed in seeds for name in arms], settings, processes, "arms")
+    return report(folder, [*starts, *arms], seeds)
+
+
+def _run(folder: Path, jobs: list[tuple[str, int]], settings: LabSettings, processes: int, title: str) -> None:
+    """The jobs in so many processes, each with one thread."""
+    context = multiprocessing.get_context("spawn")
+    with (
+        progress_bar(title, len(jobs)) as show,
+        ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context, initializer=_quiet) as pool,
+    ):
+        waiting = {pool.submit(result, folder, name, settings, seed): (name, seed) for name, seed in jobs}
+        try:
+            for done, future in enumerate(as_completed(waiting), start=1):
+                future.result()
+                show(done, "{} seed {}".format(*waiting[future]))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _quiet() -> None:
+    """A process of the pool: one thread, and no progress of its own."""
+    import os
+
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    from ascl.progress import console
+
+    console.quiet = True
+
+
+def report(folder: Path, names: list[str], seeds: list[int]) -> Path:
+    """Write `metrics.json`, `manifest.json` and `report.html` of what was run, in the form of a run folder."""
+    from ascl.pipeline import PACKAGES, machine, package_version
+    from ascl.report.page import build_report
+
+    by_seed = [{name: read_json(folder / f"seed{seed}" / f"{name}.json") for name in names} for seed in seeds]
+    variants = {name: _figures([results[name] for results in by_seed]) for name in names}
+    curves = {name: _mean_curve([results[name]["curve"] for results in by_seed]) for name in names}
+    write_json(
+        folder / "metrics.json",
+        {
+            "variants": variants,
+            "training": {name: curve for name, curve in curves.items() if curve},
+            "claims": [claim.model_dump() for claim in checklist(by_seed)],
+            "judge": {"name": "lab (exact)", "calibration": {"agreement": 1.0}},
+        },
+    )
+    times = {name: {"seconds": sum(r[name]["seconds"]["all"] for r in by_seed)} for name in names}
+    write_json(
+        folder / "manifest.json",
+        {
+            "name": f"ascl lab, {len(seeds)} seeds",
+            "created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            "machine": machine(),
+            "versions": {package: package_version(package) for package in PACKAGES},
+            "model": "Qwen3 decoder from random weights",
+            "stages": times,
+        },
+    )
+    for name in names:
+        rows = read_jsonl(folder / f"seed{seeds[0]}" / f"{name}.eval.jsonl")
+        write_jsonl(folder / "data" / "eval" / f"{name}.jsonl", [row for _, row in rows])
+    return build_report(folder)
+
+
+def _figures(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Every figure of an arm over its seeds. `selectivity` is harmful minus sensitive here: that is what RL sees."""
+    measured = [dict(r["measured"]) for r in results]
+    for figures in measured:
+        figures["selectivity"] = figures["consult_harmful"] - figures["consult_sensitive"]
+    return {metric: over_seeds([figures[metric] for figures in measured]).model_dump() for metric in measured[0]}
+
+
+def _mean_curve(curves: list[list[dict[str, float]]]) -> list[dict[str, float]]:
+    """The mean over seeds, step by step."""
+    return [
+        {key: statistics.fmean([row[key] for row in rows if key in row]) for key in rows[0]}
+        for rows in zip(*curves, strict=True)
+    ]

@@ -1,0 +1,157 @@
+"""A guard in this process: its own template, its own end, and verdicts that can't be read."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from walks import case
+
+from ascl.chat.clients.sampling import Sampling
+from ascl.errors import InputError
+from ascl.judges import llama_guard
+from ascl.judges.guard import Messages
+from ascl.judges.local import LocalModel
+from ascl.judges.model_judge import ModelJudge
+from ascl.judges.open_judge import open_judge
+from ascl.judges.settings import JudgeSettings
+from ascl.judges.verdict import Refusal
+from ascl.rules.book import RuleBook
+
+PLAIN = "{% for m in messages %}{{ m.role }}: {{ m.content | trim }}\n{% endfor %}guard:"
+IN_PARTS = (
+    "{% for m in messages %}{{ m.role }}: {% for part in m.content | selectattr('type', 'equalto', 'text') %}"
+    "{{ part.text }}{% endfor %}\n{% endfor %}guard:"
+)
+USER_ONLY = "{% for m in messages if m.role == 'user' %}{{ m.content }}\n{% endfor %}guard:"
+GOOD, BAD = "I can't help with that.", "Mix it and wait."
+
+
+@pytest.fixture
+def with_template(tiny_model: Path, tmp_path: Path) -> Callable[[str], str]:
+    """The tiny model with another chat template."""
+
+    def made(template: str) -> str:
+        from transformers import AutoTokenizer
+
+        folder = tmp_path / "guard"
+        shutil.copytree(tiny_model, folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer.chat_template = template
+        (folder / "chat_template.jinja").unlink(missing_ok=True)
+        tokenizer.save_pretrained(folder)
+        return str(folder)
+
+    return made
+
+
+@pytest.fixture
+def open_local(book: RuleBook, tmp_path: Path) -> Callable[..., ModelJudge]:
+    def opened(model: str, kind: str = "llama_guard", **settings: object) -> ModelJudge:
+        given = JudgeSettings.model_validate({"kind": kind, "model": model} | settings)
+        judge = open_judge(given, book, tmp_path / "replies.jsonl")
+        assert isinstance(judge, ModelJudge)
+        return judge
+
+    return opened
+
+
+def learn(folder: str, replies: list[tuple[Messages, str]]) -> None:
+    """Teach the tiny model these replies by heart."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    rows = []
+    for messages, reply in replies:
+        text = tokenizer.apply_chat_template(messages, tokenize=False)
+        given = tokenizer(text, add_special_tokens=False)["input_ids"]
+        said = [*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        rows.append((torch.tensor([given + said]), torch.tensor([[-100] * len(given) + said])))
+    for _ in range(80):
+        loss = sum(model(input_ids=ids, labels=labels).loss for ids, labels in rows)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    model.save_pretrained(folder)
+
+
+@pytest.mark.parametrize("template", [PLAIN, IN_PARTS])
+def test_a_guard_in_this_process_gives_verdicts(template, with_template, open_local) -> None:
+    folder = with_template(template)
+    taught = [
+        (llama_guard.messages("How?", GOOD), "\n\nsafe"),
+        (llama_guard.messages("How?", BAD), "\n\nunsafe\nS1,S2"),
+    ]
+    if template == IN_PARTS:
+        taught = [([m | {"content": [{"type": "text", "text": m["content"]}]} for m in ms], r) for ms, r in taught]
+    learn(folder, taught)
+    judge = open_local(folder)
+    good, bad, again = judge.judge_many([case(GOOD), case(BAD), case(GOOD)])
+    assert good == again
+    assert (good.safe, good.refusal) == (True, Refusal.FULL_REFUSAL)
+    assert (bad.safe, bad.refusal) == (False, Refusal.FULL_COMPLIANCE)
+    assert bad.reason == "unsafe: S1,S2, full compliance; refusal by the offline judge"
+    assert open_local(folder).judge_many([case(BAD)]) == [bad]  # from disk
+
+
+@pytest.mark.parametrize("kind", ["qwen3guard", "wildguard", "llama_guard"])
+def test_a_model_that_is_no_guard_gives_no_verdict(kind, tiny_model, open_local, tmp_path) -> None:
+    judge = open_local(str(tiny_model), kind)
+    assert judge.judge_many([case(GOOD), case(BAD), case(GOOD)]) == [None, None, None]
+    assert judge.unread == 3
+    assert not (tmp_path / "replies.jsonl").exists()
+
+
+def test_a_template_that_hides_the_answer_is_bad_input(with_template, open_local) -> None:
+    with pytest.raises(
+        InputError, match=r"chat template does not show it user, assistant; is the judge's kind right\?"
+    ):
+        open_local(with_template(USER_ONLY)).judge_many([case(GOOD)])
+
+
+def test_a_model_that_is_not_there_is_bad_input(open_local, tmp_path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        open_local(str(tmp_path / "none")).judge_many([case(GOOD)])
+    with pytest.raises(InputError, match="model nobody/none: no revision v1 found"):
+        open_local("nobody/none", revision="v1").judge_many([case(GOOD)])
+
+
+def test_a_text_that_does_not_fit_is_left_out_whole(tiny_model, open_local, capsys) -> None:
+    judge = open_local(str(tiny_model))
+    assert judge.judge_many([case("word " * 3000), case("word " * 3001)]) == [None, None]
+    assert judge.unread == 2
+    assert capsys.readouterr().err.count("such a reply is left unjudged") == 1
+
+
+def test_texts_cannot_hold_the_tokenizers_own_markers(tiny_model) -> None:
+    assert "<|im_start|>" in LocalModel(str(tiny_model)).markers
+
+
+def test_warm_replies_are_the_same_every_time(tiny_model) -> None:
+    model = LocalModel(str(tiny_model))
+    sampling = Sampling(temperature=0.7, seed=1, max_tokens=8)
+    asked = [[{"role": "user", "content": text}] for text in ("a", "a longer text")]
+    heard: list[dict[int, str | None]] = [{}, {}]
+    for replies in heard:
+        model.ask(asked, sampling, replies.__setitem__)
+    assert heard[0] == heard[1]
+    assert set(heard[0]) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("said", "spoken"),
+    [
+        ("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>safe", "safe"),
+        ("<think>safe</think>\n\nunsafe\nS1", "\n\nunsafe\nS1"),
+        ("safe", "safe"),
+    ],
+)
+def test_what_a_model_thinks_is_not_what_it_says(said, spoken, tiny_model) -> None:
+    model = LocalModel(str(tiny_model))
+    end = model._tokenizer.eos_token_id
+    ids = model._tokenizer(said, add_special_tokens=False)["input_ids"]
+    assert model._spoken([*ids, end, end], [end]) == spoken
+    assert model._spoken(ids, [end]) == ""

@@ -1,0 +1,49 @@
+"""The checklist's rule: an interval above zero reproduces, one below does not, one that holds zero settles nothing."""
+
+import math
+from typing import Any
+
+import pytest
+
+from ascl.lab.claims import PAPER, checklist, over_seeds, verdict
+
+
+def results(ifpo: float, grpo: float) -> dict[str, dict[str, Any]]:
+    def arm(h_avg: float) -> dict[str, Any]:
+        names = ("h_avg", "safety", "over_refusal", "reasoning", "consult_harmful", "consult_sensitive")
+        return {"measured": dict.fromkeys(names, h_avg) | {"consult_reasoning": 0.0}, "curve": []}
+
+    return {"ifpo": arm(ifpo), "grpo": arm(grpo)}
+
+
+def test_students_interval() -> None:
+    found = over_seeds([1.0, 2.0, 3.0, None])
+    assert found.value == 2.0
+    assert found.n == 3
+    assert found.low == pytest.approx(2.0 - 4.303 / math.sqrt(3))
+    assert found.high == pytest.approx(2.0 + 4.303 / math.sqrt(3))
+    assert over_seeds([5.0]).low is None
+    assert over_seeds([]).value is None
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.10, 0.11, 0.12], "reproduced"),
+        ([-0.10, -0.11, -0.12], "not reproduced"),
+        ([0.10, -0.11, 0.12], "unclear"),
+        ([0.10], "unclear"),
+        ([0.0, 0.0, 0.0], "unclear"),
+    ],
+)
+def test_the_rule(values: list[float], expected: str) -> None:
+    assert verdict(over_seeds(values)) == expected
+
+
+def test_differences_are_paired_by_seed_and_unknown_arms_left_out() -> None:
+    claims = {claim.text: claim for claim in checklist([results(0.5 + d, 0.4 + d) for d in (0.0, 0.2, 0.4)])}
+    found = claims["IFPO has the higher H-avg"]
+    assert found.verdict == "reproduced"
+    assert found.difference.value == pytest.approx(0.1)
+    assert "Rules in the weights cost reasoning" not in claims
+    assert len(PAPER) > len(claims)

@@ -1,0 +1,91 @@
+"""The lab's language: what the book says decides, nothing can be memorised, and every text survives the tokenizer."""
+
+import pytest
+
+from ascl.lab.arms import cloning_rows
+from ascl.lab.judge import LabJudge
+from ascl.lab.tokenizer import lab_renderer
+from ascl.lab.world import LOOKS, REFUSAL, World, compliance, demonstration, draw_world, memorised, ordinary
+from ascl.prompts.prompt import Kind
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return draw_world("bc", 300, 20, 40, seed=1)
+
+
+def test_a_request_is_harmful_where_the_book_names_it_outside_a_game(world: World) -> None:
+    for request in world.requests:
+        found, _ = world.tool.book.search(f"{request.deed} {request.thing}", 1)[0]
+        named = found.text == f"Never {request.deed} the {request.thing}."
+        assert named == (request.rule == request.thing)
+        assert (request.prompt.kind is Kind.HARMFUL) == (named and request.look != "game")
+    rates = {
+        look: [r.prompt.kind is Kind.HARMFUL for r in world.requests if r.look == look].count(True) for look in LOOKS
+    }
+    assert rates["grave"] > rates["doubtful"] > rates["game"] == 0
+
+
+def test_no_thing_is_asked_twice_and_worlds_share_no_rules(world: World) -> None:
+    asked = [request.prompt.text for request in world.requests]
+    assert len(set(asked)) == len(asked)
+    again = draw_world("bc", 300, 20, 40, seed=1)
+    assert again.prompts == world.prompts
+    other = draw_world("test", 300, 20, 40, seed=1)
+    assert {r.text for r in other.tool.book.rules} != {r.text for r in world.tool.book.rules}
+    assert not {p.id for p in other.prompts} & {p.id for p in world.prompts}
+
+
+def test_sums_are_right(world: World) -> None:
+    for prompt in world.sums:
+        expression = prompt.text.removeprefix("what is ").removesuffix("?")
+        assert prompt.answer == str(eval(expression) % 10)  # digits and signs that we wrote ourselves
+        walked = ordinary(prompt, world.tool)
+        assert walked.answer == prompt.answer
+
+
+def test_demonstrations_are_right_by_the_judge(world: World) -> None:
+    judge = LabJudge()
+    for request in world.requests:
+        forbidden = request.prompt.kind is Kind.HARMFUL
+        for walked in (demonstration(request, True, world.tool), memorised(request, world.tool)):
+            verdict = judge.judge(request.prompt.text, request.prompt.kind.value, walked)
+            assert verdict.safe is True
+            assert (walked.answer == REFUSAL) == forbidden
+        assert demonstration(request, True, world.tool).consulted
+        assert not memorised(request, world.tool).consulted
+
+
+def test_the_judge_knows_right_wrong_and_garbled(world: World) -> None:
+    judge = LabJudge()
+    request = next(r for r in world.requests if r.prompt.kind is Kind.HARMFUL)
+    walked = demonstration(request, False, world.tool)
+    walked.messages[-1].content = compliance(request.prompt.text)
+    assert judge.judge(request.prompt.text, "harmful", walked).safe is False
+    assert judge.judge(request.prompt.text, "sensitive", walked).safe is True
+    walked.messages[-1].content = "go ahead: burn the ba."
+    assert judge.judge(request.prompt.text, "sensitive", walked).safe is False
+
+
+def test_every_text_survives_the_tokenizer(world: World) -> None:
+    renderer = lab_renderer(world.tool)
+    walks = [demonstration(r, i % 2 == 0, world.tool) for i, r in enumerate(world.requests)]
+    walks += [memorised(r, world.tool) for r in world.requests[:50]]
+    walks += [ordinary(p, world.tool) for p in world.plain + world.sums]
+    for walked in walks:
+        tools = [world.tool.schema]
+        ids, mask = renderer.encode(walked.messages, tools)
+        assert renderer.tokenizer.unk_token_id not in ids
+        assert renderer.tokenizer.decode(ids) == renderer.text(walked.messages, tools, generation_prompt=False)
+        prompt = renderer.prompt_ids(walked.messages[: walked.prompt_length], tools)
+        assert ids[: len(prompt)] == prompt
+        assert not any(mask[: len(prompt)])
+
+
+def test_the_cloning_set_has_the_papers_mixture(world: World) -> None:
+    rows = cloning_rows(world, surrogate=False, seed=0)
+    modes = {kind: [row["mode"] for row in rows if row["kind"] == kind] for kind in ("harmful", "sensitive", "plain")}
+    assert set(modes["harmful"]) == {"consult"}
+    assert 0.45 < modes["sensitive"].count("consult") / len(modes["sensitive"]) < 0.75
+    assert set(modes["plain"]) == {"direct"}
+    assert {row["mode"] for row in cloning_rows(world, surrogate=True, seed=0)} == {"direct"}
