@@ -96,7 +96,11 @@ def test_an_unset_environment_variable_is_named(tmp_path: Path, monkeypatch: pyt
             "model: embedded\nrl: {settings: {micro_batch_size: 7}}",
             ": rl.settings: micro_batch_size must divide prompts_per_step * group_size",
         ),
-        ("model: embedded\nrl: {arms: [grpo, ppo]}", ": rl.arms.1: Input should be 'grpo' or 'ifpo'"),
+        (
+            "model: embedded\nrl: {arms: [grpo, ppo]}",
+            ": rl.arms.1: Input should be 'grpo', 'ifpo', 'dr_grpo', 'ada_grpo', 'ampo', 'adaptthink', 'consult_penalty'"
+            " or 'split'",
+        ),
         ("model: embedded\nprompts: []", ": prompts: List should have at least 1 item after validation, not 0"),
         ("model: embedded\nrules: {top_k: 21}", ": rules.top_k: Input should be less than or equal to 20"),
         ("model: embedded\nsampling: {top_p: 0}", ": sampling.top_p: Input should be greater than 0"),

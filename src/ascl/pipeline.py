@@ -280,7 +280,7 @@ def write_metrics(state: Run) -> None:
         "variants": variants,
         "training": {arm: [_curve(row) for row in _log(state, arm) if "reward" in row] for arm in state.config.rl.arms},
         "sft": [{"step": row["step"], "loss": row["loss"]} for row in _log(state, "bc") if "loss" in row],
-        "judge": {"name": state.judge.name, "calibration": _calibration()},
+        "judge": {"name": state.judge.name, "calibration": _calibration() if state.judge.name == "offline" else None},
     }
     write_json(state.folder / "metrics.json", metrics)
 

@@ -1,16 +1,24 @@
-"""IFPO's weights against the numbers worked out by hand, their laws, and GRPO's advantage against plain arithmetic."""
+"""The laws all estimators share, each formula against plain arithmetic, and IFPO's weights worked out by hand."""
 
 import math
 import statistics
 from random import Random
+from typing import Any, get_args
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trl.trainer.utils import nanstd
 
+from ascl.train.advantages.ada_grpo import ada_grpo_advantages
+from ascl.train.advantages.consult_penalty import consult_penalty_advantages
+from ascl.train.advantages.dr_grpo import dr_grpo_advantages
 from ascl.train.advantages.grpo import grpo_advantages
 from ascl.train.advantages.ifpo import ifpo_weights
+from ascl.train.advantages.split import split_advantages
+from ascl.train.advantages.switch import Algorithm, advantages_of
+from ascl.train.settings import RlSettings
 
 UNCLIPPED = {"w_min": 1e-9, "w_max": 1e9}
 taus = st.floats(0, 4)
@@ -117,29 +125,343 @@ def test_other_values_are_refused(tau: float, w_min: float, w_max: float) -> Non
         ifpo_weights(group(4), tau, w_min, w_max)
 
 
-rewards = st.integers(2, 16).flatmap(
-    lambda size: st.lists(st.lists(st.floats(-4, 4), min_size=size, max_size=size), min_size=1, max_size=4)
+Group = tuple[list[float], list[bool], bool]  # rewards (NaN unscored), consult flags, whether the prompt is sensitive
+EPS = 1e-4
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+SHAPING = ("ada_grpo", "consult_penalty")  # these change the reward by its mode even where their settings are default
+every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS)
+progresses = st.floats(0, 1)
+
+
+def groups_of(reward: st.SearchStrategy[float]) -> st.SearchStrategy[list[Group]]:
+    """One to three groups of the same size, with unscored rollouts among them."""
+
+    def group_of(size: int) -> st.SearchStrategy[Group]:
+        rewards = st.lists(st.just(math.nan) | reward, min_size=size, max_size=size)
+        consulted = st.sampled_from([[True] * size, [False] * size]) | st.lists(
+            st.booleans(), min_size=size, max_size=size
+        )
+        return st.tuples(rewards, consulted, st.booleans())
+
+    return st.integers(2, 9).flatmap(lambda size: st.lists(group_of(size), min_size=1, max_size=3))
+
+
+groups = groups_of(st.floats(-4, 4))
+
+
+def estimate(
+    algorithm: Algorithm,
+    batch: list[Group],
+    progress: float = 0.3,
+    dtype: torch.dtype = torch.float64,
+    **changed: Any,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    rewards = torch.tensor([rewards for rewards, *_ in batch], dtype=dtype)
+    consulted = torch.tensor([consulted for _, consulted, _ in batch])
+    sensitive = torch.tensor([[sensitive] * len(flags) for _, flags, sensitive in batch])
+    return advantages_of(algorithm, RlSettings(**changed), rewards, consulted, sensitive, progress, EPS)
+
+
+def plain(algorithm: Algorithm, one: Group, progress: float, chosen: RlSettings) -> list[tuple[float, float]]:
+    """The decision's and the content's advantage of each rollout of a group, in plain arithmetic."""
+    values, consulted, sensitive = one
+    size = len(values)
+    if algorithm == "ada_grpo":
+        shares = [consulted.count(mode) / size for mode in consulted]
+        fading = [s + 0.5 * (1 - s) * (1 + math.cos(math.pi * progress)) for s in shares]
+        values = [r / s * f for r, s, f in zip(values, shares, fading, strict=True)]
+    elif algorithm == "adaptthink":
+        values = [r if mode else r + chosen.delta for r, mode in zip(values, consulted, strict=True)]
+    elif algorithm == "consult_penalty":
+        values = [r - chosen.penalty if mode and sensitive else r for r, mode in zip(values, consulted, strict=True)]
+    scored = [i for i, value in enumerate(values) if not math.isnan(value)]
+    result = [(0.0, 0.0)] * size
+    if len(scored) < 2:
+        return result
+    mean = statistics.fmean(values[i] for i in scored)
+    spread = 1.0 if algorithm == "dr_grpo" else statistics.stdev(values[i] for i in scored) + EPS
+    of_mode = {mode: [values[i] for i in scored if consulted[i] is mode] for mode in (True, False)}
+    means = {mode: statistics.fmean(own) for mode, own in of_mode.items() if own}
+    rarity = [(size / consulted.count(mode)) ** chosen.tau for mode in consulted]
+    for i in scored:
+        decision = content = (values[i] - mean) / spread
+        if algorithm == "ifpo":
+            weight = rarity[i] / statistics.fmean(rarity)
+            decision = content = decision * min(max(weight, chosen.w_min), chosen.w_max)
+        elif algorithm == "ampo" and len(means) == 2:
+            middle = (means[True] + means[False]) / 2
+            decision = content = decision + chosen.mode_weight * (means[consulted[i]] - middle) / spread
+        elif algorithm == "split" and len(means) == 2:
+            p = len(of_mode[True]) / len(scored)
+            within, mode = (values[i] - means[consulted[i]]) / spread, (means[consulted[i]] - mean) / spread
+            decision, content = within + mode * (4 * p * (1 - p)) ** -chosen.sharpness, within + chosen.carry * mode
+        result[i] = decision, content
+    return result
+
+
+@every_algorithm
+@settings(deadline=None)
+@given(
+    groups,
+    progresses,
+    st.builds(
+        RlSettings,
+        tau=st.floats(0, 3),
+        mode_weight=st.floats(0, 3),
+        penalty=st.floats(0, 3),
+        delta=st.floats(0, 3),
+        sharpness=st.floats(0, 3),
+        carry=st.floats(0, 3),
+    ),
 )
+def test_formulas_against_plain_arithmetic(
+    algorithm: Algorithm, batch: list[Group], progress: float, chosen: RlSettings
+) -> None:
+    decision, content = estimate(algorithm, batch, progress, **chosen.model_dump())
+    for row, (found, rest) in enumerate(zip(decision.tolist(), content.tolist(), strict=True)):
+        expected = plain(algorithm, batch[row], progress, chosen)
+        # Shares and weights are float32 inside, and eps magnifies what differs where rewards hardly do.
+        assert found == pytest.approx([first for first, _ in expected], rel=1e-4, abs=2e-2)
+        assert rest == pytest.approx([second for _, second in expected], rel=1e-4, abs=2e-2)
+
+
+@every_algorithm
+@settings(deadline=None)
+@given(groups_of(st.floats(width=32, allow_nan=False, allow_infinity=False) | st.integers(-1, 2)), progresses)
+def test_advantages_are_finite_and_nothing_for_unscored_rollouts(
+    algorithm: Algorithm, batch: list[Group], progress: float
+) -> None:
+    for advantages in estimate(algorithm, batch, progress, dtype=torch.float32):
+        assert torch.isfinite(advantages).all()
+        for row, (rewards, *_) in zip(advantages.tolist(), batch, strict=True):
+            assert all(a == 0 for a, reward in zip(row, rewards, strict=True) if math.isnan(reward))
+
+
+@every_algorithm
+@pytest.mark.parametrize("consulting", [0, 1, 7, 8])
+@pytest.mark.parametrize("scored", [0, 1])
+def test_a_group_with_fewer_than_two_scores_says_nothing(algorithm: Algorithm, consulting: int, scored: int) -> None:
+    rewards = [1.5] * scored + [math.nan] * (8 - scored)
+    for advantages in estimate(algorithm, [(rewards, group(consulting)[0].tolist(), True)], dtype=torch.float32):
+        assert torch.equal(advantages, torch.zeros(1, 8))
+
+
+@every_algorithm
+@settings(deadline=None)
+@given(groups, progresses, st.randoms(use_true_random=False))
+def test_advantages_follow_a_permutation_of_the_group(
+    algorithm: Algorithm, batch: list[Group], progress: float, dice: Random
+) -> None:
+    order = dice.sample(range(len(batch[0][0])), len(batch[0][0]))
+    moved = [([rewards[i] for i in order], [flags[i] for i in order], kind) for rewards, flags, kind in batch]
+    for before, after in zip(estimate(algorithm, batch, progress), estimate(algorithm, moved, progress), strict=True):
+        torch.testing.assert_close(after, before[:, order], rtol=1e-6, atol=1e-6)
+
+
+@every_algorithm
+@settings(deadline=None)
+@given(groups, progresses)
+def test_groups_are_independent(algorithm: Algorithm, batch: list[Group], progress: float) -> None:
+    alone = [estimate(algorithm, [one], progress) for one in batch]
+    for i, together in enumerate(estimate(algorithm, batch, progress)):
+        torch.testing.assert_close(together, torch.cat([pair[i] for pair in alone]), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("algorithm", [a for a in ALGORITHMS if a not in SHAPING])
+@settings(deadline=None)
+@given(st.floats(-4, 4), flags.filter(lambda f: len(f) > 1), progresses)
+def test_equal_rewards_give_no_advantage_whatever_the_modes(
+    algorithm: Algorithm, reward: float, consulted: list[bool], progress: float
+) -> None:
+    for advantages in estimate(algorithm, [([reward] * len(consulted), consulted, True)], progress):
+        assert advantages.abs().max() < 1e-9
+
+
+NEUTRAL: dict[Algorithm, dict[str, Any]] = {
+    "grpo": {},
+    "ifpo": {"tau": 0.0},
+    "ada_grpo": {"progress": 1.0},
+    "ampo": {"mode_weight": 0.0},
+    "adaptthink": {"delta": 0.0},
+    "consult_penalty": {"penalty": 0.0},
+    "split": {"sharpness": 0.0, "carry": 1.0},
+}
+
+
+@pytest.mark.parametrize("algorithm", NEUTRAL)
+@settings(deadline=None)
+@given(groups)
+def test_every_algorithm_is_grpo_at_its_neutral_setting(algorithm: Algorithm, batch: list[Group]) -> None:
+    stock = grpo_advantages(torch.tensor([rewards for rewards, *_ in batch], dtype=torch.float64))
+    for advantages in estimate(algorithm, batch, **NEUTRAL[algorithm]):
+        torch.testing.assert_close(advantages, stock, rtol=1e-4, atol=5e-3)
 
 
 @settings(deadline=None)
-@given(rewards)
-def test_grpo_advantages_against_plain_arithmetic(groups: list[list[float]]) -> None:
-    found = grpo_advantages(torch.tensor(groups, dtype=torch.float64))
-    for row, values in zip(found.tolist(), groups, strict=True):
-        mean, spread = statistics.fmean(values), statistics.stdev(values)
-        assert row == pytest.approx([(value - mean) / (spread + 1e-4) for value in values], abs=1e-7)
+@given(groups)
+def test_dr_grpo_is_grpo_times_the_spread(batch: list[Group]) -> None:
+    rewards = torch.tensor([rewards for rewards, *_ in batch], dtype=torch.float64)
+    spread = (nanstd(rewards, dim=1, keepdim=True) + EPS).nan_to_num(nan=0.0)
+    torch.testing.assert_close(dr_grpo_advantages(rewards), grpo_advantages(rewards) * spread)
 
 
 @settings(deadline=None)
-@given(st.floats(-4, 4, width=32), flags.filter(lambda f: len(f) > 1))
-def test_equal_rewards_give_no_advantage(reward: float, consulted: list[bool]) -> None:
-    # The mean of equal floats can be off by a rounding; divided by eps = 1e-4 that is still next to nothing.
-    advantages = grpo_advantages(torch.full((1, len(consulted)), reward))
-    assert (advantages * ifpo_weights(torch.tensor([consulted]))).abs().max() < 0.05
+@given(groups, st.sampled_from([torch.float32, torch.float64]))
+def test_grpo_and_dr_grpo_are_trls(batch: list[Group], dtype: torch.dtype) -> None:
+    """TRL 1.16, `_generate_and_score_completions`, with scale_rewards `group` and `none`."""
+    rewards = torch.tensor([rewards for rewards, *_ in batch], dtype=dtype)
+    mean = torch.nanmean(rewards, dim=1, keepdim=True)
+    scaled = (rewards - mean) / (nanstd(rewards, dim=1, keepdim=True) + 1e-4)
+    torch.testing.assert_close(grpo_advantages(rewards), torch.nan_to_num(scaled, nan=0.0))
+    torch.testing.assert_close(dr_grpo_advantages(rewards), torch.nan_to_num(rewards - mean, nan=0.0))
 
 
-@pytest.mark.parametrize("values", [torch.ones(8), torch.ones(2, 1), torch.ones(2, 2, 2)])
-def test_grpo_refuses_other_shapes(values: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match=r"rewards must have shape \[groups, G >= 2\]"):
-        grpo_advantages(values)
+# What shapes the reward by its mode has something to say where rewards are equal.
+
+
+@settings(deadline=None)
+@given(st.floats(-4, 4), flags.filter(lambda f: len(f) > 1), st.booleans(), st.floats(0.05, 2))
+def test_a_penalty_is_the_whole_signal_where_rewards_are_equal(
+    reward: float, consulted: list[bool], sensitive: bool, penalty: float
+) -> None:
+    batch = [([reward] * len(consulted), consulted, sensitive)]
+    advantages = estimate("consult_penalty", batch, penalty=penalty)[0]
+    if not sensitive or len(set(consulted)) == 1:  # no price on harmful prompts; one that all pay is none
+        assert advantages.abs().max() < 1e-9
+    else:
+        flagged = torch.tensor([consulted])
+        assert (advantages[flagged] < 0).all()
+        assert (advantages[~flagged] > 0).all()
+        # The size of the penalty hardly matters: the standard deviation grows with it.
+        torch.testing.assert_close(advantages, estimate("consult_penalty", batch, penalty=100.0)[0], rtol=0.02, atol=0)
+
+
+@settings(deadline=None)
+@given(st.floats(-4, 4), flags.filter(lambda f: len(f) > 1), st.floats(0.01, 2))
+def test_adaptthinks_bonus_is_for_answering_directly(reward: float, consulted: list[bool], delta: float) -> None:
+    advantages = estimate("adaptthink", [([reward] * len(consulted), consulted, True)], delta=delta)[0]
+    flagged = torch.tensor([consulted])
+    if len(set(consulted)) == 1:
+        assert advantages.abs().max() < 1e-9
+    else:
+        assert (advantages[flagged] < 0).all()
+        assert (advantages[~flagged] > 0).all()
+
+
+@settings(deadline=None)
+@given(st.floats(0.1, 4), flags.filter(lambda f: len(f) > 1), st.floats(0, 0.9))
+def test_ada_grpo_favours_the_rare_mode_where_rewards_are_equal(
+    reward: float, consulted: list[bool], progress: float
+) -> None:
+    """alpha_i multiplies the reward itself, and is larger for the rarer mode until progress is 1."""
+    tool = consulted.count(True)
+    advantages = estimate("ada_grpo", [([reward] * len(consulted), consulted, True)], progress)[0]
+    flagged = torch.tensor([consulted])
+    if tool in (0, len(consulted)) or 2 * tool == len(consulted):
+        assert advantages.abs().max() < 1e-2
+    else:
+        rare = flagged if 2 * tool < len(consulted) else ~flagged
+        assert (advantages[rare] > 0).all()
+        assert (advantages[~rare] < 0).all()
+
+
+# The two parts of `split`.
+
+
+@settings(deadline=None)
+@given(groups, st.floats(0, 2))
+def test_split_takes_grpo_apart_and_only_reweighs_the_mode(batch: list[Group], sharpness: float) -> None:
+    rewards = torch.tensor([rewards for rewards, *_ in batch], dtype=torch.float64)
+    consulted = torch.tensor([consulted for _, consulted, _ in batch])
+    stock = grpo_advantages(rewards)
+    decision, content = split_advantages(rewards, consulted, sharpness)
+    for row in range(len(batch)):
+        scored = ~rewards[row].isnan()
+        share = consulted[row][scored].double().mean()
+        # Content: what was said is judged among its like only.
+        for mode in (consulted[row], ~consulted[row]):
+            assert abs(content[row][scored & mode].sum()) < 1e-2
+        if not 0 < share < 1:
+            assert torch.equal(decision[row], content[row])
+            torch.testing.assert_close(decision[row], stock[row])
+            continue
+        # Decision: the same, and GRPO's mode part sharpened; it takes nothing from or to the group as a whole.
+        mode_part = stock[row] - content[row]
+        sharpened = content[row] + mode_part * (4 * share * (1 - share)) ** -sharpness
+        torch.testing.assert_close(decision[row], sharpened, rtol=1e-4, atol=1e-2)
+        assert abs(decision[row].sum()) < 5e-2
+
+
+def test_split_by_hand() -> None:
+    rewards = torch.tensor([[1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]])
+    consulted = group(2)
+    decision, content = split_advantages(rewards, consulted, eps=0.0)
+    spread = math.sqrt(15 / 56)  # 3 of 8
+    gap = (1 / 2 - 1 / 3) / spread
+    within = [x / spread for x in (1 / 2, -1 / 2, 2 / 3, 2 / 3, -1 / 3, -1 / 3, -1 / 3, -1 / 3)]
+    assert content[0].tolist() == pytest.approx(within, abs=1e-5)
+    mode = [0.75 * gap] * 2 + [-0.25 * gap] * 6  # 4 p (1 - p) = 3/4
+    expected = [w + m / 0.75 for w, m in zip(within, mode, strict=True)]
+    assert decision[0].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("sharpness", [0.0, 1.0, 50.0])
+def test_split_stays_finite_however_sharp(sharpness: float) -> None:
+    rewards = torch.tensor([[1.0, 0.0] * 4, [1.0, 0.0] * 4, [math.nan] * 8])
+    for advantages in split_advantages(rewards, torch.cat([group(8), group(0), group(3)]), sharpness):
+        assert torch.isfinite(advantages).all()
+        assert advantages[:2].abs().max() < 1
+
+
+# What is refused.
+
+
+@every_algorithm
+@pytest.mark.parametrize(
+    "rewards",
+    [torch.ones(8), torch.ones(2, 1), torch.ones(2, 2, 2), torch.ones(2, 8, dtype=torch.int64)],
+)
+def test_rewards_of_other_shapes_and_types_are_refused(algorithm: Algorithm, rewards: torch.Tensor) -> None:
+    flags = torch.ones(rewards.shape, dtype=torch.bool)
+    with pytest.raises(ValueError, match=r"rewards must be float \[groups, G >= 2\]"):
+        advantages_of(algorithm, RlSettings(), rewards, flags, flags, 0.3)
+
+
+@pytest.mark.parametrize("algorithm", [a for a in ALGORITHMS if a not in ("grpo", "dr_grpo")])  # these read no flags
+@pytest.mark.parametrize(
+    "consulted",
+    [
+        torch.ones(8, dtype=torch.bool),
+        torch.ones(1, 8, dtype=torch.bool),
+        torch.ones(2, 1, dtype=torch.bool),
+        torch.ones(2, 8),
+        torch.ones(2, 8, dtype=torch.int64),
+    ],
+)
+def test_flags_of_other_shapes_and_types_are_refused(algorithm: Algorithm, consulted: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match=r"must be (bool|of shape)"):
+        advantages_of(algorithm, RlSettings(), torch.rand(2, 8), consulted, torch.ones(2, 8, dtype=torch.bool), 0.3)
+
+
+@pytest.mark.parametrize(
+    "sensitive",
+    [torch.ones(8, dtype=torch.bool), torch.ones(1, 8, dtype=torch.bool), torch.ones(2, 8), torch.ones(2, 4).bool()],
+)
+def test_kinds_of_other_shapes_and_types_are_refused(sensitive: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="sensitive must be bool"):
+        consult_penalty_advantages(torch.rand(2, 8), torch.ones(2, 8, dtype=torch.bool), sensitive)
+
+
+def test_one_kind_for_each_group_will_do() -> None:
+    rewards, kinds = torch.rand(2, 8), torch.tensor([[True], [False]])
+    flags = torch.cat([group(3), group(5)])
+    torch.testing.assert_close(
+        consult_penalty_advantages(rewards, flags, kinds),
+        consult_penalty_advantages(rewards, flags, kinds.expand(2, 8)),
+    )
+
+
+@pytest.mark.parametrize("progress", [-0.01, 1.01, math.nan])
+def test_progress_beyond_the_training_is_refused(progress: float) -> None:
+    with pytest.raises(ValueError, match="progress must lie in"):
+        ada_grpo_advantages(torch.rand(1, 8), group(3), progress)

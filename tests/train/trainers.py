@@ -28,17 +28,18 @@ def maker(model: Path, renderer: Renderer, tool: ConsultTool, work: Path) -> Mak
     rows = rl_dataset(PROMPTS, tool)
 
     def make(cls: type[GRPOTrainer], lora: Lora | None = None, **options: Any) -> GRPOTrainer:
-        exploration: Any = "none"
+        settings, exploration = SETTINGS, explored_by("grpo", SETTINGS)
         if cls is ConsultTrainer:
             options = {"algorithm": "grpo", "settings": SETTINGS, "renderer": renderer} | options
-            exploration = explored_by(options["algorithm"], options["settings"])
+            settings = options["settings"]
+            exploration = explored_by(options["algorithm"], settings)
         return cls(
             model=trainable_model(str(model), "float32", lora, 3),
             reward_funcs=RewardFunction(PROMPTS, OfflineJudge(), RewardWeights()),
             args=grpo_config(SETTINGS, work, 3, "float32"),
             train_dataset=Dataset.from_list([rows[i] for i in prompt_order(len(rows), SETTINGS, 3)]),
             processing_class=renderer.tokenizer,
-            rollout_func=Rollouts(renderer, tool, SETTINGS, 3, exploration),
+            rollout_func=Rollouts(renderer, tool, settings, 3, exploration),
             **options,
         )
 

@@ -1,0 +1,116 @@
+"""What the trainer does beyond GRPO's advantages: split credit, explored groups, and verdicts that can't be read."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from scripted_rollouts import GROUP
+from trainers import SETTINGS, Make, one_batch
+
+from ascl.chat.messages import Trajectory
+from ascl.files import read_finished
+from ascl.judges.offline import OfflineJudge
+from ascl.judges.verdict import Verdict
+from ascl.train.advantages.split import split_advantages
+from ascl.train.decision import decision_length
+from ascl.train.exploration import behaviour_share, mode_log_ratio
+from ascl.train.rl import ConsultTrainer
+
+
+def groups(log: list[dict[str, Any]], read: Any) -> torch.Tensor:
+    return torch.tensor([read(row) for row in log]).view(-1, GROUP)
+
+
+def test_split_puts_the_choice_on_the_first_tokens_and_the_rest_behind(make: Make, tmp_path: Path) -> None:
+    log = tmp_path / "split.jsonl"
+    trainer = make(ConsultTrainer, algorithm="split", rollout_log=log)
+    inputs, output = one_batch(trainer)
+    rows = read_finished(log)
+    rewards = groups(rows, lambda row: row["reward"]["total"])
+    consulted = torch.tensor([row["trajectory"].consulted for row in inputs]).view(-1, GROUP)
+    decision, content = split_advantages(rewards, consulted, SETTINGS.sharpness, SETTINGS.carry)
+    assert not torch.equal(decision, content)
+    found = output["advantages"]
+    assert found.shape == output["completion_ids"].shape
+    for i, row in enumerate(inputs):
+        length = decision_length(row["trajectory"], trainer.renderer)
+        assert 0 < length < found.shape[1]
+        assert found[i, :length].tolist() == pytest.approx([decision.flatten()[i].item()] * length)
+        assert found[i, length:].tolist() == pytest.approx([content.flatten()[i].item()] * (found.shape[1] - length))
+    assert [row["advantage"] for row in rows] == pytest.approx(content.flatten().tolist())
+    assert [row["decision_advantage"] for row in rows] == pytest.approx(decision.flatten().tolist())
+
+
+def test_split_trains(make: Make) -> None:
+    trainer = make(ConsultTrainer, algorithm="split")
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    trainer.train()
+    assert any(not torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
+
+
+def test_explored_groups_correct_the_probability_of_their_mode(make: Make) -> None:
+    settings = SETTINGS.model_copy(update={"candidates": 2})
+    trainer = make(ConsultTrainer, algorithm="adaptthink", settings=settings)
+    inputs, output = one_batch(trainer)
+    consulted = torch.tensor([row["trajectory"].consulted for row in inputs]).view(-1, GROUP)
+    counts = torch.tensor([row["candidates"] for row in inputs]).view(-1, GROUP, 2).sum(dim=1)
+    assert counts[:, 1].tolist() == [2 * GROUP] * len(counts)
+    share = ((counts[:, 0] + 0.5) / (counts[:, 1] + 1))[:, None]
+    expected = mode_log_ratio(share, behaviour_share(share, 2, "half", GROUP), consulted).flatten()
+
+    ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
+    mask = torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1)
+    with torch.no_grad():
+        now, *_ = trainer._get_per_token_logps_and_entropies(
+            trainer.model, ids, mask, output["completion_ids"].shape[1]
+        )
+    off_by = output["old_per_token_logps"] - now
+    for i, row in enumerate(inputs):
+        position = decision_length(row["trajectory"], trainer.renderer) - 1
+        assert off_by[i, position].item() == pytest.approx(expected[i].item(), abs=1e-4)
+        assert off_by[i, :position].abs().max() < 1e-4 if position else True
+        assert off_by[i, position + 1 :].abs().max() < 1e-4
+    trainer.train()
+
+
+class Unreadable(OfflineJudge):
+    """Has nothing readable to say about every third trajectory."""
+
+    def judge_many(self, cases: Any) -> list[Verdict | None]:
+        return [None if i % 3 == 0 else self.judge(*case) for i, case in enumerate(cases)]
+
+
+def test_a_verdict_that_cannot_be_read_is_left_out_and_counted(make: Make, tmp_path: Path) -> None:
+    log = tmp_path / "ifpo.jsonl"
+    trainer = make(ConsultTrainer, algorithm="ifpo", rollout_log=log)
+    trainer.reward_funcs[0].judge = Unreadable()
+    _, output = one_batch(trainer)
+    rows = read_finished(log)
+    unread = [i for i, row in enumerate(rows) if row["reward"] is None]
+    assert unread == list(range(0, len(rows), 3))
+    assert output["advantages"][unread].abs().max() == 0
+    assert torch.isfinite(output["advantages"]).all()
+    rewards = groups(rows, lambda row: row["reward"]["total"] if row["reward"] else math.nan)
+    expected = (rewards - rewards.nanmean(dim=1, keepdim=True)).nan_to_num() > 0
+    assert ((output["advantages"].view(-1, GROUP) > 0) == expected).all()
+    trainer.train()
+    logged = [row for row in trainer.state.log_history if "reward" in row]
+    assert logged[0]["unread_verdicts"] == pytest.approx(1 / 3)
+
+
+def test_reward_parts_are_columns_of_their_own(make: Make) -> None:
+    trainer = make(ConsultTrainer)
+    one_batch(trainer)
+    parts = {f"reward_{part}" for part in ("safety", "compliance", "hallucination", "format", "faults", "total")}
+    assert parts <= set(trainer._logs["extra"])
+    assert len(trainer._logs["extra"]["reward_safety"]) == SETTINGS.prompts_per_step * GROUP
+
+
+def test_the_trajectory_of_a_rollout_is_whole(make: Make) -> None:
+    inputs, _ = one_batch(make(ConsultTrainer, algorithm="adaptthink"))
+    for row in inputs:
+        walked: Trajectory = row["trajectory"]
+        assert walked.stop is not None
+        assert len(walked.completion_ids) == len(walked.completion_mask)
