@@ -98,8 +98,8 @@ def test_an_unset_environment_variable_is_named(tmp_path: Path, monkeypatch: pyt
         ),
         (
             "model: embedded\nrl: {arms: [grpo, ppo]}",
-            ": rl.arms.1: Input should be 'grpo', 'ifpo', 'dr_grpo', 'ada_grpo', 'ampo', 'adaptthink', 'consult_penalty'"
-            " or 'split'",
+            ": rl.arms.1: Input should be 'grpo', 'ifpo', 'dr_grpo', 'ada_grpo', 'ampo', 'adaptthink', "
+            "'consult_penalty' or 'split'",
         ),
         ("model: embedded\nprompts: []", ": prompts: List should have at least 1 item after validation, not 0"),
         ("model: embedded\nrules: {top_k: 21}", ": rules.top_k: Input should be less than or equal to 20"),
