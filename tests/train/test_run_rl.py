@@ -37,20 +37,29 @@ def test_two_processes_train_as_one_does(tiny_model: Path, tmp_path: Path) -> No
     both(tiny_model, tmp_path / "one")
     run = in_processes(2, "both", tiny_model, tmp_path / "two")
     assert run.returncode == 0, run.stderr
-    names = ["one-rl", "one-rl.jsonl", "one-sft", "two-rl", "two-rl.jsonl", "two-sft"]
+    stages = ["rl", "rl.jsonl", "sft", "split", "split.jsonl"]
+    names = [f"{processes}-{stage}" for processes in ("one", "two") for stage in stages]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
-    one, two = (groups_of(read_finished(rollout_log(tmp_path / name))) for name in ("one-rl", "two-rl"))
-    assert one.keys() == two.keys() == {(step, group) for step in range(1, 5) for group in range(3)}
-    for key, rows in one.items():
-        assert len(rows) == GROUP
-        for row, other in zip(rows, two[key], strict=True):
-            same = ("prompt", "trajectory", "verdict", "reward", "weight")
-            assert {name: other[name] for name in same} == {name: row[name] for name in same}
-            assert other["advantage"] == pytest.approx(row["advantage"], abs=1e-6)
+    for stage in ("rl", "split"):
+        one, two = (groups_of(read_finished(rollout_log(tmp_path / f"{name}-{stage}"))) for name in ("one", "two"))
+        assert one.keys() == two.keys() == {(step, group) for step in range(1, 5) for group in range(3)}
+        for key, rows in one.items():
+            assert len(rows) == GROUP
+            for row, other in zip(rows, two[key], strict=True):
+                same = ("prompt", "trajectory", "verdict", "reward", "weight")
+                assert {name: other[name] for name in same} == {name: row[name] for name in same}
+                for name in ("advantage", "decision_advantage"):
+                    assert other[name] == pytest.approx(row[name], abs=1e-6)
+        metrics = [
+            json.loads((tmp_path / f"{name}-{stage}" / "training_log.json").read_text()) for name in ("one", "two")
+        ]
+        for first, second in zip(*metrics, strict=True):
+            told = {name for name in first if name.startswith(("reward", "consult_rate", "weight", "truncated"))}
+            assert {name: second[name] for name in told} == pytest.approx({name: first[name] for name in told})
 
     before = weights(tiny_model)
-    for stage in ("sft", "rl"):
+    for stage in ("sft", "rl", "split"):
         first, second = weights(tmp_path / f"one-{stage}"), weights(tmp_path / f"two-{stage}")
         assert max((first[name] - before[name]).abs().max() for name in first) > 1e-2
         for name, tensor in first.items():

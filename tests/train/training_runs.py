@@ -105,15 +105,16 @@ def rl(
         )
 
 
-def rl_groups(model: Path, out: Path) -> None:
+def rl_groups(model: Path, out: Path, algorithm: Algorithm = "ifpo") -> None:
     """Three groups a step, so that two processes share the middle one; scripted by prompt and place alone."""
-    rl(model, out, client=ScriptedClient, prompts_per_step=3, micro_batch_size=2)
+    rl(model, out, client=ScriptedClient, algorithm=algorithm, prompts_per_step=3, micro_batch_size=2)
 
 
 def both(model: Path, out: Path) -> None:
-    """SFT to OUT-sft and RL to OUT-rl, in a form that any number of processes walks alike."""
+    """SFT to OUT-sft, RL to OUT-rl and OUT-split, in a form that any number of processes walks alike."""
     sft(model, out.with_name(f"{out.name}-sft"))
     rl_groups(model, out.with_name(f"{out.name}-rl"))
+    rl_groups(model, out.with_name(f"{out.name}-split"), "split")
 
 
 def weights(folder: Path) -> dict[str, Any]:
