@@ -1,5 +1,9 @@
 """The lab's language: what the book says decides, nothing can be memorised, and every text survives the tokenizer."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from ascl.lab.arms import cloning_rows
@@ -89,3 +93,24 @@ def test_the_cloning_set_has_the_papers_mixture(world: World) -> None:
     assert 0.45 < modes["sensitive"].count("consult") / len(modes["sensitive"]) < 0.75
     assert set(modes["plain"]) == {"direct"}
     assert {row["mode"] for row in cloning_rows(world, surrogate=True, seed=0)} == {"direct"}
+
+
+def test_every_process_has_the_same_ids(world: World) -> None:
+    """A model is cloned in one process and reinforced in another: the order of a Python set must not show."""
+    code = (
+        "from ascl.lab.tokenizer import lab_renderer\n"
+        "from ascl.lab.world import draw_world\n"
+        "renderer = lab_renderer(draw_world('bc', 3, 1, 1, 0).tool)\n"
+        "print(sorted(renderer.tokenizer.get_vocab().items(), key=lambda item: item[1]))"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1

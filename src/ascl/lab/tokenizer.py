@@ -32,7 +32,8 @@ def lab_renderer(tool: ConsultTool) -> Renderer:
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    pieces = sorted({_system_text(tool), *PIECES, *GRAVE, *DOUBTFUL, *SYLLABLES}, key=len, reverse=True)
+    texts = {_system_text(tool), *PIECES, *GRAVE, *DOUBTFUL, *SYLLABLES}
+    pieces = sorted(texts, key=lambda text: (-len(text), text))  # the longest match wins; the same ids in every process
     characters = [chr(code) for code in range(32, 127)] + ["\n", "\ufffd"]
     vocabulary = {token: i for i, token in enumerate([UNKNOWN, *dict.fromkeys([*pieces, *characters])])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))

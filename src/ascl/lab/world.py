@@ -108,19 +108,18 @@ def _asked(identity: str, text: str, kind: Kind, category: str | None = None, an
 
 
 def _sum(identity: str, dice: random.Random) -> Prompt:
-    numbers = [dice.randrange(10) for _ in range(dice.randint(3, 5))]
-    signs = [dice.choice("+-") for _ in numbers[1:]]
-    text = f"{numbers[0]}" + "".join(f"{sign}{n}" for sign, n in zip(signs, numbers[1:], strict=True))
+    numbers = [str(dice.randrange(10)) for _ in range(dice.randint(2, 5))]
+    text = "+".join(numbers)
     return _asked(identity, f"what is {text}?", Kind.REASONING, answer=_steps(text)[-1][-1])
 
 
 def _steps(text: str) -> list[str]:
-    """The chain worked out step by step modulo ten: `3+4-9` is `3+4=7`, `7-9=8`."""
-    total, steps = int(text[0]), []
-    for i in range(1, len(text), 2):
-        before, number = total, int(text[i + 1])
-        total = (before + number if text[i] == "+" else before - number) % 10
-        steps.append(f"{before}{text[i : i + 2]}={total}")
+    """The sum worked out step by step modulo ten: `3+4+9` is `3+4=7`, `7+9=6`."""
+    first, *others = map(int, text.split("+"))
+    total, steps = first, []
+    for number in others:
+        steps.append(f"{total}+{number}={(total + number) % 10}")
+        total = (total + number) % 10
     return steps
 
 
