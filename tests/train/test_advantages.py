@@ -200,7 +200,7 @@ def plain(algorithm: Algorithm, one: Group, progress: float, chosen: RlSettings)
 
 
 @every_algorithm
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(
     groups,
     progresses,
@@ -220,13 +220,15 @@ def test_formulas_against_plain_arithmetic(
     decision, content = estimate(algorithm, batch, progress, **chosen.model_dump())
     for row, (found, rest) in enumerate(zip(decision.tolist(), content.tolist(), strict=True)):
         expected = plain(algorithm, batch[row], progress, chosen)
-        # Shares and weights are float32 inside, and eps magnifies what differs where rewards hardly do.
-        assert found == pytest.approx([first for first, _ in expected], rel=1e-4, abs=2e-2)
-        assert rest == pytest.approx([second for _, second in expected], rel=1e-4, abs=2e-2)
+        # Shares and weights are float32 inside; ada_grpo's multiply the rewards, and eps magnifies their rounding where
+        # rewards hardly differ.
+        close = 2e-2 if algorithm == "ada_grpo" else 1e-5
+        assert found == pytest.approx([first for first, _ in expected], rel=1e-5, abs=close)
+        assert rest == pytest.approx([second for _, second in expected], rel=1e-5, abs=close)
 
 
 @every_algorithm
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(groups_of(st.floats(width=32, allow_nan=False, allow_infinity=False) | st.integers(-1, 2)), progresses)
 def test_advantages_are_finite_and_nothing_for_unscored_rollouts(
     algorithm: Algorithm, batch: list[Group], progress: float
@@ -247,7 +249,7 @@ def test_a_group_with_fewer_than_two_scores_says_nothing(algorithm: Algorithm, c
 
 
 @every_algorithm
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(groups, progresses, st.randoms(use_true_random=False))
 def test_advantages_follow_a_permutation_of_the_group(
     algorithm: Algorithm, batch: list[Group], progress: float, dice: Random
@@ -259,7 +261,7 @@ def test_advantages_follow_a_permutation_of_the_group(
 
 
 @every_algorithm
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(groups, progresses)
 def test_groups_are_independent(algorithm: Algorithm, batch: list[Group], progress: float) -> None:
     alone = [estimate(algorithm, [one], progress) for one in batch]
@@ -268,13 +270,21 @@ def test_groups_are_independent(algorithm: Algorithm, batch: list[Group], progre
 
 
 @pytest.mark.parametrize("algorithm", [a for a in ALGORITHMS if a not in SHAPING])
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.floats(-4, 4), flags.filter(lambda f: len(f) > 1), progresses)
 def test_equal_rewards_give_no_advantage_whatever_the_modes(
     algorithm: Algorithm, reward: float, consulted: list[bool], progress: float
 ) -> None:
     for advantages in estimate(algorithm, [([reward] * len(consulted), consulted, True)], progress):
         assert advantages.abs().max() < 1e-9
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.floats(-4, 4, width=32), flags.filter(lambda f: len(f) > 1))
+def test_equal_rewards_give_next_to_no_advantage_in_float32(reward: float, consulted: list[bool]) -> None:
+    # The mean of equal floats can be off by a rounding; divided by eps = 1e-4 that is still next to nothing.
+    for advantages in estimate("ifpo", [([reward] * len(consulted), consulted, True)], dtype=torch.float32):
+        assert advantages.abs().max() < 0.05
 
 
 NEUTRAL: dict[Algorithm, dict[str, Any]] = {
@@ -289,15 +299,15 @@ NEUTRAL: dict[Algorithm, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("algorithm", NEUTRAL)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(groups)
 def test_every_algorithm_is_grpo_at_its_neutral_setting(algorithm: Algorithm, batch: list[Group]) -> None:
     stock = grpo_advantages(torch.tensor([rewards for rewards, *_ in batch], dtype=torch.float64))
     for advantages in estimate(algorithm, batch, **NEUTRAL[algorithm]):
-        torch.testing.assert_close(advantages, stock, rtol=1e-4, atol=5e-3)
+        torch.testing.assert_close(advantages, stock, rtol=1e-6, atol=2e-3 if algorithm == "ada_grpo" else 1e-6)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(groups)
 def test_dr_grpo_is_grpo_times_the_spread(batch: list[Group]) -> None:
     rewards = torch.tensor([rewards for rewards, *_ in batch], dtype=torch.float64)
@@ -305,7 +315,7 @@ def test_dr_grpo_is_grpo_times_the_spread(batch: list[Group]) -> None:
     torch.testing.assert_close(dr_grpo_advantages(rewards), grpo_advantages(rewards) * spread)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(groups, st.sampled_from([torch.float32, torch.float64]))
 def test_grpo_and_dr_grpo_are_trls(batch: list[Group], dtype: torch.dtype) -> None:
     """TRL 1.16, `_generate_and_score_completions`, with scale_rewards `group` and `none`."""
@@ -319,7 +329,7 @@ def test_grpo_and_dr_grpo_are_trls(batch: list[Group], dtype: torch.dtype) -> No
 # What shapes the reward by its mode has something to say where rewards are equal.
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.floats(-4, 4), flags.filter(lambda f: len(f) > 1), st.booleans(), st.floats(0.05, 2))
 def test_a_penalty_is_the_whole_signal_where_rewards_are_equal(
     reward: float, consulted: list[bool], sensitive: bool, penalty: float
@@ -336,7 +346,7 @@ def test_a_penalty_is_the_whole_signal_where_rewards_are_equal(
         torch.testing.assert_close(advantages, estimate("consult_penalty", batch, penalty=100.0)[0], rtol=0.02, atol=0)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.floats(-4, 4), flags.filter(lambda f: len(f) > 1), st.floats(0.01, 2))
 def test_adaptthinks_bonus_is_for_answering_directly(reward: float, consulted: list[bool], delta: float) -> None:
     advantages = estimate("adaptthink", [([reward] * len(consulted), consulted, True)], delta=delta)[0]
@@ -348,7 +358,7 @@ def test_adaptthinks_bonus_is_for_answering_directly(reward: float, consulted: l
         assert (advantages[~flagged] > 0).all()
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.floats(0.1, 4), flags.filter(lambda f: len(f) > 1), st.floats(0, 0.9))
 def test_ada_grpo_favours_the_rare_mode_where_rewards_are_equal(
     reward: float, consulted: list[bool], progress: float
@@ -368,7 +378,7 @@ def test_ada_grpo_favours_the_rare_mode_where_rewards_are_equal(
 # The two parts of `split`.
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(groups, st.floats(0, 2))
 def test_split_takes_grpo_apart_and_only_reweighs_the_mode(batch: list[Group], sharpness: float) -> None:
     rewards = torch.tensor([rewards for rewards, *_ in batch], dtype=torch.float64)

@@ -35,6 +35,7 @@ METRICS = (
     Metric("faults", "Faults", "Trouble and cost", "down"),
     Metric("hallucinated", "Halluc.", "Trouble and cost", "down"),
     Metric("truncated", "No answer", "Trouble and cost", "down"),
+    Metric("unjudged", "No verdict", "Trouble and cost", "down"),
     Metric("tokens", "Tokens", "Trouble and cost", "", percent=False),
 )
 

@@ -24,5 +24,12 @@ def consult_penalty_advantages(
     Divided by the group's standard deviation, a penalty of any size becomes the whole signal in a group whose rewards
     are otherwise equal: that is why a tenth is enough to end consulting there (docs/advantages.md).
     """
+    import torch
+
     check_group(rewards, consulted)
+    groups, size = rewards.shape
+    if sensitive.dtype != torch.bool or sensitive.shape not in ((groups, 1), (groups, size)):
+        raise ValueError(
+            f"sensitive must be bool [{groups}, 1 or {size}], got {sensitive.dtype} {tuple(sensitive.shape)}"
+        )
     return grpo_advantages(rewards - penalty * (consulted & sensitive), eps)

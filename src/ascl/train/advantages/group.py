@@ -10,8 +10,8 @@ def check_group(rewards: "torch.Tensor", consulted: "torch.Tensor | None" = None
     """Raise ValueError unless rewards is float [groups, G >= 2] and consulted bool of the same shape."""
     import torch
 
-    if rewards.dim() != 2 or rewards.shape[1] < 2:
-        raise ValueError(f"rewards must have shape [groups, G >= 2], got {tuple(rewards.shape)}")
+    if rewards.dim() != 2 or rewards.shape[1] < 2 or not rewards.is_floating_point():
+        raise ValueError(f"rewards must be float [groups, G >= 2], got {rewards.dtype} {tuple(rewards.shape)}")
     if consulted is not None and (consulted.dtype != torch.bool or consulted.shape != rewards.shape):
         raise ValueError(
             f"consulted must be bool {tuple(rewards.shape)}, got {consulted.dtype} {tuple(consulted.shape)}"

@@ -48,5 +48,6 @@ def split_advantages(
     difference = (tool - direct) / (group_std(rewards) + eps)
     mode = torch.where(consulted, (1 - share) * difference, -share * difference).nan_to_num(nan=0.0) * scored
     within = grpo_advantages(rewards, eps) - mode
-    lopsided = (4 * share * (1 - share)).clamp(min=1e-6)
-    return within + mode * lopsided**-sharpness, within + carry * mode
+    balance = 4 * share * (1 - share)
+    balance = torch.where(balance > 0, balance, 1.0)  # one mode or none scored: there is nothing to sharpen
+    return within + mode * balance**-sharpness, within + carry * mode
