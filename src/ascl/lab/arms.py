@@ -36,6 +36,7 @@ class Arm(BaseModel):
 
 ARMS: dict[str, Arm] = {
     "grpo": Arm(start=BC, algorithm="grpo"),
+    "grpo_double": Arm(start=BC, algorithm="grpo", changes={"learning_rate": 2e-4}),  # is it only the longer step?
     "ifpo_025": Arm(start=BC, algorithm="ifpo", changes={"tau": 0.25}),
     "ifpo": Arm(start=BC, algorithm="ifpo", changes={"tau": 0.5}),
     "ifpo_1": Arm(start=BC, algorithm="ifpo", changes={"tau": 1.0}),
