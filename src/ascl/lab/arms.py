@@ -36,7 +36,7 @@ class Arm(BaseModel):
 
 ARMS: dict[str, Arm] = {
     "grpo": Arm(start=BC, algorithm="grpo"),
-    "grpo_double": Arm(start=BC, algorithm="grpo", changes={"learning_rate": 2e-4}),  # is it only the longer step?
+    "grpo_double": Arm(start=BC, algorithm="grpo", changes={"learning_rate": 6e-4}),  # is it only the longer step?
     "ifpo_025": Arm(start=BC, algorithm="ifpo", changes={"tau": 0.25}),
     "ifpo": Arm(start=BC, algorithm="ifpo", changes={"tau": 0.5}),
     "ifpo_1": Arm(start=BC, algorithm="ifpo", changes={"tau": 1.0}),
@@ -68,11 +68,11 @@ class LabSettings(BaseModel):
         learning_rate=2e-3, epochs=3.5, batch_size=32, micro_batch_size=32, warmup=0.1, save_steps=10_000
     )
     rl: RlSettings = RlSettings(
-        prompts_per_step=16,
+        prompts_per_step=8,
         group_size=8,
-        micro_batch_size=128,
-        learning_rate=1e-4,
-        max_steps=60,
+        micro_batch_size=64,
+        learning_rate=3e-4,
+        max_steps=120,
         max_tokens=40,
         save_steps=10_000,
     )
