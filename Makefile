@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart smoke test test-quick lint format install install-test
+.PHONY: quickstart smoke test test-quick test-verl lint format install install-test
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,16 @@ smoke: install
 
 test: install-test
 	$(BIN)/python -m pytest
+
+# verl pins transformers below what `train` needs, so it has an environment of its own (docs/verl.md).
+.venv-verl/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-verl
+	.venv-verl/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv-verl/bin/pip install --quiet --disable-pip-version-check -e '.[verl]' 'pytest>=9' 'hypothesis>=6.150'
+	touch $@
+
+test-verl: .venv-verl/.installed
+	ASCL_RAY=1 .venv-verl/bin/python -m pytest tests/cluster
 
 lint: install-test
 	$(BIN)/ruff format --check .

@@ -62,7 +62,7 @@ class RunConfig(BaseModel):
     model: str
     dialect: str | None = None
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**32)
     prompts: list[str] = Field(default=["starter"], min_length=1)
     test_limit: int = Field(default=0, ge=0)
     train_limit: int = Field(default=0, ge=0)

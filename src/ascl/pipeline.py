@@ -5,6 +5,7 @@ and an unfinished one goes on from its last finished unit (a chunk of prompts, a
 """
 
 import hashlib
+import math
 import os
 import platform
 import time
@@ -32,7 +33,7 @@ from ascl.judges.calibrate import calibrate, load_calibration
 from ascl.judges.open_judge import open_judge
 from ascl.judges.record import Judge, Record
 from ascl.progress import console, progress_bar
-from ascl.prompts.prompt import Kind, Prompt, split_of
+from ascl.prompts.prompt import Kind, Prompt, choose, split_of
 from ascl.prompts.sources import load_prompts
 from ascl.recipes.rows import Row, split_row
 from ascl.rules.book import RuleBook
@@ -72,13 +73,7 @@ class Run:
     def split(self, split: str, kinds: Iterable[Kind] = Kind, without: Container[str] = ()) -> list[Prompt]:
         """The run's train or test prompts of the given kinds; a limit takes that many of each kind, evenly spread."""
         limit = self.config.test_limit if split == "test" else self.config.train_limit
-        chosen: list[Prompt] = []
-        for kind in kinds:
-            of_kind = [p for p in self.prompts if p.kind is kind and split_of(p) == split and p.id not in without]
-            if limit and limit < len(of_kind):
-                of_kind = [of_kind[i * len(of_kind) // limit] for i in range(limit)]
-            chosen += of_kind
-        return chosen
+        return choose(self.prompts, split, kinds, limit, without)
 
 
 def run(config: RunConfig, folder: Path) -> Path:
@@ -239,6 +234,8 @@ def _taught(state: Run, teacher: Teacher) -> list[Row]:
 def _clone(state: Run) -> None:
     from ascl.train.sft import run_sft
 
+    if state.checkpoint("bc").exists():  # stopped between the last write and the manifest's
+        return
     rows = [row for _, row in read_jsonl(state.folder / "data" / "sft.jsonl")]
     config = state.config
     run_sft(
@@ -249,6 +246,8 @@ def _clone(state: Run) -> None:
 def _reinforce(state: Run, arm: Algorithm) -> None:
     from ascl.train.rl import run_rl
 
+    if state.checkpoint(arm).exists():
+        return
     config = state.config
     cloned = {row["id"].split("#")[0] for _, row in read_jsonl(state.folder / "data" / "sft.jsonl")}
     run_rl(
@@ -300,7 +299,8 @@ def _log(state: Run, name: str) -> list[dict[str, Any]]:
 
 def _curve(row: dict[str, Any]) -> dict[str, Any]:
     kept = ("step", "reward", "loss", "entropy", "weight_consult", "weight_direct")
-    point = {key: row[key] for key in row if key in kept or key.startswith(("reward_", "consult_rate_"))}
+    point = {key: row[key] for key in row if key in kept or key.startswith(("reward_", "consult_rate"))}
+    point = {key: value if math.isfinite(value) else None for key, value in point.items()}  # no verdict could be read
     if "consult_rate_harmful" in row and "consult_rate_sensitive" in row:
         point["selectivity"] = row["consult_rate_harmful"] - row["consult_rate_sensitive"]
     return point

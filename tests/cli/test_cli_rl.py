@@ -54,6 +54,14 @@ def test_it_trains_logs_every_rollout_and_scores_them_again(config: Path, ascl: 
     assert scored[-1]["no_readable_verdict"] == 0
 
 
+def test_cloned_prompts_are_left_out(config: Path) -> None:
+    rows = [json.loads(line) for line in Path("prompts.jsonl").read_text().splitlines()]
+    Path("sft.jsonl").write_text("".join(json.dumps({"id": f"{row['id']}#1"}) + "\n" for row in rows[:3]))
+    trained = CliRunner().invoke(app, ["rl", str(config), "--out", "runs/arm", "--without", "sft.jsonl"])
+    assert trained.exit_code == 0, trained.output
+    assert {row["prompt"]["id"] for row in read_finished(Path("runs/arm.rollouts.jsonl"))} == {rows[3]["id"]}
+
+
 def test_what_is_wrong_is_one_line(config: Path, complaint: Callable[..., str]) -> None:
     assert complaint("rl", str(config), "--algorithm", "ppo").startswith("--algorithm ppo: use one of grpo, ifpo")
     assert "no such folder" in complaint("rl", str(config), "--model", "./nowhere")

@@ -55,10 +55,12 @@ def test_explored_groups_correct_the_probability_of_their_mode(make: Make) -> No
     trainer = make(ConsultTrainer, algorithm="adaptthink", settings=settings)
     inputs, output = one_batch(trainer)
     consulted = torch.tensor([row["trajectory"].consulted for row in inputs]).view(-1, GROUP)
-    counts = torch.tensor([row["candidates"] for row in inputs]).view(-1, GROUP, 2).sum(dim=1)
+    candidates = torch.tensor([row["candidates"] for row in inputs]).view(-1, GROUP, 3)
+    counts, first_turns = candidates.sum(dim=1), candidates[:, :, 2] > 0
+    assert (first_turns == consulted).all()  # no script consults only after a fault
     assert counts[:, 1].tolist() == [2 * GROUP] * len(counts)
     share = ((counts[:, 0] + 0.5) / (counts[:, 1] + 1))[:, None]
-    expected = mode_log_ratio(share, behaviour_share(share, 2, "half", GROUP), consulted).flatten()
+    expected = mode_log_ratio(share, behaviour_share(share, 2, "half", GROUP), first_turns).flatten()
 
     ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
     mask = torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1)

@@ -189,3 +189,20 @@ def test_each_pass_and_each_seed_has_its_own_order() -> None:
     order = prompt_order(30, settings, seed=1)
     assert order[:30] != order[30:]
     assert order != prompt_order(30, settings, seed=2)
+
+
+def test_a_training_does_not_go_on_from_another_ones_checkpoint(tiny_model: Path, tmp_path: Path) -> None:
+    stopped = in_processes(1, "rl", tiny_model, tmp_path / "arm", "step:3")
+    assert stopped.returncode != 0
+    work = tmp_path / "arm.trainer"
+    assert any(work.glob("checkpoint-*"))
+    for changes, named in (({"algorithm": "grpo"}, "algorithm"), ({"learning_rate": 1e-3}, "settings")):
+        with pytest.raises(InputError, match=f"arm.trainer: an unfinished training with another {named}"):
+            rl(tiny_model, tmp_path / "arm", **changes)
+    rl(tiny_model, tmp_path / "arm")
+    assert not work.exists()
+
+
+def test_a_package_that_is_not_there_is_named(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"rl.settings.vllm: the package vllm is not installed"):
+        rl(tiny_model, tmp_path / "arm", vllm="colocate")

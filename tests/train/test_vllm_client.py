@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from scripted_rollouts import ANSWERS, LOOK_UP, PROMPTS
 
 from ascl.chat.clients.sampling import Sampling
@@ -28,6 +29,18 @@ class Engine:
         ]
         ids = [self.renderer.ids(text) for text in texts]
         return prompts, ids, [[[-0.5] for _ in row] for row in ids], None
+
+
+def test_every_process_asks_for_as_many(renderer: Renderer, tool: ConsultTool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TRL cuts the answers of a server into equal parts, one for each process."""
+    monkeypatch.setattr("ascl.train.vllm.gather_object", lambda mine: [*mine, 5])  # another process has five
+    engine = Engine(renderer)
+    client = VllmClient(engine, renderer)
+    walked = [start(p.id, with_rules("ascl", p.messages, tool)) for p in PROMPTS[:2]]
+    turns = client.complete(walked, [tool.schema], Sampling())
+    assert engine.batches == [5]
+    assert [bool(turn.calls) for turn in turns] == [True, False]
+    assert all(len(t.logprobs) == len(t.completion_ids) > 0 for t in walked)
 
 
 def test_rollouts_through_vllm(renderer: Renderer, tool: ConsultTool) -> None:

@@ -8,7 +8,7 @@ import json
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -126,6 +126,15 @@ class Trajectory(BaseModel):
     completion_mask: list[int] = Field(default_factory=list, exclude=True)
     logprobs: list[float] = Field(default_factory=list, exclude=True)
     tokens: int = 0  # tokens the model generated, over all turns
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Trajectory":
+        if not 0 <= self.prompt_length <= len(self.messages):
+            raise ValueError("prompt_length exceeds the messages")
+        answered = self.stop in (StopReason.ANSWERED, StopReason.LENGTH)
+        if answered and (not self.completion or self.completion[-1].role != "assistant"):
+            raise ValueError("it ended in an answer, but its last message is none")
+        return self
 
     @property
     def completion(self) -> list[Message]:

@@ -170,3 +170,29 @@ def shift(
         typer.echo(f"{name}: {f['value']:.4f} [{f['low']:.4f}, {f['high']:.4f}], n = {f['n']}")
     if out:
         write_json(out, figures)
+
+
+@data_app.command("export-verl")
+def export_verl(
+    sources: Sources,
+    out: Annotated[Path, typer.Option(help="The parquet file, for verl's data.train_files or data.val_files.")],
+    split: Annotated[str, typer.Option(help="train, test or all: RL must not see what is measured.")] = "train",
+    kinds: Annotated[str, typer.Option(help="Comma-separated kinds of prompts.")] = "harmful,sensitive",
+    rules: Annotated[str, typer.Option(help="`default`, a folder of YAML, or a .yaml, .csv or .md file.")] = "default",
+    top_k: Annotated[int, typer.Option(min=1, max=20)] = 3,
+) -> None:
+    """Write prompts as verl reads them (docs/verl.md)."""
+    from ascl.cluster.export import export_parquet
+    from ascl.consult.tool import ConsultTool
+    from ascl.prompts.prompt import Kind, split_of
+    from ascl.prompts.sources import load_prompts
+    from ascl.rules.book import RuleBook
+
+    if split not in ("train", "test", "all"):
+        raise InputError(f"--split {split}: use train, test or all")
+    wanted = {kind.strip() for kind in kinds.split(",")}
+    if unknown := wanted - set(Kind):
+        raise InputError(f"--kinds {', '.join(sorted(unknown))}: unknown, use some of {', '.join(Kind)}")
+    prompts = [p for p in load_prompts(sources) if p.kind in wanted and split in (split_of(p), "all")]
+    count = export_parquet(prompts, ConsultTool(RuleBook.load(rules), default_top_k=top_k), out)
+    typer.echo(f"{count} prompts: {out}")

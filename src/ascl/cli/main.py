@@ -37,7 +37,9 @@ def run(
     config: Annotated[Path, typer.Argument(help="A YAML configuration, e.g. configs/quickstart.yaml.")],
     out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME of the configuration).")] = None,
     model: Annotated[str | None, typer.Option(help="Take this model instead of the configuration's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Take this seed instead of the configuration's.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Take this seed instead of the configuration's.")
+    ] = None,
     smoke: Annotated[bool, typer.Option(help="A cut-down run of a few minutes.")] = False,
     fresh: Annotated[bool, typer.Option(help="Put an earlier run in this folder aside and start anew.")] = False,
 ) -> None:

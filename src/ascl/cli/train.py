@@ -20,7 +20,7 @@ def sft(
     dialect: Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")] = None,
     dtype: Annotated[str, typer.Option(help="bfloat16 or float32.")] = "bfloat16",
     save_steps: Annotated[int, typer.Option(min=1)] = 50,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 0,
 ) -> None:
     """Supervised fine-tuning with loss on model turns only. Run it again to resume."""
     import os
@@ -58,10 +58,18 @@ def rl(
     model: Annotated[str | None, typer.Option(help="Train this (cloned) model, not the configuration's.")] = None,
     algorithm: Annotated[str, typer.Option(help="The estimator of advantages, see docs/advantages.md.")] = "ifpo",
     out: Annotated[Path | None, typer.Option(help="Where the model goes (default: runs/NAME-ALGORITHM).")] = None,
+    without: Annotated[
+        list[Path], typer.Option(help="Training rows (JSONL) whose prompts are left out: those that were cloned.")
+    ] = [],  # noqa: B006
     score: Annotated[
         Path | None, typer.Option(help="Train nothing: print the rewards of a file's trajectories.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="With --score: JSONL instead of a table.")] = False,
+    plan: Annotated[
+        str | None, typer.Option(help="Train nothing: print what a step needs `here`, or on a100, h100, h200.")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="With --plan: training processes.")] = 1,
+    sharded: Annotated[bool, typer.Option(help="With --plan: weights split over the processes (FSDP).")] = False,
 ) -> None:
     """Reinforce a model on prompts with a judge's rewards. Run it again to resume."""
     import os
@@ -76,11 +84,17 @@ def rl(
     from ascl.train.advantages.switch import Algorithm
 
     settings = load_config(config)
+    if plan is not None:
+        from ascl.cli.plan import plan_of, print_plan
+
+        named = settings if model is None else settings.model_copy(update={"model": model})
+        print_plan(plan_of(named, plan, processes, sharded))
+        return
     book = RuleBook.load(settings.rules.source, settings.rules.embedding_model)
     if score is not None:
         from ascl.cli.score import score_file
 
-        judge = open_judge(settings.judge, book, score.with_suffix(".judge_replies.jsonl"))
+        judge = open_judge(settings.judge, book, Path(f"{score}.judge_replies.jsonl"))
         score_file(score, judge, settings.reward, sys.stdout, as_json)
         return
     if algorithm not in get_args(Algorithm):
@@ -90,12 +104,14 @@ def rl(
         raise InputError(f"--out {folder}: exists already; name another, or remove it")
     from ascl.chat.clients.models import load_renderer
     from ascl.consult.tool import ConsultTool
-    from ascl.prompts.prompt import split_of
+    from ascl.files import read_jsonl
+    from ascl.prompts.prompt import choose
     from ascl.prompts.sources import load_prompts
     from ascl.train.rl import run_rl
 
     name = model or settings.model
-    prompts = [p for p in load_prompts(settings.prompts) if p.kind in settings.rl.kinds and split_of(p) == "train"]
+    cloned = {str(row.get("id")).split("#")[0] for file in without for _, row in read_jsonl(file)}
+    prompts = choose(load_prompts(settings.prompts), "train", settings.rl.kinds, settings.train_limit, cloned)
     run_rl(
         model=name,
         prompts=prompts,

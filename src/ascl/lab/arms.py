@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ascl.chat.render import Renderer
+from ascl.errors import InputError
 from ascl.evals.evaluate import evaluate
 from ascl.evals.metrics import measure
 from ascl.files import read_json, write_json
@@ -177,8 +178,12 @@ def result(folder: Path, name: str, settings: LabSettings, seed: int) -> dict[st
     from ascl.chat.clients.sampling import Sampling
 
     path = folder / f"seed{seed}" / f"{name}.json"
+    arm = ARMS[name].model_dump() if name in ARMS else None
     if path.exists():
-        return read_json(path)
+        found = read_json(path)
+        if found.get("arm", arm) != arm:
+            raise InputError(f"{path}: was run as {found['arm']}, which is not what the arm is now; name another --out")
+        return found
     torch.set_num_threads(1)  # nothing is won by more at this size
     began = time.monotonic()
     train = clone if name in (BC, SURROGATE_BC) else reinforce
@@ -201,6 +206,7 @@ def result(folder: Path, name: str, settings: LabSettings, seed: int) -> dict[st
     looks = {request.prompt.id: request.look for request in world.requests}
     found = {
         "name": name,
+        "arm": arm,
         "seed": seed,
         "seconds": {"training": trained, "all": time.monotonic() - began},
         "measured": {metric: estimate.value for metric, estimate in measure(records, resamples=1).items()},

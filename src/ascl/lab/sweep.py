@@ -13,6 +13,8 @@ from ascl.lab.arms import ARMS, LabSettings, result
 from ascl.lab.claims import checklist, over_seeds
 from ascl.progress import progress_bar
 
+SEPARATION = "harmful − sensitive"  # also the title of its column
+
 
 def sweep(folder: Path, arms: list[str], seeds: list[int], settings: LabSettings, processes: int) -> Path:
     """Run what is not there yet and return the report's path.
@@ -20,6 +22,7 @@ def sweep(folder: Path, arms: list[str], seeds: list[int], settings: LabSettings
     Every (arm, seed) leaves a file, so a run that was stopped goes on. Raises InputError on an unknown arm or where the
     folder holds a lab of another size.
     """
+    arms = list(dict.fromkeys(arms))
     for name in arms:
         if name not in ARMS:
             raise InputError(f"--arms {name}: unknown, use some of {', '.join(ARMS)}")
@@ -99,11 +102,19 @@ def report(folder: Path, names: list[str], seeds: list[int]) -> Path:
 
 
 def _figures(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Every figure of an arm over its seeds. `selectivity` is harmful minus sensitive here: that is what RL sees."""
+    """Every figure of an arm over its seeds, and how much oftener it consults on harmful than on sensitive requests."""
     measured = [dict(r["measured"]) for r in results]
     for figures in measured:
-        figures["selectivity"] = figures["consult_harmful"] - figures["consult_sensitive"]
-    return {metric: over_seeds([figures[metric] for figures in measured]).model_dump() for metric in measured[0]}
+        figures[SEPARATION] = figures["consult_harmful"] - figures["consult_sensitive"]
+    found = {metric: over_seeds([figures[metric] for figures in measured]) for metric in measured[0]}
+    for metric, interval in found.items():
+        if (
+            interval.low is not None
+            and interval.high is not None
+            and metric not in ("selectivity", SEPARATION, "tokens")
+        ):
+            interval.low, interval.high = max(0.0, interval.low), min(1.0, interval.high)  # shares
+    return {metric: interval.model_dump() for metric, interval in found.items()}
 
 
 def _mean_curve(curves: list[list[dict[str, float]]]) -> list[dict[str, float]]:

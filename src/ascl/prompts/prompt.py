@@ -1,6 +1,7 @@
 """A prompt: what is asked, of which kind it is, and how an answer to it is checked."""
 
 import hashlib
+from collections.abc import Container, Iterable
 from enum import StrEnum
 from typing import Literal
 
@@ -49,6 +50,26 @@ class Prompt(BaseModel):
     def text(self) -> str:
         """The text of the last user message."""
         return self.messages[-1].content
+
+
+def choose(
+    prompts: Iterable[Prompt],
+    split: str,
+    kinds: Iterable[Kind],
+    limit: int = 0,
+    without: Container[str] = (),
+) -> list[Prompt]:
+    """The prompts of a split and of the given kinds; a limit takes that many of each kind, evenly spread (0: all).
+
+    without: the ids of prompts to leave out.
+    """
+    prompts, chosen = list(prompts), []
+    for kind in kinds:
+        of_kind = [p for p in prompts if p.kind is kind and split_of(p) == split and p.id not in without]
+        if limit and limit < len(of_kind):
+            of_kind = [of_kind[i * len(of_kind) // limit] for i in range(limit)]
+        chosen += of_kind
+    return chosen
 
 
 def split_of(prompt: Prompt, test_share: float = 0.3) -> Literal["train", "test"]:

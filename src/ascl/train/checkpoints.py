@@ -1,5 +1,6 @@
 """What SFT and RL share about a trainer's life: LoRA, precision, checkpoints that survive a kill, the final folder."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from transformers import TrainerCallback
 from ascl.chat.clients.models import load_model
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
-from ascl.files import read_json, write_json, write_text
+from ascl.files import json_line, read_json, write_json, write_text
 from ascl.progress import progress_bar
 from ascl.train.settings import Lora
 
@@ -46,10 +47,14 @@ def callbacks(title: str) -> list[TrainerCallback]:
 
 
 class MarkComplete(TrainerCallback):
-    """Marks a checkpoint folder once everything in it is written."""
+    """Marks a checkpoint folder once everything in it is written, by every process."""
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called by the Trainer behind the last write of a checkpoint."""
+        """Called by the Trainer behind the last write of a process to a checkpoint."""
+        import torch.distributed
+
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.barrier()
         if state.is_world_process_zero:
             write_text(Path(args.output_dir) / f"checkpoint-{state.global_step}" / "complete", "")
 
@@ -95,6 +100,28 @@ def accumulation(batch_size: int, micro_batch_size: int) -> int:
     if batch_size % (micro_batch_size * processes):
         raise InputError(f"micro_batch_size {micro_batch_size} x {processes} processes must divide {batch_size}")
     return batch_size // (micro_batch_size * processes)
+
+
+def digest(rows: list[dict[str, Any]]) -> str:
+    """A short hash of JSON rows, order included."""
+    hashed = hashlib.sha256()
+    for row in rows:
+        hashed.update(json_line(row))
+    return hashed.hexdigest()[:16]
+
+
+def same_run(work: Path, facts: dict[str, Any]) -> None:
+    """Raise InputError where `work` holds checkpoints of a run that differs in any of the facts; else note them there.
+
+    facts: what the training depends on, as JSON. Going on from another run's checkpoint would mix the two in silence.
+    """
+    path = work / "run.json"
+    if path.exists():
+        before = read_json(path)
+        if changed := [name for name in facts if before.get(name) != facts[name]]:
+            raise InputError(f"{work}: an unfinished training with another {', '.join(changed)}; remove it first")
+    elif os.environ.get("RANK", "0") == "0":
+        write_json(path, facts)
 
 
 def last_checkpoint(work: Path) -> str | None:

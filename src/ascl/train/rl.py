@@ -5,6 +5,8 @@ the sampled ids kept as they are and tool tokens masked. `ConsultTrainer` puts t
 place of TRL's; with algorithm grpo it is stock GRPO.
 """
 
+import importlib.util
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,22 @@ from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.errors import InputError
 from ascl.files import append_jsonl, read_finished, write_jsonl
-from ascl.judges.record import Judge, judge_trajectories, record
+from ascl.judges.record import Judge, graded, judge_trajectories, record
 from ascl.judges.verdict import Verdict
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import question
 from ascl.train.advantages.ifpo import ifpo_weights
 from ascl.train.advantages.switch import Algorithm, advantages_of
-from ascl.train.checkpoints import accumulation, callbacks, finish, last_checkpoint, precision, trainable_model
+from ascl.train.checkpoints import (
+    accumulation,
+    callbacks,
+    digest,
+    finish,
+    last_checkpoint,
+    precision,
+    same_run,
+    trainable_model,
+)
 from ascl.train.cpu import score_labelled_tokens_only
 from ascl.train.decision import decision_length
 from ascl.train.exploration import behaviour_share, mode_log_ratio
@@ -103,7 +114,7 @@ class ConsultTrainer(GRPOTrainer):
             choosing = positions[None, :] < torch.tensor(chosen_at, device=content.device)[:, None]
             output["advantages"] = torch.where(choosing, self._local(decision)[:, None], self._local(content)[:, None])
         if explored_by(self.algorithm, self.settings) == "half":
-            self._correct_old_log_probabilities(output, inputs, consulted, chosen_at)
+            self._correct_old_log_probabilities(output, inputs, chosen_at)
         self._log_advantages(decision, content, consulted)
         return output
 
@@ -122,15 +133,15 @@ class ConsultTrainer(GRPOTrainer):
         self,
         output: dict[str, Any],
         inputs: list[dict[str, Any]],
-        consulted: torch.Tensor,
         chosen_at: list[int],
     ) -> None:
         """Say how likely the mode of each rollout was as it was sampled, on the token that chose it."""
         counts = torch.tensor([row["candidates"] for row in inputs], device=self.accelerator.device)
-        consulting, sampled = self.accelerator.gather(counts).view(-1, self.num_generations, 2).sum(dim=1).unbind(-1)
+        everywhere = self.accelerator.gather(counts).view(-1, self.num_generations, 3)
+        consulting, sampled, _ = everywhere.sum(dim=1).unbind(-1)
         share = ((consulting + 0.5) / (sampled + 1))[:, None]  # never quite 0 or 1
         behaviour = behaviour_share(share, self.settings.candidates, "half", self.settings.group_size)
-        off_by = self._local(mode_log_ratio(share, behaviour, consulted))
+        off_by = self._local(mode_log_ratio(share, behaviour, everywhere[:, :, 2] > 0))
         if "old_per_token_logps" not in output:
             ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
             mask = torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1)
@@ -164,7 +175,7 @@ class ConsultTrainer(GRPOTrainer):
         rewards: Any = self.reward_funcs[0]
         rows = []
         for i, (prompt, trajectory, verdict, reward) in enumerate(rewards.batch):
-            unread = Verdict(judge=rewards.judge.name, reason="no readable verdict")
+            unread = graded(Verdict(judge=rewards.judge.name, reason="no readable verdict"), prompt, trajectory)
             entry = record(rollout_log.stem, prompt, trajectory, verdict or unread)
             entry.reward, entry.step = reward and reward.model_dump(), self.state.global_step + 1
             entry.group = (first + i) // self.num_generations
@@ -184,7 +195,7 @@ def rl_dataset(prompts: list[Prompt], tool: ConsultTool) -> list[dict[str, Any]]
 
 
 def prompt_order(count: int, settings: RlSettings, seed: int) -> list[int]:
-    """The prompts of every step, one after the other: each pass over them is shuffled anew, and none is left out.
+    """The prompts of every step, one after the other, each pass over them shuffled anew; whole steps only.
 
     TRL's own sampler, resumed in a later pass, would go through the first one again.
     """
@@ -221,6 +232,7 @@ def grpo_config(settings: RlSettings, work: Path, seed: int, dtype: str) -> GRPO
         seed=seed,
         gradient_checkpointing=settings.gradient_checkpointing,
         dataloader_pin_memory=False,
+        ddp_timeout=30 * 24 * 3600,  # a judge that is down is waited for, and the other processes wait as well
         **_generation(settings),
         **precision(dtype),
     )
@@ -237,6 +249,18 @@ def _generation(settings: RlSettings) -> dict[str, Any]:
         "vllm_gpu_memory_utilization": settings.vllm_gpu_memory,
         "vllm_importance_sampling_mode": "token_truncate",
     }
+
+
+def _check_installed(settings: RlSettings) -> None:
+    """Raise InputError where the settings name a package that is not there, or can't work with the launcher's."""
+    if settings.vllm == "off" and os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in ("1", "true"):
+        raise InputError("rl.settings.vllm: off can't sample from weights that FSDP has split; use colocate or server")
+    wanted: list[tuple[str, str]] = [] if settings.report_to == "none" else [("report_to", settings.report_to)]
+    if settings.vllm != "off":
+        wanted.append(("vllm", "vllm"))
+    for field, package in wanted:
+        if importlib.util.find_spec(package) is None:
+            raise InputError(f"rl.settings.{field}: the package {package} is not installed (pip install {package})")
 
 
 def run_rl(
@@ -263,16 +287,37 @@ def run_rl(
 
     if not prompts:
         raise InputError("RL: the prompt set is empty (no train prompt of the kinds named in rl.kinds)")
+    _check_installed(settings)
     score_labelled_tokens_only()
     work = out.with_name(f"{out.name}.trainer")
+    rows = rl_dataset(prompts, tool)
+    same_run(
+        work,
+        {
+            "model": model,
+            "prompts": digest(rows),
+            "rule book": tool.book.hash,
+            "judge": judge.name,
+            "algorithm": algorithm,
+            "settings": settings.model_dump(mode="json"),
+            "reward": rewards.model_dump(mode="json"),
+            "lora": lora.model_dump(mode="json") if lora else None,
+            "seed": seed,
+            "dtype": dtype,
+            "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        },
+    )
     checkpoint = last_checkpoint(work)
     done = int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
     write_jsonl(rollout_log, [row for row in read_finished(rollout_log) if row["step"] <= done])
-    rows = rl_dataset(prompts, tool)
+    arguments = grpo_config(settings, work, seed, dtype)
+    if settings.vllm != "off":  # a base model's own end of text may be another
+        end = renderer.tokenizer.convert_tokens_to_ids(renderer.dialect.end_of_turn)
+        arguments.generation_kwargs = {"stop_token_ids": [end]}
     trainer = ConsultTrainer(
         model=trainable_model(model, dtype, lora, seed),
         reward_funcs=RewardFunction(prompts, judge, rewards),
-        args=grpo_config(settings, work, seed, dtype),
+        args=arguments,
         train_dataset=Dataset.from_list(
             [rows[i] for i in prompt_order(len(rows), settings, seed)],
             on_mixed_types="use_json",  # the arguments of earlier tool calls

@@ -37,7 +37,8 @@ class Rollouts:
     def __call__(self, prompts: list[list[dict[str, Any]]], trainer: GRPOTrainer) -> dict[str, Any]:
         """The ids, the mask of model tokens (`env_mask`), the trajectory and the candidates of each prompt's rollout.
 
-        `candidates` counts [consulting, all] first turns that were sampled for the rollout's place.
+        `candidates` counts the first turns that were sampled for the rollout's place, as [consulting, all], and says
+        whether the one that was taken consults.
         """
         step, process = trainer.state.global_step, trainer.accelerator.process_index
         sampling = Sampling(
@@ -53,7 +54,7 @@ class Rollouts:
         messages = [[message_of(message) for message in prompt] for prompt in prompts]
         if self.exploration == "none":
             trajectories = [start("", asked) for asked in messages]
-            candidates = [[0, 0]] * len(trajectories)
+            candidates = [[0, 0, 0]] * len(trajectories)
         else:
             trajectories, candidates = self._explored(client, messages, process * len(prompts), sampling)
             sampling = sampling.model_copy(update={"seed": sampling.seed + 1})
@@ -83,6 +84,7 @@ class Rollouts:
         for i, mode in enumerate(wanted):
             mine = [trajectory for trajectory, place in zip(sampled, places, strict=True) if place == i]
             modes = [trajectory.consulted for trajectory in mine]
-            chosen.append(mine[first_of(modes, mode)])
-            candidates.append([sum(modes), len(modes)])
+            taken = first_of(modes, mode)
+            chosen.append(mine[taken])
+            candidates.append([sum(modes), len(modes), int(modes[taken])])
         return chosen, candidates

@@ -5,7 +5,16 @@ from typing import Any
 
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
-from ascl.train.checkpoints import accumulation, callbacks, finish, last_checkpoint, precision, trainable_model
+from ascl.train.checkpoints import (
+    accumulation,
+    callbacks,
+    digest,
+    finish,
+    last_checkpoint,
+    precision,
+    same_run,
+    trainable_model,
+)
 from ascl.train.settings import Lora, SftSettings
 from ascl.train.tokens import batch_order, encode_row
 
@@ -70,5 +79,16 @@ def run_sft(
         callbacks=callbacks(out.name),
     )
     trainer.remove_callback(PrinterCallback)
+    same_run(
+        work,
+        {
+            "model": model,
+            "rows": digest(rows),
+            "settings": settings.model_dump(mode="json"),
+            "lora": lora.model_dump(mode="json") if lora else None,
+            "seed": seed,
+            "dtype": dtype,
+        },
+    )
     trainer.train(resume_from_checkpoint=last_checkpoint(work))
     finish(trainer, renderer, out, work, dtype)

@@ -39,9 +39,13 @@ class VllmClient(InProcessClient):
 
     def _generate(self, contexts: list[list[int]], sampling: Sampling) -> list[list[int]]:
         self.calls += 1
-        if not any(gather_object([bool(contexts)])):
-            self._sampled_with: list[list[float]] = []
+        most = max(gather_object([len(contexts)]))
+        self._sampled_with: list[list[float]] = []
+        if most == 0:
             return []
-        _, completions, logprobs, _ = self.model.generate(prompts=contexts, images=None, num_generations=1)
-        self._sampled_with = [[token[0] for token in row] for row in logprobs]
-        return [list(ids) for ids in completions]
+        # TRL cuts the answers of all processes into equal parts, so every process asks for as many.
+        end = self.renderer.tokenizer.convert_tokens_to_ids(self.renderer.dialect.end_of_turn)
+        padded = contexts + [[end]] * (most - len(contexts))
+        _, completions, logprobs, _ = self.model.generate(prompts=padded, images=None, num_generations=1)
+        self._sampled_with = [[token[0] for token in row] for row in logprobs[: len(contexts)]]
+        return [list(ids) for ids in completions[: len(contexts)]]

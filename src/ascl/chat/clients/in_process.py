@@ -70,16 +70,18 @@ class InProcessClient:
 def _decode(model: Any, contexts: list[list[int]], end: int, sampling: Sampling) -> list[list[int]]:
     """Sample every context on until `end` (kept in the result) or the budget.
 
-    The contexts share one cache, padded on the left. Rows that have ended are dropped from it once they are a quarter
-    of the batch: the longest answer of a batch does not make all others pay for its length.
+    The contexts share one cache, padded on the left. A context that comes more than once (the rollouts of a group begin
+    with one prompt) is read once, and its part of the cache copied. Rows that have ended are dropped from it once they
+    are a quarter of the batch: the longest answer of a batch does not make all others pay for its length.
     """
     import torch
     from transformers import DynamicCache
 
-    width = max(map(len, contexts))
+    distinct = {context: i for i, context in enumerate(dict.fromkeys(map(tuple, contexts)))}
+    width = max(map(len, distinct))
     device = model.device
-    ids = torch.tensor([[end] * (width - len(c)) + c for c in contexts], device=device)
-    mask = torch.tensor([[0] * (width - len(c)) + [1] * len(c) for c in contexts], device=device)
+    ids = torch.tensor([[end] * (width - len(c)) + list(c) for c in distinct], device=device)
+    mask = torch.tensor([[0] * (width - len(c)) + [1] * len(c) for c in distinct], device=device)
     positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
     cache = DynamicCache(config=model.config)
     sampled: list[list[int]] = [[] for _ in contexts]
@@ -93,7 +95,12 @@ def _decode(model: Any, contexts: list[list[int]], end: int, sampling: Sampling)
             use_cache=True,
             logits_to_keep=1,
         )
-        drawn = _draw(output.logits[:, -1], sampling)
+        scores = output.logits[:, -1]
+        if len(scores) < len(rows):  # the contexts have been read: from here on, a row for each of them
+            copied = torch.tensor([distinct[tuple(c)] for c in contexts], device=device)
+            cache.batch_select_indices(copied)
+            scores, mask, positions = scores[copied], mask[copied], positions[copied]
+        drawn = _draw(scores, sampling)
         for row, token in zip(rows, drawn.tolist(), strict=True):
             if not sampled[row] or sampled[row][-1] != end:
                 sampled[row].append(token)
