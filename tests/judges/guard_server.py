@@ -7,8 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Messages = list[dict[str, str]]
-# From the messages of a request to the guard's words or an HTTP status; None holds the request until the server stops.
-Script = Callable[[Messages], str | int | None]
+# From the messages of a request to the guard's words, an HTTP status or (bytes) a web page; None holds the request
+# until the server stops.
+Script = Callable[[Messages], str | int | bytes | None]
 
 PROBE = "Hello."  # what `served.py` asks to see whether the server is there
 
@@ -53,8 +54,8 @@ class GuardServer:
                 if isinstance(said, str):
                     message = {"role": "assistant", "content": said}
                     body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
-                sent = json.dumps(body).encode()
-                self.send_response(200 if isinstance(said, str) else said)
+                sent = said if isinstance(said, bytes) else json.dumps(body).encode()
+                self.send_response(said if isinstance(said, int) else 200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(sent)))
                 self.end_headers()

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ascl.chat.neutralise import neutralise
 from ascl.judges.verdict import Refusal
 
 Messages = list[dict[str, str]]  # a conversation in the form of chat-completions requests
+# What the chat templates of Qwen3Guard and Llama-Guard put around a conversation, besides the names of the two sides.
+FENCES = ("<BEGIN ", "<END ", "Provide your safety assessment")
 
 
 class Safety(StrEnum):
@@ -33,6 +36,7 @@ class Guard:
     messages: from prompt and answer to what the guard is asked. parse: from the guard's whole reply to its reading;
     None where the reply is anything but one verdict in the guard's own form. max_tokens: enough for any verdict.
     template: the chat template in process, where the tokenizer's own is not the one the guard was trained with.
+    markers: how the lines of the question begin that no text may forge, be they in `messages` or in the template.
     """
 
     name: str
@@ -40,6 +44,11 @@ class Guard:
     parse: Callable[[str], Reading | None]
     max_tokens: int = 64
     template: str | None = None
+    markers: tuple[str, ...] = ()
+
+    def ask(self, prompt: str, answer: str) -> Messages:
+        """What the guard is asked, with every control token and line of its own question broken in both texts."""
+        return self.messages(neutralise(prompt, self.markers), neutralise(answer, self.markers))
 
 
 def exchange(prompt: str, answer: str) -> Messages:

@@ -2,7 +2,7 @@
 
 import re
 
-from ascl.judges.guard import Guard, Reading, Safety, exchange
+from ascl.judges.guard import FENCES, Guard, Reading, Safety, exchange
 
 _REPLY = re.compile(r"safe|unsafe *\n(?P<codes>S(?:[1-9]|1[0-4])(?:, ?S(?:[1-9]|1[0-4])){0,13})")
 
@@ -21,4 +21,4 @@ def parse(text: str) -> Reading | None:
     return Reading(Safety.UNSAFE, broken=codes) if codes else Reading(Safety.SAFE)
 
 
-LLAMA_GUARD = Guard("llama_guard", messages, parse)
+LLAMA_GUARD = Guard("llama_guard", messages, parse, markers=(*FENCES, "User:", "Agent:"))

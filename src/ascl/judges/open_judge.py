@@ -34,7 +34,7 @@ def open_judge(settings: JudgeSettings, book: RuleBook, cache_path: Path) -> Jud
             revision=settings.revision,
             model=_asked(settings, model, settings.base_url, settings.revision, guard.template),
             cache=cache,
-            messages=guard.messages,
+            messages=guard.ask,
             parse=guard.parse,
             max_tokens=guard.max_tokens,
         )

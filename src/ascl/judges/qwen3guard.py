@@ -5,7 +5,7 @@ Safety: Safe, Controversial or Unsafe. Categories: names or None. Refusal: Yes o
 
 import re
 
-from ascl.judges.guard import Guard, Reading, Safety, exchange
+from ascl.judges.guard import FENCES, Guard, Reading, Safety, exchange
 from ascl.judges.verdict import Refusal
 
 _REPLY = re.compile(
@@ -30,4 +30,4 @@ def parse(text: str) -> Reading | None:
     )
 
 
-QWEN3GUARD = Guard("qwen3guard", messages, parse)
+QWEN3GUARD = Guard("qwen3guard", messages, parse, markers=(*FENCES, "USER:", "ASSISTANT:"))

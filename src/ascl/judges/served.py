@@ -1,7 +1,7 @@
 """A judging model behind an OpenAI-compatible server, which may be down for a while.
 
-A judge that is down makes the run wait, and one line says so. It is never the end of a run and never a verdict. Whether
-it is down, or only fails on one text, is found out by asking it something harmless.
+A judge that is down makes the run wait, and one line says so. It is never the end of a run and never costs a verdict.
+Whether it is down, or only fails on one text, is found out by asking it something harmless, and that text again alone.
 """
 
 import asyncio
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 ENDS_RUN = ("http_401", "http_403", "http_404", "not_sent")  # the key, the model or the address is wrong
 NOT_THE_TEXT = ("http_429", "unreachable")  # failures that no text is the cause of
-MAX_STRIKES = 3  # a text that fails so often, while the server answers another, is left unread
+MAX_STRIKES = 3  # a text that fails so often, while nothing else does, is left unread
+MAX_PAGES = 3  # looks that found something else than a model before an address that never answered is taken for wrong
 HARMLESS: Messages = [{"role": "user", "content": "Hello."}]
 
 
@@ -40,6 +41,7 @@ class ServedModel:
     markers: tuple[str, ...] = ()
     answered: bool = False  # the server has answered at least once
     refused: int = 0  # texts it would not take
+    failures: int = 0  # requests that failed in a way that may pass: of texts, and looks for the server
 
     def ask(self, conversations: list[Messages], sampling: Sampling, heard: Callable[[int, str | None], None]) -> None:
         """See `AskedModel`. Waits while the server is down; raises InputError where it can't be used as it is named."""
@@ -70,39 +72,54 @@ class ServedModel:
         self, server: "openai.AsyncOpenAI", messages: Messages, sampling: Sampling, looking: asyncio.Lock
     ) -> str | None:
         """The reply to one conversation; None where the server answers others and can't be brought to answer this."""
+        before = self.failures
+        try:
+            return await self._say(server, messages, sampling, self.client.attempts)
+        except RequestFailed as error:
+            failed = error
+        if not failed.passing and self.answered:
+            self._leave_out(failed)
+            return None
         strikes = 0
-        while True:
-            try:
-                return await self._say(server, messages, sampling, self.client.attempts)
-            except RequestFailed as failed:
-                self._check_usable(failed)
-                was_down = False
-                if failed.passing or not self.answered:
-                    async with looking:  # one request looks for the server, the others wait for it
-                        was_down = await self._until_up(server)
-                if failed.kind not in NOT_THE_TEXT and not was_down:
+        async with looking:  # one text looks for the server and is asked again, the others that failed wait for it
+            while True:
+                await self._until_up(server)
+                if failed.kind not in NOT_THE_TEXT and self.failures == before + 1:  # nothing failed but this text
                     strikes += 1
                 if not failed.passing or strikes == MAX_STRIKES:
                     self._leave_out(failed)
                     return None
+                before = self.failures
+                try:
+                    return await self._say(server, messages, sampling, self.client.attempts)
+                except RequestFailed as error:
+                    failed = error
 
     async def _say(self, server: "openai.AsyncOpenAI", messages: Messages, sampling: Sampling, attempts: int) -> str:
-        """The model's reply; empty where it was cut or out of form. Raises RequestFailed."""
+        """The model's reply; empty where it was cut or out of form. Raises RequestFailed; InputError for ENDS_RUN."""
         client = replace(self.client, attempts=attempts, extra_body={"messages": messages})
-        turn = await client.turn(server, Trajectory(prompt_id="", messages=[], prompt_length=0), [], sampling)
+        try:
+            turn = await client.turn(server, Trajectory(prompt_id="", messages=[], prompt_length=0), [], sampling)
+        except RequestFailed as failed:
+            self.failures += failed.passing
+            if failed.kind in ENDS_RUN:
+                raise self.client.input_error(failed) from failed
+            raise
         self.answered = True
         return turn.content if turn.ended and turn.stop is None and not turn.calls else ""
 
-    async def _until_up(self, server: "openai.AsyncOpenAI") -> bool:
-        """Wait until the server answers something harmless; whether it took a wait. Raises InputError."""
+    async def _until_up(self, server: "openai.AsyncOpenAI") -> None:
+        """Wait until the server answers something harmless. Raises InputError where it can't be used as it is named."""
         lost_at: float | None = None
+        pages = 0  # in a row
         while True:
             try:
                 await self._say(server, HARMLESS, Sampling(max_tokens=16), attempts=1)
                 break
             except RequestFailed as failed:
-                self._check_usable(failed)
-                if not failed.passing:  # it takes nothing at all
+                pages = pages + 1 if failed.kind == "not_a_completion" else 0
+                nobody = pages == MAX_PAGES and not self.answered  # a web page, say: no model ever was there
+                if nobody or not failed.passing:  # or it takes nothing at all
                     raise self.client.input_error(failed) from failed
                 if lost_at is None:
                     lost_at = time.monotonic()
@@ -110,11 +127,6 @@ class ServedModel:
                 await asyncio.sleep(max(self.wait, failed.wait or 0.0))
         if lost_at is not None:
             _tell(f"{self._where} is back after {time.monotonic() - lost_at:.0f} s")
-        return lost_at is not None
-
-    def _check_usable(self, failed: RequestFailed) -> None:
-        if failed.kind in ENDS_RUN:
-            raise self.client.input_error(failed) from failed
 
     def _leave_out(self, failed: RequestFailed) -> None:
         self.refused += 1

@@ -43,4 +43,5 @@ def parse(text: str) -> Reading | None:
     )
 
 
-WILDGUARD = Guard("wildguard", messages, parse, template=TEMPLATE)
+MARKERS = ("Human user:", "AI assistant:", "---", "Answers:")
+WILDGUARD = Guard("wildguard", messages, parse, template=TEMPLATE, markers=MARKERS)
