@@ -13,7 +13,8 @@ from ascl.consult.tool import ConsultTool
 from ascl.judges.offline import OfflineJudge
 from ascl.train.checkpoints import trainable_model
 from ascl.train.reward import RewardWeights
-from ascl.train.rl import ConsultTrainer, RewardFunction, grpo_config, prompt_order, rl_dataset
+from ascl.train.reward_function import RewardFunction
+from ascl.train.rl import ConsultTrainer, grpo_config, prompt_order, rl_dataset
 from ascl.train.rollouts import Rollouts, explored_by
 from ascl.train.settings import Lora, RlSettings
 

@@ -16,13 +16,12 @@ from accelerate.utils import gather_object
 from transformers import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from ascl.chat.messages import StopReason, Trajectory
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.errors import InputError
 from ascl.files import append_jsonl, read_finished, write_jsonl
-from ascl.judges.record import Judge, graded, judge_trajectories, record
+from ascl.judges.record import Judge, graded, record
 from ascl.judges.verdict import Verdict
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import question
@@ -41,42 +40,10 @@ from ascl.train.checkpoints import (
 from ascl.train.cpu import score_labelled_tokens_only
 from ascl.train.decision import decision_length
 from ascl.train.exploration import behaviour_share, mode_log_ratio
-from ascl.train.reward import Reward, RewardWeights, score
+from ascl.train.reward import RewardWeights
+from ascl.train.reward_function import RewardFunction
 from ascl.train.rollouts import Rollouts, explored_by
 from ascl.train.settings import Lora, RlSettings
-
-
-class RewardFunction:
-    """TRL's reward function: judges the trajectories, logs every part, and keeps them for the rollout log."""
-
-    __name__ = "reward"
-
-    def __init__(self, prompts: list[Prompt], judge: Judge, weights: RewardWeights) -> None:
-        self.prompts = {prompt.id: prompt for prompt in prompts}
-        self.judge, self.weights = judge, weights
-        self.batch: list[tuple[Prompt, Trajectory, Verdict | None, Reward | None]] = []
-
-    def __call__(
-        self, prompt_id: list[str], trajectory: list[Trajectory], log_metric: Any, log_extra: Any, **_: Any
-    ) -> list[float | None]:
-        """The total reward of each rollout; None where no verdict could be read, which TRL leaves out."""
-        prompts = [self.prompts[identity] for identity in prompt_id]
-        for prompt, walked in zip(prompts, trajectory, strict=True):
-            walked.prompt_id = prompt.id
-        verdicts = judge_trajectories(self.judge, list(zip(prompts, trajectory, strict=True)))
-        self.batch = []
-        for prompt, walked, verdict in zip(prompts, trajectory, verdicts, strict=True):
-            reward = score(prompt.kind, walked, verdict, self.weights) if verdict else None
-            for part, value in reward.model_dump(exclude={"total"}).items() if reward else ():
-                log_metric(f"reward_{part}", value)
-            log_metric("consult_rate", float(walked.consulted))
-            log_metric(f"consult_rate_{prompt.kind.value}", float(walked.consulted))
-            log_metric("truncated", float(walked.stop is StopReason.TRUNCATED))
-            log_metric("unread_verdicts", float(verdict is None))
-            self.batch.append((prompt, walked, verdict, reward))
-        for part in Reward.model_fields:
-            log_extra(f"reward_{part}", [reward and getattr(reward, part) for *_, reward in self.batch])
-        return [reward.total if reward else None for *_, reward in self.batch]
 
 
 class ConsultTrainer(GRPOTrainer):
