@@ -39,8 +39,9 @@ from ascl.prompts.prompt import Kind
 from ascl.prompts.sources import load_prompts
 from ascl.rules.book import RuleBook
 from ascl.train import rl, rollouts
+from ascl.train.costs import model_shape
 from ascl.train.machine import probe
-from ascl.train.plan import GIB, Lengths, Machine, model_shape, plan_step
+from ascl.train.plan import GIB, Lengths, Machine, plan_step
 from ascl.train.reward import RewardWeights
 from ascl.train.settings import Lora, RlSettings
 

@@ -1,6 +1,7 @@
 """`ascl rl`: what a user gets from a configuration, and one line for what is wrong with it."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +61,17 @@ def test_cloned_prompts_are_left_out(config: Path) -> None:
     trained = CliRunner().invoke(app, ["rl", str(config), "--out", "runs/arm", "--without", "sft.jsonl"])
     assert trained.exit_code == 0, trained.output
     assert {row["prompt"]["id"] for row in read_finished(Path("runs/arm.rollouts.jsonl"))} == {rows[3]["id"]}
+
+
+def test_a_plan_trains_nothing_and_counts_the_second_turns(config: Path, ascl: Callable[..., tuple[int, str]]) -> None:
+    def trained_on(share: str) -> float:
+        code, text = ascl("rl", str(config), "--plan", "h100", "--consult-share", share)
+        assert code == 0
+        assert "predicted, nothing was run" in text
+        return float(re.search(r"([\d,]+)\s+trained", " ".join(text.split()))[1].replace(",", ""))  # type: ignore[index]
+
+    assert trained_on("1") > trained_on("0")
+    assert not Path("runs").exists()
 
 
 def test_what_is_wrong_is_one_line(config: Path, complaint: Callable[..., str]) -> None:

@@ -14,23 +14,25 @@ from ascl.cli.plan import plan_of, print_plan
 from ascl.config import RunConfig
 from ascl.errors import InputError
 from ascl.train.checkpoints import trainable_model
+from ascl.train.costs import (
+    ModelShape,
+    activation_bytes,
+    cache_bytes,
+    model_shape,
+    trained_parameters,
+    training_operations,
+)
 from ascl.train.machine import MACHINES, probe
 from ascl.train.plan import (
     GIB,
     Lengths,
     Machine,
-    ModelShape,
     Plan,
-    activation_bytes,
     alive,
-    cache_bytes,
     decoding_seconds,
     longest_turn,
-    model_shape,
     plan_step,
     steps_of,
-    trained_parameters,
-    training_operations,
     turn_decay,
 )
 from ascl.train.rl import prompt_order

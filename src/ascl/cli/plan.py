@@ -17,7 +17,8 @@ from ascl.errors import InputError
 from ascl.prompts.prompt import Prompt, split_of
 from ascl.prompts.sources import load_prompts, question
 from ascl.rules.book import RuleBook
-from ascl.train.plan import Lengths, Plan, model_shape, plan_step, steps_of
+from ascl.train.costs import model_shape
+from ascl.train.plan import Lengths, Plan, plan_step, steps_of
 
 MEASURED_PROMPTS = 64  # their tokens are counted, spread over all
 

@@ -70,6 +70,12 @@ def rl(
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="With --plan: training processes.")] = 1,
     sharded: Annotated[bool, typer.Option(help="With --plan: weights split over the processes (FSDP).")] = False,
+    completion_tokens: Annotated[
+        float, typer.Option(min=0, help="With --plan: mean tokens of a model turn (0: half of max_tokens).")
+    ] = 0,
+    consult_share: Annotated[float, typer.Option(min=0, max=1, help="With --plan: rollouts that consult.")] = 0.5,
+    judge_seconds: Annotated[float, typer.Option(min=0, help="With --plan: seconds of one verdict.")] = 0,
+    judge_concurrency: Annotated[int, typer.Option(min=1, help="With --plan: verdicts at a time.")] = 1,
 ) -> None:
     """Reinforce a model on prompts with a judge's rewards. Run it again to resume."""
     import os
@@ -88,7 +94,8 @@ def rl(
         from ascl.cli.plan import plan_of, print_plan
 
         named = settings if model is None else settings.model_copy(update={"model": model})
-        print_plan(plan_of(named, plan, processes, sharded))
+        lengths = (completion_tokens, consult_share, judge_seconds, judge_concurrency)
+        print_plan(plan_of(named, plan, processes, sharded, *lengths))
         return
     book = RuleBook.load(settings.rules.source, settings.rules.embedding_model)
     if score is not None:

@@ -16,10 +16,7 @@ from ascl.chat.clients.models import load_renderer, model_path
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message
 from ascl.consult.rollout import start
-from ascl.train.plan import (
-    GIB,
-    Lengths,
-    Machine,
+from ascl.train.costs import (
     ModelShape,
     activation_bytes,
     cache_bytes,
@@ -28,6 +25,7 @@ from ascl.train.plan import (
     model_shape,
     training_operations,
 )
+from ascl.train.plan import GIB, Lengths, Machine
 from ascl.train.settings import Lora, RlSettings
 
 LAYERS = 4  # of the model that is timed
