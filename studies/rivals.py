@@ -13,13 +13,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ascl.evals.metrics import Estimate
 from ascl.files import read_json
-from ascl.lab.claims import Interval, over_seeds
+from ascl.lab.claims import over_seeds
 
 FIGURES = ("safety", "over_refusal", "reasoning", "h_avg", "consult_harmful", "consult_sensitive", "selectivity")
 
 
-def shown(interval: Interval, sign: str = "") -> str:
+def shown(interval: Estimate, sign: str = "") -> str:
     """Percent, with the interval where there is one."""
     if interval.value is None:
         return "-"

@@ -12,20 +12,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ascl.evals.metrics import Estimate
+
 # Student's t, two-sided 95 %, by degrees of freedom.
 _T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131)
 LAST = 10  # training steps that "the end of training" is the mean of
 
 Results = Mapping[str, Mapping[str, Any]]  # what `lab/arms.py:result` returned, by arm, for one seed
-
-
-class Interval(BaseModel):
-    """A mean over seeds with its 95 % interval; low and high are None for a single seed."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
 
 
 class Claim(BaseModel):
@@ -34,23 +27,23 @@ class Claim(BaseModel):
     text: str
     source: str
     measured: str
-    difference: Interval
+    difference: Estimate
     verdict: str
 
 
-def over_seeds(values: Sequence[float | None]) -> Interval:
-    """The mean with Student's t interval; a seed without the figure is left out."""
+def over_seeds(values: Sequence[float | None]) -> Estimate:
+    """The mean with Student's t interval (none for a single seed); a seed without the figure is left out."""
     known = [value for value in values if value is not None]
     if not known:
-        return Interval()
+        return Estimate()
     mean, n = statistics.fmean(known), len(known)
     if n == 1:
-        return Interval(value=mean, n=1)
+        return Estimate(value=mean, n=1)
     half = _T95[min(n - 1, len(_T95)) - 1] * statistics.stdev(known) / math.sqrt(n)
-    return Interval(value=mean, low=mean - half, high=mean + half, n=n)
+    return Estimate(value=mean, low=mean - half, high=mean + half, n=n)
 
 
-def verdict(difference: Interval) -> str:
+def verdict(difference: Estimate) -> str:
     """`reproduced`, `not reproduced` or `unclear`, by the rule above."""
     if difference.low is None or difference.high is None:
         return "unclear"
