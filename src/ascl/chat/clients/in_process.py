@@ -75,7 +75,8 @@ def _decode(model: Any, contexts: list[list[int]], end: int, sampling: Sampling)
     are a quarter of the batch: the longest answer of a batch does not make all others pay for its length.
     """
     import torch
-    from transformers import DynamicCache
+
+    from ascl.chat.clients.growing_cache import growing_cache
 
     distinct = {context: i for i, context in enumerate(dict.fromkeys(map(tuple, contexts)))}
     width = max(map(len, distinct))
@@ -83,7 +84,7 @@ def _decode(model: Any, contexts: list[list[int]], end: int, sampling: Sampling)
     ids = torch.tensor([[end] * (width - len(c)) + list(c) for c in distinct], device=device)
     mask = torch.tensor([[0] * (width - len(c)) + [1] * len(c) for c in distinct], device=device)
     positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
-    cache = DynamicCache(config=model.config)
+    cache = growing_cache(model.config)
     sampled: list[list[int]] = [[] for _ in contexts]
     rows = list(range(len(contexts)))  # which context each row of the cache belongs to
     for _ in range(sampling.max_tokens):
