@@ -6,11 +6,14 @@
 Our side is `ascl eval --variant pure --greedy`. The harness gets, as plain text, the very prompts our renderer made, in
 the same data type, generates by itself, and grades by its own regular expressions: GSM8K by its task's
 `flexible-extract` (the last number), ARC by the letter behind the last `Answer:`. Prints both accuracies with Wilson's
-interval, whether each lies in the other's, and on how many prompts the two grade alike.
+interval, whether each lies in the other's, on how many prompts the two agree, and on how many they would if they had
+graded the same text: our answers by the harness's expressions. What is left of the difference is generation (another
+batch, another attention, in bfloat16).
 """
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -42,15 +45,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/harness"))
     options = parser.parse_args()
     evaluate(options.model, options.limit, options.max_tokens, options.out)
-    table = Table("benchmark", "prompts", "ours", "harness", "each in the other's interval", "graded alike")
+    table = Table(
+        "benchmark", "prompts", "ours", "harness", "each in the\nother's interval", "agree", "on our\nanswers"
+    )
     for name in PATTERNS:
         records = list(read_records(options.out / "pure", "offline", name))
         ours = {r.prompt.id: r.outcome is Outcome.CORRECT for r in records}
         theirs = harness(options, name, records)
         a, b = proportion(list(ours.values())), proportion([theirs[key] for key in ours])
         alike = sum(ours[key] == theirs[key] for key in ours)
+        same = sum(ours[r.prompt.id] == graded(name, r.trajectory.answer or "", r.prompt.answer or "") for r in records)
         inside = "yes" if _holds(a, b) and _holds(b, a) else "no"
-        table.add_row(name, str(len(ours)), _shown(a), _shown(b), inside, f"{alike} of {len(ours)}")
+        table.add_row(name, str(len(ours)), _shown(a), _shown(b), inside, str(alike), str(same))
     Console().print(table)
 
 
@@ -116,6 +122,15 @@ def harness(options: argparse.Namespace, name: str, records: list[Any]) -> dict[
         (samples,) = (folder / "out").rglob("samples_*.jsonl")
         found = [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
     return {one["doc"]["id"]: one["exact_match"] == 1.0 for one in found}
+
+
+def graded(name: str, text: str, answer: str) -> bool:
+    """Whether the harness's expressions find the answer in a text: its last match, without what is to be ignored."""
+    matches = [match.group(match.lastindex or 0) for match in re.finditer(PATTERNS[name], text)]
+    found, wanted = matches[-1] if matches else "[invalid]", answer
+    for ignored in IGNORED:
+        found, wanted = re.sub(ignored, "", found), re.sub(ignored, "", wanted)
+    return found.lower() == wanted.lower()
 
 
 def _holds(interval: Estimate, other: Estimate) -> bool:
