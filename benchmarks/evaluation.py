@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -30,7 +31,7 @@ from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.sampling import Sampling
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
-from ascl.evals.results import Asked, Evaluation
+from ascl.evals.results import Asked, Axis, Evaluation
 from ascl.evals.suite import collect_answers, judge_evaluation
 from ascl.judges.offline import OfflineJudge
 from ascl.prompts.prompt import Kind, Prompt
@@ -52,8 +53,8 @@ def main() -> None:
     if options.measure:
         _pin(0)
         with server() as url:
-            found = MEASURES[options.measure](url, options.prompts, options.concurrency)
-            print(json.dumps(found | {"cpu": time.process_time(), "peak": _peak()}))
+            measured = MEASURES[options.measure](url, options.prompts, options.concurrency)
+            print(json.dumps(measured | {"cpu": time.process_time(), "peak": _peak()}))
         return
     console = Console()
     console.print(f"load average {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores")
@@ -102,14 +103,16 @@ def bare(url: str, prompts: int, concurrency: int) -> dict[str, float]:
         [m.for_openai() for m in with_rules("ascl", prompt.messages, tool)] for prompt in load_prompts(["starter"])
     ]
 
+    tools: Any = [tool.schema]
+
     async def walk(client: openai.AsyncOpenAI, numbers: Iterator[int]) -> None:
         for i in numbers:
-            messages = list(texts[i % len(texts)])
+            messages: Any = list(texts[i % len(texts)])
             for _ in range(2):
                 reply = await client.chat.completions.create(
-                    model="m", messages=messages, tools=[tool.schema], temperature=0, max_tokens=512, seed=i
+                    model="m", messages=messages, tools=tools, temperature=0, max_tokens=512, seed=i
                 )
-                said = reply.choices[0].message
+                said: Any = reply.choices[0].message
                 messages.append(said.model_dump(exclude_none=True))
                 for call in said.tool_calls or []:
                     result = tool.call(call.function.name, json.loads(call.function.arguments)).text
@@ -129,10 +132,11 @@ def evaluated(url: str, prompts: int, concurrency: int) -> dict[str, float]:
     """Seconds of walking and of judging for as many prompts, half of them harmful and half sensitive."""
     tool = ConsultTool(RuleBook.load())
     made = made_up(prompts)
+    axes: tuple[Axis, ...] = ("safety", "over_refusal")
     by_name = {"harmful": made[::2], "sensitive": made[1::2]}
     asked = {
         name: Asked(axis=axis, source="starter", rows=len(of), prompts=len(of), sampling=Sampling())
-        for (name, of), axis in zip(by_name.items(), ("safety", "over_refusal"), strict=True)
+        for (name, of), axis in zip(by_name.items(), axes, strict=True)
     }
     evaluation = Evaluation(
         name="benchmark",

@@ -35,10 +35,11 @@ from ascl.chat.clients.in_process import InProcessClient
 from ascl.chat.clients.models import load_renderer, model_path
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.judges.offline import OfflineJudge
+from ascl.judges.record import judge_trajectories
 from ascl.prompts.prompt import Kind
 from ascl.prompts.sources import load_prompts
 from ascl.rules.book import RuleBook
-from ascl.train import rl, rollouts
+from ascl.train import reward_function, rl, rollouts
 from ascl.train.costs import model_shape
 from ascl.train.machine import probe
 from ascl.train.plan import GIB, Lengths, Machine, plan_step
@@ -46,7 +47,7 @@ from ascl.train.reward import RewardWeights
 from ascl.train.settings import Lora, RlSettings
 
 CALL = f'<tool_call>{{"name": "{TOOL_NAME}", "arguments": {{"query": "weapons"}}}}</tool_call>'
-MEDIUM = {
+MEDIUM: Any = {
     "hidden_size": 512,
     "intermediate_size": 1536,
     "num_hidden_layers": 8,
@@ -128,9 +129,10 @@ def _model(case: str, folder: Path) -> str:
         return model_path("embedded")
     tokenizer = load_renderer("embedded").tokenizer
     torch.manual_seed(0)
-    ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
+    ends: Any = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
     config = Qwen3Config(vocab_size=len(tokenizer), tie_word_embeddings=True, **MEDIUM, **ends)
-    Qwen3ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder / "model")
+    model: Any = Qwen3ForCausalLM(config)
+    model.to(torch.bfloat16).save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
     return str(folder / "model")
 
@@ -203,7 +205,7 @@ def measured(case: str, steps: int) -> dict[str, Any]:
         with (
             patch.object(rollouts, "InProcessClient", Consulting),
             patch.object(rollouts.Rollouts, "__call__", clock.timed("rollout", noted)),
-            patch.object(rl, "judge_trajectories", clock.timed("judge", rl.judge_trajectories)),
+            patch.object(reward_function, "judge_trajectories", clock.timed("judge", judge_trajectories)),
             patch.object(rl, "callbacks", lambda title: [*callbacks(title), clock]),
         ):
             rl.run_rl(

@@ -11,11 +11,12 @@ alternates them, and the first of each run's --batches is left out. One thread, 
 import argparse
 import json
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import rl_step  # first: it sets the number of threads
@@ -96,7 +97,7 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
     clock, parts = rl_step.Clock(), Parts()
     with TemporaryDirectory() as folder:
         make = rl_step.stock_trainer if name == "stock TRL" else _our_trainer
-        trainer = make(options.model, settings, Path(folder))
+        trainer: Any = make(options.model, settings, Path(folder))
         trainer.model = trainer.model_wrapped = trainer.accelerator.prepare_model(trainer.model)  # as `train` does
         trainer.model.train()
         trainer._generate = clock.rollouts(trainer._generate)
@@ -113,7 +114,7 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def _our_trainer(model: str, settings: RlSettings, folder: Path) -> GRPOTrainer:
+def _our_trainer(model: str, settings: RlSettings, folder: Path) -> Any:
     """A trainer with our rollouts, as `run_rl` builds it."""
     from datasets import Dataset
 
@@ -121,22 +122,30 @@ def _our_trainer(model: str, settings: RlSettings, folder: Path) -> GRPOTrainer:
     rows = rl.rl_dataset(prompts, tool)
     return GRPOTrainer(
         model=trainable_model(model, "bfloat16", Lora(), 0),
-        reward_funcs=lambda completions, **_: [0.0] * len(completions),
+        reward_funcs=_no_reward,
         args=rl.grpo_config(settings, folder, 0, "bfloat16"),
         train_dataset=Dataset.from_list([rows[i] for i in rl.prompt_order(len(rows), settings, 0)]),
         processing_class=renderer.tokenizer,
-        rollout_func=Rollouts(renderer, tool, settings, 0),
+        rollout_func=cast(Any, Rollouts(renderer, tool, settings, 0)),
     )
+
+
+def _no_reward(completions: list[Any], **_: Any) -> list[float | None]:
+    return [0.0] * len(completions)
+
+
+def _always(part: str, _: Any) -> str:
+    return part
 
 
 class Parts:
     """CPU seconds of the parts of our rollouts."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = defaultdict(float)
         self.turn = 0
 
-    def watch(self, trainer: GRPOTrainer) -> None:
+    def watch(self, trainer: Any) -> None:
         """Time the model's passes, the draws, the tool, rendering and parsing from here on."""
         complete = InProcessClient.complete
 
@@ -156,7 +165,7 @@ class Parts:
             (Renderer, "parse_ids", "parsing"),
             (InProcessClient, "_context", "rendering and tokenising"),
         ):
-            patch.object(place, attribute, self._timed(lambda _, part=part: part, getattr(place, attribute))).start()
+            patch.object(place, attribute, self._timed(partial(_always, part), getattr(place, attribute))).start()
 
     def _timed(self, part: Callable[[dict[str, Any]], str], work: Callable[..., Any]) -> Callable[..., Any]:
         def run(*arguments: Any, **named: Any) -> Any:

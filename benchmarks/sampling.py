@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -135,7 +136,7 @@ async def serve(latency: float) -> None:
     await server.serve_forever()
 
 
-def _response(message: dict[str, object]) -> bytes:
+def _response(message: Any) -> bytes:
     usage = {"prompt_tokens": 400, "completion_tokens": 100, "total_tokens": 500}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     made = {"id": "r", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice], "usage": usage}

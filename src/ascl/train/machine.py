@@ -239,13 +239,14 @@ class _Probe:
     def decoding_step(self, rows: int, context: int) -> float:
         """Seconds of one token for each of `rows` rows, without the head."""
         import torch
-        from transformers import DynamicCache
+
+        from ascl.chat.clients.growing_cache import growing_cache
 
         inputs = self._inputs(rows, context)
         token = inputs["inputs_embeds"].detach()[:, :1]
         self.model.eval()
         with torch.no_grad(), self.autocast:
-            cache = DynamicCache(config=self.inner.config)
+            cache = growing_cache(self.inner.config)
             self.inner.base_model(**inputs, past_key_values=cache, use_cache=True)
             mask = inputs["attention_mask"]
 
