@@ -46,7 +46,8 @@ def evaluate(model: Path, *more: str) -> str:
 
 def test_a_model_in_two_variants_then_one_page(sets: None, folder: Path, tiny_model: Path) -> None:
     printed = evaluate(tiny_model, "--variant", "ascl,pure")
-    assert "gsm8k: 3 of 1319 prompts" in printed and printed.endswith("folders: e/ascl, e/pure\n")
+    assert printed.count("ascl, pure: gsm8k: 3 of 1319 prompts") == 1, "what holds for both is said once"
+    assert printed.endswith("folders: e/ascl, e/pure\n")
     before = {path: path.read_bytes() for path in (folder / "e").rglob("*.jsonl")}
     assert len(before) == 2 * 2 * 3
     assert evaluate(tiny_model, "--variant", "ascl, pure") == printed

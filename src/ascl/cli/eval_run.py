@@ -139,7 +139,8 @@ def run_variants(wanted: Wanted) -> None:
         collect_answers(place, evaluation, prompts, client, tool, wanted.batch)
         found[variant] = judge_evaluation(place, judges)
     print_results(found)
-    Console().print(f"folders: {', '.join(str(out / variant) for variant in found)}", highlight=False, markup=False)
+    folders = ", ".join(str(out / variant) for variant in found)
+    Console().print(f"folders: {folders}", highlight=False, markup=False, soft_wrap=True)
 
 
 def rejudge_log(log: Path, names: Sequence[str], rules: str | None) -> None:
@@ -193,8 +194,12 @@ def print_results(found: dict[str, Results]) -> None:
                 f"{variant}: {pair.first} and {pair.second} agree on {pair.n} answers: {same or 'nothing to compare'}"
             )
             console.print(printable(said), highlight=False, markup=False, soft_wrap=True)
+    warned: dict[str, list[str]] = {}
+    for variant, results in found.items():
         for warning in results.warnings:
-            console.print(printable(f"{variant}: {warning}"), highlight=False, markup=False, soft_wrap=True)
+            warned.setdefault(warning, []).append(variant)
+    for warning, variants in warned.items():
+        console.print(printable(f"{', '.join(variants)}: {warning}"), highlight=False, markup=False, soft_wrap=True)
 
 
 def _cell(key: str, figure: Estimate | None) -> str:
