@@ -9,8 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from scripted_rollouts import GROUP, PROMPTS
+from torch.utils._python_dispatch import TorchDispatchMode
 from training_runs import both, in_processes, rl, rl_groups, rollout_log, sft, weights
 
+from ascl.chat.clients.in_process import InProcessClient
 from ascl.chat.clients.models import load_renderer
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
@@ -73,6 +75,40 @@ def test_processes_share_a_batch_or_are_refused(monkeypatch: pytest.MonkeyPatch)
     assert accumulation(128, 8) == 4
     with pytest.raises(InputError, match="micro_batch_size 8 x 4 processes must divide 48"):
         accumulation(48, 8)
+
+
+class CastsOfOneShape(TorchDispatchMode):
+    """Counts float32 tensors of a gated MLP's shape that are cast to bfloat16."""
+
+    seen = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.ops.aten._to_copy.default and kwargs.get("dtype") is torch.bfloat16:
+            CastsOfOneShape.seen += tuple(args[0].shape) == (32, 16)
+        return func(*args, **kwargs)
+
+
+class CountingClient(InProcessClient):
+    """Samples as ever, and counts passes of the model and casts of its weights."""
+
+    passes = 0
+
+    def complete(self, trajectories: Any, tools: Any, sampling: Any) -> Any:
+        def counted(*_: Any) -> None:
+            CountingClient.passes += 1
+
+        hook = self.model.register_forward_pre_hook(counted)
+        with CastsOfOneShape():
+            turns = super().complete(trajectories, tools, sampling)
+        hook.remove()
+        return turns
+
+
+def test_a_steps_rollouts_cast_each_weight_once(tiny_model: Path, tmp_path: Path) -> None:
+    rl(tiny_model, tmp_path / "full", dtype="bfloat16", client=CountingClient, max_steps=1)
+    assert CountingClient.passes > 2
+    assert CastsOfOneShape.seen == 2 * 2, "two layers, two such matrices"
 
 
 def test_every_group_of_the_log_adds_up(tiny_model: Path, tmp_path: Path) -> None:

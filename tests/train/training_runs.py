@@ -80,7 +80,7 @@ def rl(
     out: Path,
     lora: Lora | None = None,
     dtype: str = "float32",
-    client: type[ScriptedClient] = SampledClient,
+    client: type[Any] = SampledClient,
     prompts: list[Prompt] = PROMPTS,
     algorithm: Algorithm = "ifpo",
     **changes: Any,

@@ -99,7 +99,7 @@ def probe(
     trained = training_operations(shape, settings.micro_batch_size * length, length, lora)
     forward = probed.forward(rows, round(lengths.padded_prompt))
     context = round(lengths.padded_prompt)
-    weight_bytes = 8 if lora is None and dtype == "bfloat16" else 2 if dtype == "bfloat16" else 4
+    weight_bytes = 2 if dtype == "bfloat16" else 4
     one, many = (probed.decoding_step(count, context) for count in (1, rows))
     layer = max(0.0, (one - _traffic(shape, weight_bytes, 1, context) / bandwidth) / LAYERS)
     client = InProcessClient(probed.inner, renderer)

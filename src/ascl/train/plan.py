@@ -216,8 +216,8 @@ def plan_memory(
     """GiB of one process. Trained weights, their gradients and the two Adam moments are float32 (16 bytes each).
 
     Frozen weights have `dtype`. sharded (FSDP2): divided among the processes, and one layer and the head gathered at a
-    time. Full training in bfloat16 holds a bfloat16 copy of the weights during a pass (autocast), counted with the
-    gradients. vllm colocate: its share of the device, where the machine's memory is known.
+    time. Full training in bfloat16 holds a bfloat16 copy of the weights during a pass and while it samples (autocast),
+    counted with the gradients and with the cache. vllm colocate: its share of the device, where its memory is known.
     """
     width = 2 if dtype == "bfloat16" else 4
     parts = processes if sharded else 1
@@ -233,7 +233,7 @@ def plan_memory(
     head_gradient = 4 * shape.vocabulary * shape.hidden if lora is None else 0
     tile = min(labelled, HEAD_TILE[0]) * min(shape.vocabulary, HEAD_TILE[1]) * (width + 8)
     activations = activation_bytes(shape, tokens, length, lora, dtype, settings.gradient_checkpointing)
-    cache = rows * length * cache_bytes(shape, width) if settings.vllm == "off" else 0
+    cache = rows * length * cache_bytes(shape, width) + copies if settings.vllm == "off" else 0
     return Memory(
         runtime=machine.runtime_memory / GIB,
         engine=machine.memory * settings.vllm_gpu_memory / GIB if settings.vllm == "colocate" else 0,
@@ -270,11 +270,10 @@ def plan_times(
 ) -> Times:
     """Seconds of one step; every process does its share of the rollouts and of the micro-batches at the same time.
 
-    Rollouts: the first turn of all rows and, anew from the prompt, the second of those that consulted. In process, full
-    training casts every float32 weight at each decoding step (8 bytes each instead of 2). Learning: every micro-batch
-    padded to the step's longest prompt and completion; old log-probabilities (a forward pass) are needed with vLLM and
-    with exploration. Optimiser: 40 bytes per trained weight a step, 18 a micro-batch (gradients added up, weights
-    cast).
+    Rollouts: the first turn of all rows and, anew from the prompt, the second of those that consulted; that float32
+    weights are cast to bfloat16 once is not counted. Learning: every micro-batch padded to the step's longest prompt
+    and completion; old log-probabilities (a forward pass) are needed with vLLM and with exploration. Optimiser: 40
+    bytes per trained weight a step, 18 a micro-batch (gradients added up, weights cast).
     """
     rows = settings.prompts_per_step * settings.group_size / processes
     prompt, turn = lengths.padded_prompt, lengths.completion_tokens
@@ -283,8 +282,6 @@ def plan_times(
     consulting = rows * lengths.consult_share
     second_prompt = prompt + lengths.tool_tokens + longest_turn(max(1, consulting), turn, settings.max_tokens)
     weight_bytes = 2 if dtype == "bfloat16" else 4
-    if lora is None and dtype == "bfloat16" and settings.vllm == "off":
-        weight_bytes = 8
     traffic = weight_bytes * (shape.block_parameters + shape.vocabulary * shape.hidden)
     prefill = decode = 0.0
     groups = rows / settings.group_size  # a group's common prompt is read once

@@ -1,5 +1,6 @@
 """TRL's `rollout_func`: every prompt of a generation batch walked through the rollout loop, by whichever engine."""
 
+from contextlib import nullcontext
 from typing import Any
 
 from trl import GRPOTrainer
@@ -53,13 +54,15 @@ class Rollouts:
         else:
             client = InProcessClient(trainer.accelerator.unwrap_model(trainer.model), self.renderer)
         messages = [[message_of(message) for message in prompt] for prompt in prompts]
-        if self.exploration == "none":
-            trajectories = [start("", asked) for asked in messages]
-            candidates = [[0, 0, 0]] * len(trajectories)
-        else:
-            trajectories, candidates = self._explored(client, messages, process * len(prompts), sampling)
-            sampling = sampling.model_copy(update={"seed": sampling.seed + 1})
-        rollout(client, [t for t in trajectories if t.stop is None], self.tool, sampling)
+        # accelerate opens autocast anew in every forward pass, which then casts all weights; an outer one keeps them.
+        with nullcontext() if trainer.use_vllm else trainer.accelerator.autocast():
+            if self.exploration == "none":
+                trajectories = [start("", asked) for asked in messages]
+                candidates = [[0, 0, 0]] * len(trajectories)
+            else:
+                trajectories, candidates = self._explored(client, messages, process * len(prompts), sampling)
+                sampling = sampling.model_copy(update={"seed": sampling.seed + 1})
+            rollout(client, [t for t in trajectories if t.stop is None], self.tool, sampling)
         if isinstance(client, VllmClient):
             client.keep_in_step()
         return {
