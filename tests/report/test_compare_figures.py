@@ -103,3 +103,12 @@ def test_cautions_name_what_does_not_match(tmp_path: Path) -> None:
         (["offline"], ["rule books"], ["strongreject, or_bench_hard, gsm8k"], ["epochs in xstest"]), found, strict=True
     )]  # fmt: skip
     assert warnings(read_compared([a]), []) is None
+
+
+def test_a_warning_about_several_is_shown_once(tmp_path: Path) -> None:
+    given = {"a": ["x: 1 of 2 prompts", "left alone"], "b": ["x: 1 of 2 prompts"], "c": []}
+    folders = [write_evaluation(tmp_path / name, name, prompts=3, warnings=said) for name, said in given.items()]
+    shown = str(warnings(read_compared(folders), []))
+    assert shown.count("x: 1 of 2 prompts") == 1 and "<strong>a, b</strong>" in shown
+    assert "<strong>a</strong>: left alone" in shown
+    assert "<strong>All</strong>: x: 1 of 2 prompts" in str(warnings(read_compared(folders[:2]), []))

@@ -60,7 +60,7 @@ def place(x: float, y: float, text: str, taken: Sequence[Box], bounds: Box, lett
     """The label box near (x, y) that covers least of what is taken, and whether it is far enough to need a leader."""
     width = len(text) * letter
     best: tuple[float, Box, bool] | None = None
-    for distance in (9.0, 22.0, 38.0):
+    for distance in (9.0, 22.0, 38.0, 56.0, 76.0):
         for dx, dy in ((1, -1), (1, 1), (-1, -1), (-1, 1), (1, 0), (-1, 0), (0, -1), (0, 1)):
             left = x + dx * distance - (0 if dx > 0 else width if dx < 0 else width / 2)
             top = y + dy * distance - (_LINE / 2 if dy == 0 else 0 if dy > 0 else _LINE)

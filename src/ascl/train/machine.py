@@ -195,17 +195,20 @@ class _Probe:
     def held(self, rows: int, length: int, lora: Lora | None, shape: ModelShape) -> float:
         """Memory that a first pass makes the process take, in units of the bytes that are live in it; a GPU: 1.
 
-        glibc can't fit everything into what was freed, and hands nothing back (`models.keep_freed_memory`).
+        Forward and backward, without the gradients themselves and the weights' bfloat16 copies. glibc can't fit
+        everything into what was freed, and hands nothing back (`models.keep_freed_memory`).
         """
+        import torch
+
         if self.device.type == "cuda":
             return 1.0
         live = activation_bytes(shape, rows * length, length, lora, self.precision, False)
         inputs, before = self._inputs(rows, length), resident_bytes()
         self.model.train()
-        with self.autocast:
-            output = self.inner.base_model(**inputs, use_cache=False)  # kept, and with it what autograd saved
-            taken = resident_bytes() - before
-        del output
+        self._pass(inputs, None)
+        trained = [weight for weight in self.model.parameters() if weight.grad is not None]
+        copies = sum(2 * w.numel() for w in trained if self.dtype == torch.float32 and self.precision == "bfloat16")
+        taken = resident_bytes() - before - sum(w.nbytes for w in trained) - copies
         return max(1.0, taken / live)
 
     def _pass(self, inputs: dict[str, Any], labels: Any) -> None:

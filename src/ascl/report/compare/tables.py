@@ -151,11 +151,16 @@ def by_benchmark(compared: Sequence[Compared], colours: Mapping[str, str]) -> Ma
 
 def warnings(compared: Sequence[Compared], general: Sequence[str]) -> Markup | None:
     """What must be read before the figures, or None where there is nothing."""
-    given = [(one.name, warning) for one in compared for warning in one.results.warnings]
+    given: dict[str, list[str]] = {}  # a warning, and whom it is about
+    for one in compared:
+        for warning in one.results.warnings:
+            given.setdefault(warning, []).append(one.name)
     if not general and not given:
         return None
     items = [element("li", text) for text in general]
-    items += [element("li", element("strong", name), ": ", warning) for name, warning in given]
+    for warning, names in given.items():
+        whom = "All" if len(names) == len(compared) > 1 else ", ".join(names)
+        items.append(element("li", element("strong", whom), ": ", warning))
     return element("ul", *items, class_="warnings")
 
 
