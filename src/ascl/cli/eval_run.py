@@ -173,12 +173,12 @@ def print_results(found: dict[str, Results]) -> None:
         table.add_row(escape(name), *(_cell(key, results.summary.get(key)) for key in COLUMNS))
     console.print(table)
     table = Table(title="score by benchmark", box=SIMPLE_HEAD, padding=(0, 1, 1, 1))
-    names = list(dict.fromkeys(name for results in found.values() for name in results.benchmarks))
-    table.add_column("variant", no_wrap=True)
-    for name in names:
-        table.add_column(name.replace("_", "_\n"), justify="right")
-    for variant, results in found.items():
-        table.add_row(escape(variant), *(_cell(n, results.benchmarks[n].figures["score"]) for n in names))
+    table.add_column("benchmark", no_wrap=True)
+    for variant in found:
+        table.add_column(escape(variant), justify="right")
+    for name in dict.fromkeys(name for results in found.values() for name in results.benchmarks):
+        scores = [results.benchmarks[name].figures["score"] for results in found.values()]
+        table.add_row(name, *(_cell(name, score) for score in scores))
     console.print(table)
     for variant, results in found.items():
         for pair in results.agreement:
