@@ -2,12 +2,15 @@
 
 import math
 import random
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, MixtralConfig, Qwen3Config
+from trl.trainer.utils import add_fused_lm_head
 
 from ascl.chat.clients import grouped_attention
 from ascl.cli.plan import plan_of, print_plan
@@ -22,7 +25,8 @@ from ascl.train.costs import (
     trained_parameters,
     training_operations,
 )
-from ascl.train.machine import MACHINES, probe
+from ascl.train.cpu import score_labelled_tokens_only
+from ascl.train.machine import CPU_SCORE_BYTES, MACHINES, probe
 from ascl.train.plan import (
     GIB,
     Lengths,
@@ -252,6 +256,22 @@ def test_the_probe_gives_figures_of_this_machine(tiny_model: Path, lora: Lora | 
         assert 0 < rate < float("inf")
     assert found.runtime_memory > 2**26 and found.memory > 2**30
     assert planned(machine=found).times.total > 0
+
+
+def test_what_the_head_takes_for_a_score_on_a_cpu() -> None:
+    """By torch's own account of its allocations, in the backward pass of TRL's fused head."""
+    config = LlamaConfig(**SIZES | {"vocab_size": 32768, "num_hidden_layers": 1, "hidden_size": 16})
+    model = AutoModelForCausalLM.from_config(config)
+    score_labelled_tokens_only()
+    add_fused_lm_head(model, outputs=("log_probs", "entropy"))
+    ids = torch.randint(32768, (4, 65))
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        with torch.autocast("cpu", torch.bfloat16):
+            output = model(input_ids=ids, labels=ids, fused_lm_head=True, use_cache=False)
+        output.log_probs.sum().backward()
+    events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
+    held = list(accumulate(e.nbytes() for e in sorted(events, key=lambda event: event.start_ns())))
+    assert max(held) == pytest.approx(CPU_SCORE_BYTES * 4 * 64 * 32768, rel=0.1)
 
 
 def test_known_machines_fit_what_they_should() -> None:
