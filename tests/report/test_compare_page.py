@@ -67,6 +67,15 @@ def test_warnings_and_agreement_come_first(tmp_path: Path) -> None:
     assert page.words.index("Read this first") < page.words.index("Safety against over-refusal")
 
 
+def test_what_is_the_same_for_all_is_said_once(tmp_path: Path) -> None:
+    folders = [write_evaluation(tmp_path / name, name, prompts=2, machine="An abacus") for name in ("a", "b")]
+    page = built(folders)
+    assert page.words.count("An abacus") == 1 and "The same for all: " in page.words
+    other = write_evaluation(tmp_path / "c", "c", prompts=2, machine="A slide rule")
+    page = built([*folders, other])
+    assert page.words.count("An abacus") == 2 and page.words.count("A slide rule") == 1
+
+
 def test_one_evaluation_alone(tmp_path: Path) -> None:
     page = built([write_evaluation(tmp_path / "a", "alone", prompts=3)])
     assert "Nothing to compare with." in page.words

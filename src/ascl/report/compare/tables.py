@@ -22,6 +22,7 @@ _SUMMARY = (
     Metric("tokens", "Tokens", "Cost", percent=False),
     Metric("turns", "Turns", "Cost", percent=False, digits=2),
 )
+_ABOUT = {"Model": "roomy", "Judge": "roomy", "Rule book": "unbroken", "Date": "unbroken", "Versions": "roomiest"}
 _BENCHMARK = (
     Metric("score", "Score", "Outcome"),
     Metric("consulted", "Consults", "Consultation"),
@@ -67,32 +68,34 @@ def _head(first: str, columns: Sequence[Metric]) -> Markup:
 
 
 def evaluations(compared: Sequence[Compared], colours: Mapping[str, str]) -> Markup:
-    """What was asked of whom: a row per evaluation."""
-    heads = (
-        "Evaluation",
-        "Model",
-        "Variant",
-        "Suite",
-        "Judge",
-        "Reward judge",
-        "Rule book",
-        "Date",
-        "Machine",
-        "Versions",
-    )
-    rows = []
+    """What was asked of whom: a row per evaluation, and below what is the same for all."""
+    about: list[dict[str, str]] = []
     for one in compared:
-        about = one.evaluation
-        served = f" at {about.base_url}" if about.base_url else ""
-        book = str(about.rule_book.get("hash") or "")[:12]
-        texts = (about.model + served, about.variant, about.suite, one.results.judge, about.reward_judge, book)
-        cells = [element("td", plain(text)) for text in (*texts, about.created[:10], about.machine, about.versions)]
-        rows.append(
-            element("tr", element("th", one.name, scope="row", class_=f"variant dot {colours[one.name]}"), *cells)
-        )
-    head = element("tr", *(element("th", text, scope="col") for text in heads))
+        asked = one.evaluation
+        served = f" at {asked.base_url}" if asked.base_url else ""
+        given = {
+            "Model": asked.model + served,
+            "Variant": asked.variant,
+            "Suite": asked.suite,
+            "Judge": one.results.judge,
+            "Reward judge": asked.reward_judge,
+            "Rule book": str(asked.rule_book.get("hash") or "")[:12],
+            "Date": asked.created[:10],
+            "Machine": asked.machine,
+            "Versions": asked.versions,
+        }
+        about.append({head: plain(value) for head, value in given.items()})
+    common = [head for head in about[0] if len(compared) > 1 and len({row[head] for row in about}) == 1]
+    heads = [head for head in about[0] if head not in common]
+    rows = []
+    for one, row in zip(compared, about, strict=True):
+        name = element("th", one.name, scope="row", class_=f"variant dot {colours[one.name]}")
+        rows.append(element("tr", name, *(element("td", row[head], class_=_ABOUT.get(head)) for head in heads)))
+    head = element("tr", *(element("th", text, scope="col") for text in ("Evaluation", *heads)))
     table = element("table", element("thead", head), element("tbody", *rows), class_="about-table")
-    return framed(table, "Evaluations", len(rows))
+    same = "; ".join(f"{head.lower()} {about[0][head]}" for head in common if about[0][head] != plain(None))
+    note = [element("p", f"The same for all: {same}.", class_="note")] if same else []
+    return join(framed(table, "Evaluations", len(rows)), *note)
 
 
 def _published_row(row: PublishedRow, columns: int) -> Markup:
