@@ -254,6 +254,8 @@ def test_the_probe_gives_figures_of_this_machine(tiny_model: Path, lora: Lora | 
     found = probe(str(tiny_model), SETTINGS, LENGTHS, lora, repeats=1)
     for rate in (found.training, found.forward, found.decode, found.head, found.bandwidth, found.draws):
         assert 0 < rate < float("inf")
+    for rate in (found.training, found.forward, found.bandwidth):  # the others are differences of two timings
+        assert rate < 1e14
     assert found.runtime_memory > 2**26 and found.memory > 2**30
     assert planned(machine=found).times.total > 0
 
@@ -271,7 +273,7 @@ def test_what_the_head_takes_for_a_score_on_a_cpu() -> None:
         output.log_probs.sum().backward()
     events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
     held = list(accumulate(e.nbytes() for e in sorted(events, key=lambda event: event.start_ns())))
-    assert max(held) == pytest.approx(CPU_SCORE_BYTES * 4 * 64 * 32768, rel=0.1)
+    assert max(held) == pytest.approx((2 + CPU_SCORE_BYTES) * 4 * 64 * 32768, rel=0.1)
 
 
 def test_known_machines_fit_what_they_should() -> None:

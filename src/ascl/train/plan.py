@@ -60,7 +60,7 @@ class Machine(BaseModel):
     memory. layer_seconds: fixed cost of one layer in one decoding step (none with vLLM). draws: vocabulary
     entries turned into a sampled token. link: bytes/s between processes. memory, runtime_memory: bytes there are and
     bytes taken before the model comes; held: what the allocator takes for a byte of activations; score_bytes: what the
-    fused head holds for one score of a tile (logits in bfloat16 and two float32 buffers of a kernel).
+    fused head holds for one score of a tile beside the logit itself (two float32 buffers of a kernel).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -77,7 +77,7 @@ class Machine(BaseModel):
     memory: float = Field(default=0, ge=0)
     runtime_memory: float = Field(default=0, ge=0)
     held: float = Field(default=1, ge=1)
-    score_bytes: float = Field(default=10, ge=0)
+    score_bytes: float = Field(default=8, ge=0)
 
 
 class Memory(BaseModel):
@@ -233,7 +233,7 @@ def plan_memory(
     gathered = (shape.block_parameters / shape.layers + shape.vocabulary * shape.hidden) * width if sharded else 0
     copies = 2 * shape.parameters if lora is None and dtype == "bfloat16" and not sharded else 0
     head_gradient = 4 * shape.vocabulary * shape.hidden if lora is None else 0
-    tile = min(labelled, HEAD_TILE[0]) * min(shape.vocabulary, HEAD_TILE[1]) * machine.score_bytes
+    tile = min(labelled, HEAD_TILE[0]) * min(shape.vocabulary, HEAD_TILE[1]) * (width + machine.score_bytes)
     activations = activation_bytes(shape, tokens, length, lora, dtype, settings.gradient_checkpointing)
     cache = rows * length * cache_bytes(shape, width) + copies if settings.vllm == "off" else 0
     return Memory(
