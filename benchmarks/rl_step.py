@@ -53,6 +53,7 @@ from ascl.rules.book import RuleBook
 from ascl.train import rl
 from ascl.train.checkpoints import trainable_model
 from ascl.train.reward import RewardWeights
+from ascl.train.reward_function import RewardFunction
 from ascl.train.settings import Lora, RlSettings
 
 PARTS = ("step", "rollout", "learning")
@@ -280,7 +281,7 @@ def stock_trainer(model: str, settings: RlSettings, folder: Path) -> GRPOTrainer
         weights = trainable_model(model, "bfloat16", Lora(), 0)
     trainer = GRPOTrainer(
         model=weights,
-        reward_funcs=ToolLoopReward(prompts, OfflineJudge(), RewardWeights()),
+        reward_funcs=tool_loop_reward(RewardFunction(prompts, OfflineJudge(), RewardWeights())),
         args=rl.grpo_config(settings, folder, 0, "bfloat16"),
         train_dataset=Dataset.from_list([rows[i] for i in rl.prompt_order(len(rows), settings, 0)]),
         processing_class=tokenizer,
@@ -306,21 +307,17 @@ def tool_function(tool: ConsultTool) -> Callable[..., str]:
     return consult
 
 
-class ToolLoopReward(rl.RewardFunction):
+def tool_loop_reward(reward: RewardFunction) -> Callable[..., list[float | None]]:
     """Our reward on what TRL's tool loop hands on: the last turn of the model is judged."""
 
-    def __call__(  # type: ignore[override]  # TRL passes by name
-        self,
-        prompts: list[Any],
-        completions: list[Any],
-        prompt_id: list[str],
-        log_metric: Any,
-        log_extra: Any,
-        **_: Any,
+    def judged(
+        prompts: list[Any], completions: list[Any], prompt_id: list[str], log_metric: Any, log_extra: Any, **_: Any
     ) -> list[float | None]:
-        """The total reward of each completion."""
         walked = [_trajectory(prompt, completion) for prompt, completion in zip(prompts, completions, strict=True)]
-        return super().__call__(prompt_id, walked, log_metric, log_extra)
+        return reward(prompt_id, walked, log_metric, log_extra)
+
+    judged.__name__ = reward.__name__
+    return judged
 
 
 def _trajectory(prompt: list[dict[str, Any]], completion: list[dict[str, Any]]) -> Trajectory:
