@@ -13,7 +13,7 @@ from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
 
 TOOL = ConsultTool(RuleBook.load())
-WIDE = "a person's bank, email, money, weapon, drug, child, election or illegal medical hack fraud"
+WIDE = " ".join(rule.text for rule in RuleBook.load().rules[::5])
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -17,6 +17,7 @@ TOOL_NAME = f"{SERVER_NAME}-{SHORT_NAME}"  # how an agent that joins server and 
 DESCRIPTION = "Lists what the assistant must not do on a topic."
 DEFAULT_TOP_K = 3
 MAX_TOP_K = 20
+OTHER_SCRIPT = "The rules are written in another script than this query. Look them up in their own language."
 
 FAULTS = (
     "unknown_tool",  # a call of a tool that does not exist
@@ -81,7 +82,8 @@ class ConsultTool:
         if not 1 <= top_k <= MAX_TOP_K:
             return _fault("top_k_range", f"top_k is between 1 and {MAX_TOP_K}")
         hits = [RuleHit(id=r.id, text=r.text, similarity=s) for r, s in self.book.search(query, top_k)]
-        return ToolResult(result_text(hits), Consultation(query=query, top_k=top_k, hits=hits))
+        text = result_text(hits) if hits or self.book.reads(query) else OTHER_SCRIPT
+        return ToolResult(text, Consultation(query=query, top_k=top_k, hits=hits))
 
 
 def result_text(hits: list[RuleHit]) -> str:

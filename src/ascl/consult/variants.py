@@ -37,7 +37,7 @@ def with_rules(variant: Variant, messages: list[Message], tool: ConsultTool) -> 
     elif variant == "long":
         text = _LONG.format(titles=", ".join(tool.book.titles))
     elif variant == "rag":
-        found = tool.book.search(messages[-1].content, tool.default_top_k)
+        found = tool.book.nearest(messages[-1].content, tool.default_top_k)
         text = _RAG.format(rules=result_text([RuleHit(id=r.id, text=r.text, similarity=s) for r, s in found]))
     else:
         text = _ASCL

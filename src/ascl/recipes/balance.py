@@ -11,7 +11,6 @@ from ascl.chat.messages import Message
 from ascl.consult.sample import Job
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.recipes.build import Workshop
-from ascl.recipes.consult_checks import content_words
 from ascl.recipes.rows import Row
 from ascl.rules.book import RuleBook
 
@@ -50,7 +49,7 @@ def label_prompts(prompts: list[Prompt], by: Literal["search", "model"], worksho
 
 def search_label(prompt: Prompt, book: RuleBook) -> str:
     """The category of the rule that fits the prompt best, `none` where no rule does."""
-    found = book.search(" ".join(content_words(prompt.text)), 1)
+    found = book.nearest(prompt.text, 1)
     return found[0][0].category if found else NO_CATEGORY
 
 

@@ -10,10 +10,6 @@
 - `refers to results before the call`: see `refers_to_results`.
 """
 
-import bm25s
-import Stemmer
-from bm25s.stopwords import STOPWORDS_EN_PLUS
-
 from ascl.chat.messages import StopReason, Trajectory
 from ascl.judges.offline import claims_consultation
 from ascl.judges.record import Judge, judge_trajectory
@@ -21,6 +17,7 @@ from ascl.judges.refusal import any_of, normalise, sentences, unquoted
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.rules.book import RuleBook
+from ascl.rules.words import content_words
 
 NO_THOUGHT, REFERS = "no thought", "refers to results before the call"
 MENDABLE = (NO_THOUGHT, REFERS)  # by a purifier, who edits texts alone
@@ -46,7 +43,6 @@ _REFERS = any_of(
     r"\b(?:search|look-?up|tool|query|retrieval) results?\b",
     r"\b\d{1,3}(?:\.\d)? ?% (?:similar\w*|match\w*)|\bsimilarity (?:score|of)\b",
 )
-_STOP, _STEM = list(STOPWORDS_EN_PLUS), Stemmer.Stemmer("english")
 
 
 def check(prompt: Prompt, trajectory: Trajectory, judge: Judge, book: RuleBook) -> str | None:
@@ -95,15 +91,10 @@ def query_related(query: str, asked: str, book: RuleBook) -> bool:
     for the query is of the category of one of the best three rules for what was asked.
     """
     sought, wanted = content_words(query), content_words(asked)
-    if set(_STEM.stemWords(sought)) & set(_STEM.stemWords(wanted)):
+    if set(sought) & set(wanted):
         return True
-    found, own = ({rule.category for rule, _ in book.search(" ".join(w), n)} for w, n in ((sought, 1), (wanted, 3)))
+    found, own = ({rule.category for rule, _ in book.nearest(text, n)} for text, n in ((query, 1), (asked, 3)))
     return bool(found & own)
-
-
-def content_words(text: str) -> list[str]:
-    """The words of a text in lower case, English stop words left out."""
-    return bm25s.tokenize(text, stopwords=_STOP, return_ids=False, show_progress=False)[0]
 
 
 def refers_to_results(text: str) -> bool:

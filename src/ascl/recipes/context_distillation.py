@@ -61,7 +61,7 @@ def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> 
         elif not as_wanted(prompt.kind, judge_reply(workshop.judge, *reply)):
             rejected.append(Rejected(prompt.id, "replies", "verdict"))
         else:
-            shown = tool.book.search(question(prompt)[-1].content, tool.default_top_k)  # as `with_rules` does
+            shown = tool.book.nearest(question(prompt)[-1].content, tool.default_top_k)  # as `with_rules` does
             provenance = {
                 "origin": "distilled",
                 "model": workshop.model,

@@ -13,6 +13,7 @@ from ascl.errors import InputError, first_problem
 from ascl.files import read_jsonl
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import STARTER, load_prompts, question
+from ascl.rules.words import content_words
 
 
 class Demonstration(BaseModel):
@@ -58,3 +59,25 @@ def demonstrated(tool: ConsultTool) -> list[tuple[Prompt, Trajectory]]:
     demonstrations = load_demonstrations()
     prompts = {prompt.id: prompt for prompt in load_prompts(["starter"])}
     return [(prompts[i], demonstrate(prompts[i], d, tool)) for i, d in demonstrations.items()]
+
+
+def grounded(trajectory: Trajectory) -> bool:
+    """Whether a demonstration's second thought speaks of a rule that the tool returned (a direct one always may stay).
+
+    It does where the query and the second thought share two content words with one rule. The shipped demonstrations are
+    written for the shipped rules: over a book of one's own, "the rules forbid ..." may answer a result that says nothing
+    of the kind, and a model would learn to refuse whatever came back.
+    """
+    if not trajectory.consulted:
+        return True
+    consultation = trajectory.consultations[0]
+    said = _matter(f"{consultation.query} {trajectory.thoughts[-1]}")
+    return any(len(said & _matter(hit.text)) > 1 for hit in consultation.hits)
+
+
+def _matter(text: str) -> set[str]:
+    return set(content_words(text)) - _OF_EVERY_RULE
+
+
+# What demonstrations say of any rule and any request.
+_OF_EVERY_RULE = set(content_words("rule forbid request ask question user answer refuse explain fall person people"))

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from ascl.rules.load import load_rules
 from ascl.rules.rule import Rule
 from ascl.rules.search import Searcher, searcher
+from ascl.rules.words import scripts
 
 
 @dataclass
@@ -19,7 +20,6 @@ class RuleBook:
 
     rules: list[Rule]
     embedding_model: str | None = None
-    _searcher: Searcher | None = field(default=None, repr=False)
 
     @classmethod
     def load(cls, source: str | Path = "default", embedding_model: str | None = None) -> "RuleBook":
@@ -29,16 +29,37 @@ class RuleBook:
         """
         book = cls(load_rules(source), embedding_model)
         if embedding_model is not None:
-            book._searcher = searcher([rule.text for rule in book.rules], embedding_model)
+            _ = book._search
         return book
 
     def search(self, query: str, top_k: int) -> list[tuple[Rule, float]]:
-        """At most top_k rules with their similarity in (0, 1], best first; ties keep the book's order."""
-        if self._searcher is None:
-            self._searcher = searcher([rule.text for rule in self.rules], self.embedding_model)
-        scores = self._searcher.similarities(query)
-        order = np.argsort(-scores, kind="stable")[:top_k]
-        return [(self.rules[i], float(scores[i])) for i in order if scores[i] > 0]
+        """The rules that are about a query: at most top_k with their similarity in (0, 1], best first.
+
+        Ties keep the book's order.
+        """
+        hits = self._search.hits(query)
+        return [(self.rules[i], similarity) for i, similarity in self._ranked(query) if hits[i]][:top_k]
+
+    def nearest(self, query: str, top_k: int) -> list[tuple[Rule, float]]:
+        """As `search`, but with rules that share no more than a word by chance."""
+        return [(self.rules[i], similarity) for i, similarity in self._ranked(query)[:top_k]]
+
+    def reads(self, query: str) -> bool:
+        """Whether a query has letters of the book's scripts, or none: no other query can find a rule by its words."""
+        asked = scripts(query)
+        return not asked or self.embedding_model is not None or not asked.isdisjoint(self._scripts)
+
+    def _ranked(self, query: str) -> list[tuple[int, float]]:
+        scores = self._search.similarities(query)
+        return [(int(i), float(scores[i])) for i in np.argsort(-scores, kind="stable") if scores[i] > 0]
+
+    @cached_property
+    def _search(self) -> Searcher:
+        return searcher([rule.text for rule in self.rules], self.embedding_model)
+
+    @cached_property
+    def _scripts(self) -> set[str]:
+        return scripts(" ".join(rule.text for rule in self.rules))
 
     @property
     def titles(self) -> list[str]:

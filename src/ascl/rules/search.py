@@ -13,6 +13,11 @@ from typing import Protocol
 import numpy as np
 
 from ascl.errors import InputError
+from ascl.rules.words import characters, content_words
+
+
+# One word in common is enough for a query of at most so many content words; `benchmarks/search.py` measures it.
+SHORT_QUERY = 3
 
 
 class Searcher(Protocol):
@@ -22,37 +27,44 @@ class Searcher(Protocol):
         """Float array [number of texts], each in [0, 1]."""
         ...
 
+    def hits(self, query: str) -> np.ndarray:
+        """Bool array [number of texts]: whether a text is about the query at all."""
+        ...
+
 
 class Bm25Searcher:
-    """BM25 in Lucene's form (bm25s), words stemmed, English stop words dropped.
+    """BM25 in Lucene's form (bm25s) over content words (see `words.py`).
 
     similarity = score / sum of idf over the query's words: the share of the score a perfect text would get, so that it
-    lies in [0, 1] and words no rule knows lower it.
+    lies in [0, 1] and words no rule knows lower it. A text is a hit where it shares two different words with the query,
+    or one with a query of at most `SHORT_QUERY` words: one word of many is chance.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
         import bm25s
-        import Stemmer
 
         logging.getLogger("bm25s").setLevel(logging.WARNING)  # the library sets DEBUG
-        stem = Stemmer.Stemmer("english")
-        self._tokenize: Callable[[str], list[str]] = lambda text: bm25s.tokenize(
-            text, stopwords="en", stemmer=stem, return_ids=False, show_progress=False
-        )[0]
-        corpus = [self._tokenize(text) or [""] for text in texts]
+        corpus = [content_words(text) + characters(text) or [""] for text in texts]
         self._index = bm25s.BM25(method="lucene")
         self._index.index(corpus, show_progress=False)
-        self._known = Counter(word for words in corpus for word in set(words))
-        self._size = len(corpus)
+        self._texts = [set(found) for found in corpus]
+        self._known = Counter(word for found in self._texts for word in found)
 
     def similarities(self, query: str) -> np.ndarray:
         """See `Searcher`. A query without any known word scores 0 everywhere."""
-        words = self._tokenize(query)
-        best = sum(math.log(1 + (self._size - self._known[w] + 0.5) / (self._known[w] + 0.5)) for w in words)
-        known = [word for word in words if word in self._known]
+        asked = content_words(query)
+        size = len(self._texts)
+        best = sum(math.log(1 + (size - self._known[w] + 0.5) / (self._known[w] + 0.5)) for w in asked)
+        known = [word for word in asked if word in self._known]
         if not known:
-            return np.zeros(self._size)
+            return np.zeros(size)
         return np.clip(self._index.get_scores(known) / best, 0.0, 1.0)
+
+    def hits(self, query: str) -> np.ndarray:
+        """See `Searcher`."""
+        asked = set(content_words(query))
+        shared = np.array([len(asked & text) for text in self._texts])
+        return shared >= (1 if len(asked) <= SHORT_QUERY else 2)
 
 
 class DenseSearcher:
@@ -65,6 +77,10 @@ class DenseSearcher:
     def similarities(self, query: str) -> np.ndarray:
         """See `Searcher`."""
         return np.clip(self._matrix @ unit(self._embed([query]))[0], 0.0, 1.0)
+
+    def hits(self, query: str) -> np.ndarray:
+        """See `Searcher`. Every text is: what a cosine means differs from model to model."""
+        return np.ones(len(self._matrix), dtype=bool)
 
 
 def searcher(texts: Sequence[str], embedding_model: str | None = None) -> Searcher:
