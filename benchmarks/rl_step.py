@@ -283,7 +283,7 @@ def stock_trainer(model: str, settings: RlSettings, folder: Path) -> GRPOTrainer
         model=weights,
         reward_funcs=tool_loop_reward(RewardFunction(prompts, OfflineJudge(), RewardWeights())),
         args=rl.grpo_config(settings, folder, 0, "bfloat16"),
-        train_dataset=Dataset.from_list([rows[i] for i in rl.prompt_order(len(rows), settings, 0)]),
+        train_dataset=Dataset.from_list([rows[i] for i in rl.prompt_order([p.kind for p in prompts], settings, 0)]),
         processing_class=tokenizer,
         tools=[tool_function(tool)],
     )

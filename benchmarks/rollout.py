@@ -124,7 +124,7 @@ def _our_trainer(model: str, settings: RlSettings, folder: Path) -> Any:
         model=trainable_model(model, "bfloat16", Lora(), 0),
         reward_funcs=_no_reward,
         args=rl.grpo_config(settings, folder, 0, "bfloat16"),
-        train_dataset=Dataset.from_list([rows[i] for i in rl.prompt_order(len(rows), settings, 0)]),
+        train_dataset=Dataset.from_list([rows[i] for i in rl.prompt_order([p.kind for p in prompts], settings, 0)]),
         processing_class=renderer.tokenizer,
         rollout_func=cast(Any, Rollouts(renderer, tool, settings, 0)),
     )

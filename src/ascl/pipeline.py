@@ -35,6 +35,7 @@ from ascl.judges.record import Judge, Record
 from ascl.progress import console, progress_bar
 from ascl.prompts.prompt import Kind, Prompt, choose, split_of
 from ascl.prompts.sources import load_prompts
+from ascl.recipes.demonstrations import fitting
 from ascl.recipes.rows import Row, split_row
 from ascl.rules.book import RuleBook
 from ascl.train.advantages.switch import Algorithm
@@ -106,6 +107,8 @@ def open_run(config: RunConfig, folder: Path) -> Run:
 
     book = RuleBook.load(config.rules.source, config.rules.embedding_model)
     tool = ConsultTool(book, config.rules.top_k)
+    if config.teacher is None:
+        fitting(tool)
     prompts = load_prompts(config.prompts)
     renderer = load_renderer(config.model, config.dialect)
     resolved = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -190,16 +193,10 @@ def _evaluate(state: Run, name: str, variant: Variant, model: str, prompts: list
 
 
 def _build_data(state: Run) -> None:
-    from ascl.recipes.ascl import consult_row, demonstrated
-    from ascl.recipes.balance import RATIO, mix, take_evenly
+    from ascl.recipes.balance import take_evenly
 
     config = state.config
-    if config.teacher is None:
-        shown = demonstrated(state.tool)
-        rows = [consult_row(p, t, state.tool, {"origin": "demonstration"}, p.category) for p, t in shown]
-        rows = mix(rows, RATIO, config.seed)
-    else:
-        rows = _taught(state, config.teacher)
+    rows = _shown(state) if config.teacher is None else _taught(state, config.teacher)
     if config.train_limit:
         by_kind = [[row for row in rows if row.kind is kind] for kind in Kind]
         rows = [r for of in by_kind for r in take_evenly(of, config.train_limit, lambda row: row.mode, config.seed)]
@@ -208,6 +205,20 @@ def _build_data(state: Run) -> None:
     if not rows:
         raise InputError("data: no trajectory passed the recipe's checks (see data/rejected.jsonl)")
     write_jsonl(state.folder / "data" / "sft.jsonl", [row.dump() for row in rows])
+
+
+def _shown(state: Run) -> list[Row]:
+    """The rows of the shipped demonstrations that fit the run's rule book; the others are rejections."""
+    from ascl.recipes.ascl import consult_row
+    from ascl.recipes.balance import RATIO, mix
+
+    shown, strays = fitting(state.tool)
+    rejected = [{"id": prompt.id, "stage": "demonstrations", "reason": "its rule is not returned"} for prompt in strays]
+    write_jsonl(state.folder / "data" / "rejected.jsonl", rejected)
+    if strays:
+        console.print(f"demonstrations: {len(shown)} kept, {len(strays)} dropped (the tool does not return their rule)")
+    rows = [consult_row(p, t, state.tool, {"origin": "demonstration"}, p.category) for p, t in shown]
+    return mix(rows, RATIO, state.config.seed)
 
 
 def _taught(state: Run, teacher: Teacher) -> list[Row]:

@@ -16,6 +16,7 @@ from ascl.chat.clients import grouped_attention
 from ascl.cli.plan import plan_of, print_plan
 from ascl.config import RunConfig
 from ascl.errors import InputError
+from ascl.prompts.prompt import Kind
 from ascl.train.checkpoints import trainable_model
 from ascl.train.costs import (
     ModelShape,
@@ -232,7 +233,9 @@ def test_processes_that_can_not_share_a_step_are_refused() -> None:
 @pytest.mark.parametrize(("max_steps", "prompts"), [(0, 50), (7, 50), (0, 1)])
 def test_steps_are_those_of_the_trainer(max_steps: int, prompts: int) -> None:
     settings = SETTINGS.model_copy(update={"max_steps": max_steps})
-    assert steps_of(settings, prompts) * settings.prompts_per_step == len(prompt_order(prompts, settings, 0))
+    assert steps_of(settings, prompts) * settings.prompts_per_step == len(
+        prompt_order([Kind.HARMFUL] * prompts, settings, 0)
+    )
 
 
 def test_a_run_is_planned_from_its_configuration(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 from scripted_rollouts import GROUP, PROMPTS
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -19,7 +21,7 @@ from ascl.consult.variants import with_rules
 from ascl.errors import InputError
 from ascl.files import read_finished
 from ascl.judges.record import Record
-from ascl.prompts.prompt import Prompt
+from ascl.prompts.prompt import Kind, Prompt
 from ascl.train.advantages.grpo import grpo_advantages
 from ascl.train.advantages.ifpo import ifpo_weights
 from ascl.train.checkpoints import accumulation
@@ -212,19 +214,44 @@ def test_fewer_prompts_than_a_step_takes_still_train(tiny_model: Path, tmp_path:
     ],
 )
 def test_a_run_takes_its_passes_over_the_prompts_or_max_steps(count: int, changes: dict[str, Any], steps: int) -> None:
-    settings = RlSettings(prompts_per_step=2, group_size=4, micro_batch_size=4).model_copy(update=changes)
-    order = prompt_order(count, settings, seed=1)
+    chosen = RlSettings(prompts_per_step=2, group_size=4, micro_batch_size=4).model_copy(update=changes)
+    kinds = [Kind.SENSITIVE] * count
+    order = prompt_order(kinds, chosen, seed=1)
     assert len(order) == 2 * steps
     for first in range(0, len(order) - count + 1, count):
         assert sorted(order[first : first + count]) == list(range(count))
-    assert order == prompt_order(count, settings, seed=1)
+    assert order == prompt_order(kinds, chosen, seed=1)
 
 
 def test_each_pass_and_each_seed_has_its_own_order() -> None:
-    settings = RlSettings(prompts_per_step=1, group_size=2, micro_batch_size=2, epochs=2)
-    order = prompt_order(30, settings, seed=1)
+    chosen = RlSettings(prompts_per_step=1, group_size=2, micro_batch_size=2, epochs=2)
+    kinds = [Kind.HARMFUL, Kind.SENSITIVE] * 15
+    order = prompt_order(kinds, chosen, seed=1)
     assert order[:30] != order[30:]
-    assert order != prompt_order(30, settings, seed=2)
+    assert order != prompt_order(kinds, chosen, seed=2)
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.sampled_from(Kind), min_size=1, max_size=40),
+    st.integers(1, 16),
+    st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.5, 0.6, 1.0]),
+    st.integers(0, 9),
+)
+def test_every_step_has_its_part_of_harmful_prompts(
+    kinds: list[Kind], prompts_per_step: int, share: float, seed: int
+) -> None:
+    chosen = RlSettings(prompts_per_step=prompts_per_step, harmful_share=share, max_steps=9)
+    order = prompt_order(kinds, chosen, seed)
+    assert len(order) == 9 * prompts_per_step
+    harmful = [kinds[i] is Kind.HARMFUL for i in order]
+    if len(set(k is Kind.HARMFUL for k in kinds)) == 2:
+        for step in range(9):
+            taken = sum(harmful[step * prompts_per_step :][:prompts_per_step])
+            assert abs(taken - share * prompts_per_step) < 1
+    for side in ([i for i, k in enumerate(kinds) if (k is Kind.HARMFUL) is wanted] for wanted in (True, False)):
+        times = [order.count(i) for i in side]
+        assert not times or max(times) - min(times) <= 1 or len(side) == len(kinds)
 
 
 def test_a_training_does_not_go_on_from_another_ones_checkpoint(tiny_model: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def maker(model: Path, renderer: Renderer, tool: ConsultTool, work: Path) -> Mak
             model=trainable_model(str(model), "float32", lora, 3),
             reward_funcs=RewardFunction(PROMPTS, OfflineJudge(), RewardWeights()),
             args=grpo_config(SETTINGS, work, 3, "float32"),
-            train_dataset=Dataset.from_list([rows[i] for i in prompt_order(len(rows), SETTINGS, 3)]),
+            train_dataset=Dataset.from_list([rows[i] for i in prompt_order([p.kind for p in PROMPTS], SETTINGS, 3)]),
             processing_class=renderer.tokenizer,
             rollout_func=Rollouts(renderer, tool, settings, 3, exploration),
             **options,

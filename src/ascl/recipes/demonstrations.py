@@ -1,5 +1,6 @@
 """The shipped demonstrations: hand-written trajectories of the starter prompts, played with the real tool."""
 
+from collections import Counter
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,9 +12,11 @@ from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.errors import InputError, first_problem
 from ascl.files import read_jsonl
-from ascl.prompts.prompt import Prompt
+from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import STARTER, load_prompts, question
 from ascl.rules.words import content_words
+
+LEAST = 16  # consulting demonstrations of a kind, from which on a clone learns to consult at all
 
 
 class Demonstration(BaseModel):
@@ -61,11 +64,30 @@ def demonstrated(tool: ConsultTool) -> list[tuple[Prompt, Trajectory]]:
     return [(prompts[i], demonstrate(prompts[i], d, tool)) for i, d in demonstrations.items()]
 
 
+def fitting(tool: ConsultTool) -> tuple[list[tuple[Prompt, Trajectory]], list[Prompt]]:
+    """The demonstrations whose rule the tool really returns, and the prompts of the others.
+
+    Raises InputError where fewer than `LEAST` consultations of either kind are left to clone.
+    """
+    shown = demonstrated(tool)
+    kept = [(prompt, trajectory) for prompt, trajectory in shown if grounded(trajectory)]
+    consulting = Counter(prompt.kind for prompt, trajectory in kept if trajectory.consulted)
+    for kind in (Kind.HARMFUL, Kind.SENSITIVE):
+        if consulting[kind] < LEAST:
+            written = sum(prompt.kind is kind and trajectory.consulted for prompt, trajectory in shown)
+            raise InputError(
+                f"rules: of the {written} {kind.value} demonstrations that consult, this rule book answers "
+                f"{consulting[kind]} with the rule they speak of; {LEAST} are needed. Name a `teacher` in the config, "
+                "or clone demonstrations of your own (`ascl sft --data`) and go on with `ascl rl`"
+            )
+    return kept, [prompt for prompt, trajectory in shown if not grounded(trajectory)]
+
+
 def grounded(trajectory: Trajectory) -> bool:
     """Whether a demonstration's second thought speaks of a rule that the tool returned (a direct one always may stay).
 
     It does where the query and the second thought share two content words with one rule. The shipped demonstrations are
-    written for the shipped rules: over a book of one's own, "the rules forbid ..." may answer a result that says nothing
+    written for the shipped rules. Over a book of one's own, "the rules forbid ..." may follow a result that says nothing
     of the kind, and a model would learn to refuse whatever came back.
     """
     if not trajectory.consulted:

@@ -15,7 +15,6 @@ import numpy as np
 from ascl.errors import InputError
 from ascl.rules.words import characters, content_words
 
-
 # One word in common is enough for a query of at most so many content words; `benchmarks/search.py` measures it.
 SHORT_QUERY = 3
 

@@ -6,10 +6,37 @@ from itertools import groupby
 # Scripts that put no spaces between words (Hangul does, but joins particles to them): first words of Unicode names.
 UNSPACED = ("BOPOMOFO", "CJK", "HANGUL", "HIRAGANA", "KATAKANA", "KHMER", "LAO", "MYANMAR", "THAI", "TIBETAN", "YI")
 # Function words that the list of bm25s lacks, and words that rules and requests begin with.
-MORE_STOP_WORDS = (
-    "also anybody anyone anything cannot could everybody everyone everything give help helping let many may might much "
-    "must never one please shall somebody someone something tell telling us would"
-).split()
+MORE_STOP_WORDS = [
+    "also",
+    "anybody",
+    "anyone",
+    "anything",
+    "cannot",
+    "could",
+    "everybody",
+    "everyone",
+    "everything",
+    "give",
+    "help",
+    "helping",
+    "let",
+    "many",
+    "may",
+    "might",
+    "much",
+    "must",
+    "never",
+    "one",
+    "please",
+    "shall",
+    "somebody",
+    "someone",
+    "something",
+    "tell",
+    "telling",
+    "us",
+    "would",
+]
 
 
 def words(text: str) -> list[str]:

@@ -6,8 +6,11 @@ place of TRL's; with algorithm grpo it is stock GRPO.
 """
 
 import importlib.util
+import math
 import os
 import random
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +76,16 @@ class ConsultTrainer(GRPOTrainer):
         consulted = self._grouped([row["trajectory"].consulted for row in inputs])
         progress = min(1.0, self.state.global_step / max(1, self.state.max_steps))
         decision, content = advantages_of(self.algorithm, self.settings, rewards, consulted, sensitive, progress)
-        chosen_at = [decision_length(row["trajectory"], self.renderer) for row in inputs]
         output["advantages"] = self._local(content)
+        half = explored_by(self.algorithm, self.settings) == "half"
+        chosen_at: list[int] = []
+        if half or self.algorithm == "split":
+            chosen_at = [decision_length(row["trajectory"], self.renderer) for row in inputs]
         if self.algorithm == "split":
             positions = torch.arange(output["completion_ids"].shape[1], device=content.device)
             choosing = positions[None, :] < torch.tensor(chosen_at, device=content.device)[:, None]
             output["advantages"] = torch.where(choosing, self._local(decision)[:, None], self._local(content)[:, None])
-        if explored_by(self.algorithm, self.settings) == "half":
+        if half:
             self._correct_old_log_probabilities(output, inputs, chosen_at)
         self._log_advantages(decision, content, consulted)
         return output
@@ -160,17 +166,29 @@ def rl_dataset(prompts: list[Prompt], tool: ConsultTool) -> list[dict[str, Any]]
     ]
 
 
-def prompt_order(count: int, settings: RlSettings, seed: int) -> list[int]:
-    """The prompts of every step, one after the other, each pass over them shuffled anew; whole steps only.
+def prompt_order(kinds: Sequence[Kind], settings: RlSettings, seed: int) -> list[int]:
+    """The places in `kinds` of every step's prompts, one step after the other; whole steps only.
 
-    TRL's own sampler, resumed in a later pass, would go through the first one again.
+    Of the first n prompts, floor(n * harmful_share) are harmful, so that every step has its part of them: a step with
+    prompts of one kind alone pays one mode alone. Where all prompts are harmful, or none is, they are all there is to
+    take. The prompts of either side are taken in passes, each shuffled again. TRL's own sampler, resumed in a later
+    pass, would go through the first one again.
     """
-    steps = settings.max_steps or max(1, int(count * settings.epochs) // settings.prompts_per_step)
+    steps = settings.max_steps or max(1, int(len(kinds) * settings.epochs) // settings.prompts_per_step)
+    harmful = [i for i, kind in enumerate(kinds) if kind is Kind.HARMFUL]
+    others = [i for i, kind in enumerate(kinds) if kind is not Kind.HARMFUL]
     generator = random.Random(seed)
-    order: list[int] = []
-    while len(order) < steps * settings.prompts_per_step:
-        order += generator.sample(range(count), count)
-    return order[: steps * settings.prompts_per_step]
+    one, other = _passes(harmful or others, generator), _passes(others, generator)
+    if not harmful or not others:
+        other = one
+    due = [math.floor(n * settings.harmful_share + 1e-9) for n in range(steps * settings.prompts_per_step + 1)]
+    return [next(one if after > before else other) for before, after in pairwise(due)]
+
+
+def _passes(places: list[int], generator: random.Random) -> Iterator[int]:
+    """The places, each pass over them in another order, without end."""
+    while True:
+        yield from generator.sample(places, len(places))
 
 
 def grpo_config(settings: RlSettings, work: Path, seed: int, dtype: str) -> GRPOConfig:
@@ -285,7 +303,7 @@ def run_rl(
         reward_funcs=RewardFunction(prompts, judge, rewards),
         args=arguments,
         train_dataset=Dataset.from_list(
-            [rows[i] for i in prompt_order(len(rows), settings, seed)],
+            [rows[i] for i in prompt_order([p.kind for p in prompts], settings, seed)],
             on_mixed_types="use_json",  # the arguments of earlier tool calls
         ),
         processing_class=renderer.tokenizer,

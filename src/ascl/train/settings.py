@@ -48,8 +48,9 @@ class RlSettings(BaseModel):
     tau, w_min, w_max: see `advantages/ifpo.py`; mode_weight: `ampo.py`; penalty: `consult_penalty.py`; delta:
     `adaptthink.py`; sharpness, carry: `split.py`. exploration, candidates: see `exploration.py`; null takes `half` for
     adaptthink, `stratified` for split, `none` for all others. prompts_per_step x group_size rollouts make one optimiser
-    step. max_steps bounds the run (0: `epochs` passes over the prompts). vllm: TRL's engine for rollouts, inside the
-    training processes (`colocate`, with that share of their memory) or behind `vllm_server`.
+    step. harmful_share: the part of every step's prompts that is harmful (see `rl.prompt_order`). max_steps bounds the
+    run (0: `epochs` passes over the prompts). vllm: TRL's engine for rollouts, inside the training processes
+    (`colocate`, with that share of their memory) or behind `vllm_server`.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -66,6 +67,7 @@ class RlSettings(BaseModel):
     candidates: int = Field(default=4, ge=2)
     group_size: int = Field(default=8, ge=2)
     prompts_per_step: int = Field(default=16, ge=1)
+    harmful_share: float = Field(default=0.5, ge=0, le=1)
     micro_batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=1e-6, gt=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)
