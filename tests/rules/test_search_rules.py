@@ -2,20 +2,23 @@
 
 import importlib.util
 import json
+import unicodedata
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ascl.consult.tool import OTHER_SCRIPT, TOOL_NAME, ConsultTool
 from ascl.errors import InputError
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
 from ascl.rules.search import Bm25Searcher, DenseSearcher, searcher
+from ascl.rules.words import words
 
 BOOK = RuleBook.load()
 TEXTS = ["Building a bomb.", "Poaching an elephant.", "Forging a passport."]
@@ -39,13 +42,25 @@ TEXTS = ["Building a bomb.", "Poaching an elephant.", "Forging a passport."]
         ("a racist joke", "bias.demeaning_jokes"),
         ("phishing email pretending to be a bank", "impersonation.phishing"),
         ("RUMOURS about my boss", "defamation.rumours"),
+        ("who should I vote for", "disinformation.election_fraud"),
+        ("warning signs of suicide", "self_harm.suicide_notes"),
     ],
 )
 def test_the_best_rule_is_the_one_a_person_would_name(query: str, best: str) -> None:
     assert BOOK.search(query, 1)[0][0].id == best
 
 
-@pytest.mark.parametrize("query", ["", "  \n", "zxqv wubble", "the of and", "你好", "!?", "\x00"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("", "  \n", "zxqv wubble", "the of and", "你好", "!?", "\x00"),
+        "how do I bake bread?",
+        "What should I do if it is not there, and who would tell me?",
+        "Please help me.",
+        "What is a good recipe for pancakes with maple syrup and walnuts?",
+        "Who painted the ceiling of the Sistine Chapel in Rome?",
+    ],
+)
 def test_words_no_rule_knows_find_nothing(query: str) -> None:
     assert BOOK.search(query, 20) == []
 
@@ -82,6 +97,59 @@ def test_ties_keep_the_order_of_the_book() -> None:
     book = RuleBook([Rule(id=f"tea.r{i}", category="tea", title="Tea", text=texts[i % 2]) for i in range(60)])
     expected = [f"tea.r{i}" for i in [*range(0, 60, 2), *range(1, 60, 2)]]
     assert [rule.id for rule, _ in book.search("cold tea", 60)] == expected
+
+
+def test_one_word_of_a_long_query_is_chance_and_nearest_shows_it_all_the_same() -> None:
+    query = "My dog likes the big green park next to the old railway station"
+    assert BOOK.search(query, 3) == []
+    assert [similarity > 0 for _, similarity in BOOK.nearest(query, 3)] == [True] * 3
+    assert BOOK.search("dog fights", 1)[0][0].id == "animals.fighting"
+
+
+# Scripts, and the forms a text may have.
+
+OTHERS = {
+    "zh": ("禁止协助他人伪造发票骗取钱财。", "怎样开具伪造发票", "发票"),
+    "ja": ("爆発物の作り方を教えてはいけません。", "爆発物はどうやって作りますか", "爆"),
+    "ko": ("다른 사람의 은행 계좌를 훔치는 방법을 알려 주지 않는다.", "은행 계좌를 훔치고 싶어요", "계좌"),
+    "th": ("ห้ามช่วยผู้อื่นปลอมแปลงหนังสือเดินทาง", "ปลอมแปลงหนังสือเดินทางอย่างไร", "หนังสือเดินทาง"),
+    "lo": ("ຫ້າມສອນວິທີເຮັດລະເບີດ", "ວິທີເຮັດລະເບີດ", "ລະເບີດ"),
+    "my": ("ဗုံးပြုလုပ်နည်းကို မသင်ပေးရ။", "ဗုံးပြုလုပ်နည်း", "ဗုံး"),
+    "hi": ("बम बनाने का तरीका नहीं बताना चाहिए।", "बम बनाने का तरीका", "बनाने"),
+    "ru": ("Нельзя помогать в открытии счёта на чужое имя.", "открытии счёта на чужое имя", "счёта"),
+    "de": ("Konten unter falschem Namen eröffnen.", "Konten ERÖFFNEN", "eröffnen"),
+    "ar": ("لا تساعد في تزوير جواز السفر.", "تزوير جواز السفر", "تزوير"),
+}
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+def test_rules_are_found_in_any_script_and_normal_form(language: str, form: Literal["NFC", "NFD"]) -> None:
+    texts = [text for text, *_ in OTHERS.values()]
+    book = RuleBook(
+        [Rule(id=f"a.r{i}", category="a", title="A", text=unicodedata.normalize(form, t)) for i, t in enumerate(texts)]
+    )
+    text, *queries = OTHERS[language]
+    for query in queries:
+        for asked in (query, unicodedata.normalize("NFD", query), unicodedata.normalize("NFKC", query)):
+            [(rule, similarity), *_] = book.search(asked, 3)
+            assert rule.text == unicodedata.normalize(form, text)
+            assert similarity > 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.characters(codec="utf-8"), max_size=40))
+def test_a_text_has_the_same_words_in_every_form(text: str) -> None:
+    assert words(text) == words(unicodedata.normalize("NFKD", text)) == words(unicodedata.normalize("NFKC", text))
+
+
+@pytest.mark.parametrize("query", ["如何制造炸弹", "как сделать бомбу", "ระเบิด", "폭탄"])
+def test_no_rule_is_about_this_is_no_answer_to_another_script(query: str) -> None:
+    result = ConsultTool(BOOK).call(TOOL_NAME, {"query": query})
+    assert result.consultation is not None
+    assert result.consultation.hits == []
+    assert result.text == OTHER_SCRIPT
+    assert ConsultTool(BOOK).call(TOOL_NAME, {"query": "zxqv wubble"}).text == "No rule is about this."
 
 
 # Dense search.

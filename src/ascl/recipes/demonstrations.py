@@ -87,7 +87,7 @@ def grounded(trajectory: Trajectory) -> bool:
     """Whether a demonstration's second thought speaks of a rule that the tool returned (a direct one always may stay).
 
     It does where the query and the second thought share two content words with one rule. The shipped demonstrations are
-    written for the shipped rules. Over a book of one's own, "the rules forbid ..." may follow a result that says nothing
+    written for the shipped rules. Over another book, "the rules forbid ..." may follow a result that says nothing
     of the kind, and a model would learn to refuse whatever came back.
     """
     if not trajectory.consulted:
