@@ -121,7 +121,7 @@ class _Reader:
         self._blocks(node.children, title, beginning)
 
     def _why_no_rule(self, tokens: list[Token], text: str) -> str | None:
-        if not text or not plain_text(tokens, leave_out=["image"]):
+        if not re.search(r"\w", text) or not plain_text(tokens, leave_out=["image"]):
             return "it has no words"
         links = [str(token.attrGet("href")) for token in tokens if token.type == "link_open"]
         all_linked = bool(links) and not re.search(r"[^\W\d_]", plain_text(tokens, leave_out=["link"]))
