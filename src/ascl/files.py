@@ -138,7 +138,7 @@ def read_text(path: Path) -> str:
 class _YamlLoader(yaml.SafeLoader):
     """Safe YAML in which a doubled key is an error, as YAML 1.2 says; PyYAML keeps the last and says nothing."""
 
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """The mapping; a key that a merge (`<<`) brings in may be there again, which overrides it."""
         node = super().compose_mapping_node(anchor)
         first: dict[Any, int] = {}

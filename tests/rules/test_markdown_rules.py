@@ -65,7 +65,7 @@ def test_the_paragraphs_of_an_item_are_one_rule() -> None:
 
 def test_marks_are_no_words_and_words_are_kept() -> None:
     text = (
-        "## Tea\n- Serving **cold** _te_a `in a cup` to\n  [guests](http://x.y 'why') &amp; friends<br>or \\*foes\\*  \n"
+        "## Tea\n- Serving **cold** _te_a `in a cup` to\n  [guests](http://x.y 'y') &amp; friends<br>or \\*foes\\*  \n"
         "  ![at](a.png)\\\n  home.[^1]\n"
     )
     assert rules(text) == [("Tea", "Serving cold _te_a in a cup to guests & friends or *foes* at home.")]
