@@ -222,9 +222,24 @@ def test_a_text_that_can_not_be_read_is_named(tmp_path: Path) -> None:
         ("a: \x07", "x.yaml: not YAML"),
         ("[" * 10_000, "x.yaml: not YAML"),
         ("!!python/object:os.system {}", "x.yaml, line 1: not YAML"),
+        ("a: 1\nb: 2\na: 3", "x.yaml, line 3: not YAML (the key `a` is there twice, first in line 1; keep one"),
+        ("a:\n- b:\n    c: 1\n    'c': 2", "x.yaml, line 4: not YAML (the key `c` is there twice, first in line 3"),
+        ("{a: 1, b: {c: 1, c: 1}}", "x.yaml, line 1: not YAML (the key `c` is there twice"),
+        ("yes: 1\ntrue: 2", "x.yaml, line 2: not YAML (the key `true` is there twice"),
     ],
 )
 def test_bad_yaml_is_named_with_file_and_line(text: str, words: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_yaml(Path("x.yaml"), text)
     assert str(caught.value).startswith(words)
+
+
+def test_yaml_keys_may_be_merged_and_overridden() -> None:
+    text = "a: &a {x: 1, y: 2}\nb: &b {<<: *a, y: 3}\nc: {<<: [*a, *b], z: 4}\nd: *b\n=: 5"
+    assert parse_yaml(Path("x.yaml"), text) == {
+        "a": {"x": 1, "y": 2},
+        "b": {"x": 1, "y": 3},
+        "c": {"x": 1, "y": 2, "z": 4},
+        "d": {"x": 1, "y": 3},
+        "=": 5,
+    }

@@ -1,5 +1,6 @@
 """Files that survive a kill: whole-file writes are atomic, appended records are whole."""
 
+import codecs
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -121,20 +122,42 @@ def sort_jsonl(path: Path, offsets: dict[str, int]) -> None:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file (with or without byte order mark). Raises InputError naming the file."""
+    """The text of a UTF-8 file, or of a UTF-16 file with its byte order mark. Raises InputError naming the file."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        return path.read_text(encoding="utf-16" if wide else "utf-8-sig")
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
-    except (UnicodeDecodeError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{path}: can't be read as UTF-8 text ({reason})") from error
+    except OSError as error:
+        raise InputError(f"{path}: can't be read as UTF-8 text ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: can't be read as UTF-8 text ({error}); save it as UTF-8") from error
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """Safe YAML in which a doubled key is an error, as YAML 1.2 says; PyYAML keeps the last and says nothing."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """The mapping; a key that a merge (`<<`) brings in may be there again, which overrides it."""
+        node = super().compose_mapping_node(anchor)
+        first: dict[Any, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            line = key.start_mark.line + 1
+            name = key.value if key.tag == "tag:yaml.org,2002:value" else self.construct_object(key)  # the key `=`
+            if name in first:
+                problem = f"the key `{key.value}` is there twice, first in line {first[name]}; keep one of the two"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            first[name] = line
+        return node
 
 
 def parse_yaml(path: Path, text: str) -> Any:
     """The value of a YAML text that was read from `path`. Raises InputError naming the file and the line."""
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_YamlLoader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date or number that can't be
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

@@ -21,7 +21,11 @@ def books(folder: Path) -> None:
 
 def test_lint_of_the_default_book(ascl: Ascl) -> None:
     code, printed = ascl("rules", "lint")
-    assert (code, printed) == (0, f"{len(BOOK.rules)} rules in 21 categories, hash {BOOK.hash}, 0 problem(s)\n")
+    assert code == 0
+    assert printed.splitlines() == [
+        f"seen: 21 files, {len(BOOK.rules)} list items",
+        f"{len(BOOK.rules)} rules in 21 categories, hash {BOOK.hash}, 0 problem(s)",
+    ]
 
 
 def test_lint_lists_problems_and_fails(ascl: Ascl, folder: Path) -> None:
@@ -33,6 +37,38 @@ def test_lint_lists_problems_and_fails(ascl: Ascl, folder: Path) -> None:
         "tea.cold: does not end with a full stop",
     ]
     assert printed.endswith("2 problem(s)\n")
+
+
+def test_lint_says_what_it_saw_and_what_is_no_rule(ascl: Ascl, folder: Path) -> None:
+    (folder / "tea.md").write_text(
+        "- [Tea](#tea)\n\n## Tea\n- Serving cold tea to a guest.\n\n• Serving no tea to a guest.\n", encoding="utf-8"
+    )
+    code, printed = ascl("rules", "lint", "tea.md")
+    assert code == 1
+    assert printed.splitlines()[:-1] == [
+        "tea.md, line 6: looks like a list item, but Markdown takes it for text; "
+        "put an empty line before it and begin it with `- ` or `1. `",
+        "note: tea.md, line 1: a list item that is no rule: it is only a link",
+        "note: tea.md: ids made of a rule's words: 1; `ascl rules ids tea.md` keeps them when the words change",
+        "seen: 1 file, 2 list items",
+    ]
+
+
+def test_ids_are_kept_so_that_diff_shows_a_change(ascl: Ascl, folder: Path) -> None:
+    old, new = folder / "old.md", folder / "new.md"
+    for file in (old, new):
+        file.write_text("## Tea\n- Serving cold tea to a guest.\n- tea.none: Serving no tea.\n", encoding="utf-8")
+    assert ascl("rules", "ids", "new.md") == (0, "new.md.ids.json: 0 ids kept, 1 new, 0 gone\n")
+    new.write_text("## Tea\n- Giving cold tea to a guest.\n- Giving a guest a broken cup.\n", encoding="utf-8")
+    code, printed = ascl("rules", "diff", "old.md", "new.md")
+    assert code == 1
+    assert printed.splitlines() == [
+        "- tea.none: Serving no tea.",
+        "+ tea.giving_a_guest_a_broken_cup: Giving a guest a broken cup.",
+        "~ tea.serving_cold_tea_to_a_guest: Serving cold tea to a guest.",
+        "    -> Giving cold tea to a guest.",
+    ]
+    assert ascl("rules", "ids", "new.md") == (0, "new.md.ids.json: 1 ids kept, 1 new, 0 gone\n")
 
 
 def test_search_prints_rank_similarity_and_id(ascl: Ascl) -> None:
@@ -100,6 +136,7 @@ def test_faults_are_one_line(complaint: Callable[..., str], folder: Path) -> Non
         "none: no such rule book; name `default`, a folder of YAML, a .yaml, .csv or .md file"
     )
     assert complaint("rules", "lint", "bad.yaml").startswith("bad.yaml, line 3: not YAML (")
+    assert complaint("rules", "ids", "twice.csv").startswith("twice.csv: ids are kept for a Markdown list")
     assert complaint("rules", "search", "tea", "--rules", "twice.csv") == (
         "twice.csv, line 4: rule id tea.cold is already used at twice.csv, line 2; ids must be unique"
     )

@@ -6,7 +6,7 @@ import pytest
 
 from ascl.errors import InputError
 from ascl.rules.book import RuleBook, diff
-from ascl.rules.load import load_rules
+from ascl.rules.load import load_rules, read_rules
 
 YAML = """\
 category: tea
@@ -72,11 +72,47 @@ def test_formats_do_not_differ(tmp_path: Path, name: str, text: str) -> None:
     assert one.hash == other.hash
 
 
-def test_a_folder_is_read_in_the_order_of_its_file_names(tmp_path: Path) -> None:
-    write(tmp_path, "b.yaml", YAML)
-    write(tmp_path, "a.md", "## Coffee\n- coffee.weak: Selling coffee that is far too weak to anybody.\n")
-    write(tmp_path, "notes.txt", "not a rule file")
-    assert [rule.id for rule in load_rules(tmp_path)] == ["coffee.weak", "tea.cold", "tea.spilled"]
+def tea(name: str) -> str:
+    return f"category: tea\nrules:\n- {{id: tea.{name}, text: Serving {name} tea.}}\n"
+
+
+def test_a_folder_is_its_visible_yaml_files_with_subfolders_by_name(tmp_path: Path) -> None:
+    for name in ("b.yaml", "a.yml", "c/d/deep.YAML", ".hidden.yaml", "._b.yaml", ".git/e.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path, name, tea(Path(name).stem) if Path(name).stem.isalpha() else "\x00")
+    for name in ("README.md", "notes.txt", "rules.csv"):
+        write(tmp_path, name, "- Run the linter before you push your change.\n")
+    reading = read_rules(tmp_path)
+    assert [rule.id for rule, _ in reading.rules] == ["tea.a", "tea.b", "tea.deep"]
+    assert reading.seen == {"file": 3, "list item": 3}
+    assert [note.split(":")[0] for note in reading.notes] == [
+        str(tmp_path / name) for name in ("README.md", "notes.txt", "rules.csv")
+    ]
+
+
+def test_links_in_a_folder_are_followed_once(tmp_path: Path) -> None:
+    (tmp_path / "book" / "more").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    write(tmp_path / "elsewhere", "a.yaml", tea("a"))
+    write(tmp_path / "book", "b.yaml", tea("b"))
+    (tmp_path / "book" / "more" / "again.yaml").symlink_to(tmp_path / "book" / "b.yaml")
+    (tmp_path / "book" / "more" / "up").symlink_to(tmp_path / "book")
+    (tmp_path / "book" / "linked").symlink_to(tmp_path / "elsewhere")
+    assert [rule.id for rule in load_rules(tmp_path / "book")] == ["tea.b", "tea.a"]
+
+
+def test_utf16_with_its_mark_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(CSV.replace("cold tea", "kühlen Tee"), encoding="utf-16")
+    assert load_rules(path)[0].text == "Serving kühlen Tee to a guest who asked for hot tea."
+
+
+def test_yaml_may_share_by_anchors(tmp_path: Path) -> None:
+    text = "base: &base {text: Serving tea.}\ncategory: tea\nrules:\n- {<<: *base, id: tea.a}\n"
+    text += "- {<<: *base, id: tea.b, text: Own.}\n"
+    reading = read_rules(write(tmp_path, "t.yaml", text))
+    assert [rule.text for rule, _ in reading.rules] == ["Serving tea.", "Own."]
+    assert reading.notes == [f"{tmp_path / 't.yaml'}: keys that are not read: base"]
 
 
 def test_a_byte_order_mark_and_upper_case_suffixes_are_welcome(tmp_path: Path) -> None:
@@ -105,16 +141,6 @@ def test_markdown_items_without_an_id_get_one(tmp_path: Path) -> None:
     assert rule.text == "Serving cold tea: never do that."
 
 
-def test_markdown_keeps_every_line_of_an_item(tmp_path: Path) -> None:
-    text = (
-        "## Tea\n- tea.a: Serving tea\n  that is\ncold.\n- tea.b: Serving no tea.\n\nNot a rule.\n## Cups\nNor this.\n"
-    )
-    assert [rule.text for rule in load_rules(write(tmp_path, "t.md", text))] == [
-        "Serving tea that is cold.",
-        "Serving no tea.",
-    ]
-
-
 # What can be wrong. Each complaint holds the file's name and the words given here.
 
 
@@ -140,7 +166,9 @@ def test_markdown_keeps_every_line_of_an_item(tmp_path: Path) -> None:
         ("t.yaml", "category: [tea]\nrules: [{id: tea.a, text: A.}]", ["rule 1", "category:"]),
         ("t.yaml", "category: tea\ntitle:\nrules: [{id: tea.a, text: A.}]", ["rule 1", "title:"]),
         ("t.csv", "", ["line 1", "category, id, text"]),
-        ("t.csv", "id;category;text\n", ["line 1", "category, id, text"]),
+        ("t.yaml", "category: tea\ncategory: cup\nrules: []", ["line 2", "`category`", "twice"]),
+        ("t.yaml", "category: tea\nrules:\n- id: tea.a\n  text: A.\n  text: B.\n", ["line 5", "`text`", "line 4"]),
+        ("t.yaml", f"{YAML}rules: []\n", ["line 9", "`rules`", "line 3"]),
         ("t.csv", "id,text\ntea.a,A.\n", ["line 1", "category"]),
         ("t.csv", "id,category,text\n", ["holds no rules"]),
         ("t.csv", "id,category,text\n\ntea.a,tea,A.\n!,tea,B.\n", ["line 4", "id:"]),
@@ -149,6 +177,7 @@ def test_markdown_keeps_every_line_of_an_item(tmp_path: Path) -> None:
         ("t.csv", 'id,category,text\ntea.a,tea,"Serving tea.\ntea.b,tea,Spilling tea.\n', ["line 3", "not CSV"]),
         ("t.csv", "id,category,text\ntea.a,tea," + "x" * 200_000, ["line 2", "not CSV"]),
         ("t.md", "# Tea\n\nNothing listed.\n", ["holds no rules"]),
+        ("t.md", "## Tea\n\n\t- Serving tea.\n", ["holds no rules", "line 3", "indented"]),
         ("t.md", "## Tea\n- tea.a: Serving tea.\n- tea.a: Spilling tea.\n", ["line 3", "tea.a", "line 2"]),
         ("t.txt", "tea", [".yaml", ".csv", ".md"]),
     ],
@@ -171,18 +200,18 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path, name: str) -> None:
     assert fault(path).startswith(f"{path}: can't be read as UTF-8 text")
 
 
-def test_a_folder_with_a_rule_files_name_is_named(tmp_path: Path) -> None:
-    (tmp_path / "t.yaml").mkdir()
-    assert str(tmp_path / "t.yaml") in fault(tmp_path)
-
-
-def test_an_empty_folder_holds_no_rules(tmp_path: Path) -> None:
-    assert fault(tmp_path) == f"{tmp_path}: holds no rules"
+def test_a_folder_without_yaml_holds_no_rules(tmp_path: Path) -> None:
+    assert (
+        fault(tmp_path)
+        == f"{tmp_path}: holds no rules; rules are read from the YAML files of a folder and its subfolders"
+    )
+    write(tmp_path, "t.md", MARKDOWN)
+    assert f"{tmp_path / 't.md'}: not read" in fault(tmp_path)
 
 
 def test_an_id_used_in_two_files_names_both(tmp_path: Path) -> None:
     write(tmp_path, "a.yaml", YAML)
-    write(tmp_path, "b.csv", CSV)
+    write(tmp_path, "b.yaml", YAML)
     complaint = fault(tmp_path)
-    assert f"{tmp_path / 'b.csv'}, line 2: rule id tea.cold is already used" in complaint
+    assert f"{tmp_path / 'b.yaml'}, rule 1: rule id tea.cold is already used" in complaint
     assert f"{tmp_path / 'a.yaml'}, rule 1" in complaint

@@ -1,5 +1,6 @@
 """The default book, the hash, the comparison and the lint of rule books."""
 
+import hashlib
 import random
 
 import pytest
@@ -52,6 +53,13 @@ def test_the_default_book_covers_the_papers_categories() -> None:
 
 def test_the_default_book_is_lint_clean() -> None:
     assert lint(RuleBook.load()) == []
+
+
+def test_the_default_books_rules_and_their_order_are_what_runs_were_made_with() -> None:
+    book = RuleBook.load()
+    assert book.hash == "0402581854c7fc1a"
+    order = hashlib.sha256("\n".join(rule.id for rule in book.rules).encode()).hexdigest()
+    assert (len(book.rules), order[:16]) == (126, "c8dd9e2c0ddb79ba")
 
 
 def test_the_hash_does_not_see_the_order() -> None:
@@ -111,3 +119,10 @@ def test_diff_of_a_book_with_itself_is_empty_in_any_order() -> None:
 )
 def test_lint_names_the_rule_and_the_problem(rules: list[Rule], problem: str) -> None:
     assert lint(RuleBook(rules)) == [problem]
+
+
+@pytest.mark.parametrize(
+    "text", ["禁止给客人端上冷掉的茶水。", "Подавать гостю холодный чай запрещено.", "अतिथि को ठंडी चाय पिलाना।"]
+)
+def test_lint_counts_words_and_knows_full_stops_in_any_script(text: str) -> None:
+    assert lint(RuleBook([rule("tea.a", text)])) == []

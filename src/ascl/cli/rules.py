@@ -1,5 +1,6 @@
-"""`ascl rules`: check, search, show and compare rule books."""
+"""`ascl rules`: check, search, show and compare rule books, and keep the ids of one."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,19 +12,43 @@ Source = Annotated[str, typer.Argument(help="`default`, a folder of YAML, or a .
 
 @rules_app.command()
 def lint(source: Source = "default") -> None:
-    """Load a rule book and list what should be mended (exit code 1 where something should)."""
+    """Load a rule book and list what should be mended (exit code 1 where something should).
+
+    It says how many files, list items and rows were seen, and what of them is no rule.
+    """
     from ascl.rules.book import RuleBook
     from ascl.rules.book import lint as check
+    from ascl.rules.load import read_rules
 
-    book = RuleBook.load(source)
-    problems = check(book)
+    reading = read_rules(source)
+    book = RuleBook([rule for rule, _ in reading.rules])
+    problems = [*reading.problems, *check(book)]
     for problem in problems:
         typer.echo(problem)
+    for note in reading.notes:
+        typer.echo(f"note: {note}")
+    typer.echo("seen: " + ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in reading.seen.items()))
     typer.echo(
         f"{len(book.rules)} rules in {len(book.titles)} categories, hash {book.hash}, {len(problems)} problem(s)"
     )
     if problems:
         raise typer.Exit(1)
+
+
+@rules_app.command()
+def ids(source: Annotated[Path, typer.Argument(help="A Markdown list of rules.")]) -> None:
+    """Keep the ids of a Markdown list in NAME.md.ids.json, so that they stay when a rule gets other words."""
+    from ascl.errors import InputError
+    from ascl.rules.ids import ids_file, read_ids, write_ids
+    from ascl.rules.load import MARKDOWN, read_rules
+
+    if source.suffix.lower() not in MARKDOWN:
+        raise InputError(f"{source}: ids are kept for a Markdown list; in YAML and CSV they stand in the file itself")
+    now = read_rules(source).without_id
+    before = {rule.id for rule in read_ids(source)}
+    write_ids(source, now)
+    kept = sum(rule.id in before for rule in now)
+    typer.echo(f"{ids_file(source)}: {kept} ids kept, {len(now) - kept} new, {len(before) - kept} gone")
 
 
 @rules_app.command()

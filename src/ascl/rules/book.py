@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ascl.rules.load import load_rules
-from ascl.rules.rule import Rule
+from ascl.rules.rule import Rule, count_words
 from ascl.rules.search import Searcher, searcher
 from ascl.rules.words import scripts
+
+_FULL_STOPS = (".", "。", "．", "।", "۔")
 
 
 @dataclass
@@ -98,16 +100,16 @@ def lint(book: RuleBook) -> list[str]:
     problems = []
     seen: dict[frozenset[str], str] = {}
     for rule in book.rules:
-        words = rule.text.split()
-        if not 5 <= len(words) <= 40:
-            problems.append(f"{rule.id}: {len(words)} words; a rule has 5 to 40")
-        if not rule.text.endswith("."):
+        words = count_words(rule.text)
+        if not 5 <= words <= 40:
+            problems.append(f"{rule.id}: {words} words; a rule has 5 to 40")
+        if not rule.text.endswith(_FULL_STOPS):
             problems.append(f"{rule.id}: does not end with a full stop")
-        if any(mark in rule.text[:-1] for mark in (". ", "! ", "? ")):
+        if any(mark in rule.text[:-1] for mark in (". ", "! ", "? ", *_FULL_STOPS[1:], "！", "？")):
             problems.append(f"{rule.id}: more than one sentence")
         if not rule.id.startswith(f"{rule.category}."):
             problems.append(f"{rule.id}: the id does not start with its category `{rule.category}`")
-        key = frozenset(word.strip(".,;").lower() for word in words)
+        key = frozenset(word.strip(".,;").lower() for word in rule.text.split())
         if key in seen:
             problems.append(f"{rule.id}: same words as {seen[key]}")
         seen[key] = rule.id

@@ -1,126 +1,121 @@
 """Read rules from a folder of YAML (one category a file), one YAML file, a CSV, or a Markdown list.
 
-YAML: `category`, `title`, `rules: [{id, text}]`. CSV: columns `id,category,text` (`title` optional).
-Markdown: `## Category title` headings, `- id: text` items (the category is the id's first part) or `- text` items (an
-id is then made from the text's words). An item ends at an empty line, a heading or the next item.
-Every error is an InputError that names the file and, where there is one, the line or the rule.
+YAML: `category`, `title`, `rules: [{id, text}]`. CSV: see `table.py`. Markdown: see `markdown.py` and `ids.py`; the
+category is the first part of the id. Every error is an InputError that names the file and, where there is one, the line
+or the rule.
 """
 
-import csv
-import io
-import re
+import os
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
-
-from ascl.errors import InputError, first_problem
+from ascl.errors import InputError
 from ascl.files import parse_yaml, read_text
+from ascl.rules.ids import ids_file, make_ids, read_ids, recognise
+from ascl.rules.markdown import read_list
+from ascl.rules.reading import Reading
 from ascl.rules.rule import Rule
+from ascl.rules.table import read_table
 
 DEFAULT = Path(__file__).with_name("default")
-_READABLE = (".yaml", ".yml", ".csv", ".md", ".markdown")
+_YAML = (".yaml", ".yml")
+_TABLE = (".csv", ".tsv")
+MARKDOWN = (".md", ".markdown")
 
 
 def load_rules(source: str | Path) -> list[Rule]:
     """The rules of a source (`default`, a folder, a file): ids are unique, the order is the source's own."""
+    return [rule for rule, _ in read_rules(source).rules]
+
+
+def read_rules(source: str | Path) -> Reading:
+    """`load_rules` with the places of the rules and an account of what else was seen."""
     path = DEFAULT if str(source) == "default" else Path(source)
     if not path.exists():
         raise InputError(f"{path}: no such rule book; name `default`, a folder of YAML, a .yaml, .csv or .md file")
-    files = sorted(p for p in path.iterdir() if p.suffix.lower() in _READABLE) if path.is_dir() else [path]
-    found = [(rule, where) for file in files for rule, where in _read(file)]
-    if not found:
-        raise InputError(f"{path}: holds no rules")
+    reading = Reading()
+    for file in _yaml_files(path, reading) if path.is_dir() else [path]:
+        before = len(reading.rules)
+        reading.seen["file"] += 1
+        _read(file, reading)
+        if path.is_dir() and len(reading.rules) == before:
+            reading.notes.append(f"{file}: holds no rules")
+    if not reading.rules:
+        kind = "the YAML files of a folder and its subfolders" if path.is_dir() else "list items or rows"
+        raise InputError("; ".join([f"{path}: holds no rules", f"rules are read from {kind}", *reading.notes[:1]]))
     seen: dict[str, str] = {}
-    for rule, where in found:
+    for rule, where in reading.rules:
         if rule.id in seen:
             raise InputError(f"{where}: rule id {rule.id} is already used at {seen[rule.id]}; ids must be unique")
         seen[rule.id] = where
-    return [rule for rule, _ in found]
+    return reading
 
 
-def _read(file: Path) -> list[tuple[Rule, str]]:
-    if file.suffix.lower() not in _READABLE:
-        raise InputError(f"{file}: rules are read from {', '.join(_READABLE)}")
+def _yaml_files(folder: Path, reading: Reading) -> list[Path]:
+    """The visible YAML files of a folder and its subfolders by name, each once where links lead to it again."""
+    files: dict[Path, Path] = {}  # where each lies, without links
+    walked = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        if Path(parent).resolve() in walked:
+            folders.clear()
+            continue
+        walked.add(Path(parent).resolve())
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for file in (Path(parent, name) for name in sorted(names) if not name.startswith(".")):
+            if file.suffix.lower() in _YAML:
+                files.setdefault(file.resolve(), file)
+            else:
+                reading.notes.append(f"{file}: not read; the rules of a folder are its YAML files")
+    return sorted(files.values())
+
+
+def _read(file: Path, reading: Reading) -> None:
+    suffix = file.suffix.lower()
+    if suffix not in (*_YAML, *_TABLE, *MARKDOWN):
+        raise InputError(f"{file}: rules are read from {', '.join((*_YAML, *_TABLE, *MARKDOWN))}")
     text = read_text(file)
-    if file.suffix.lower() in (".yaml", ".yml"):
-        return _from_yaml(file, text)
-    return _from_csv(file, text) if file.suffix.lower() == ".csv" else _from_markdown(file, text)
+    if suffix in _YAML:
+        _read_yaml(file, text, reading)
+    elif suffix in _TABLE:
+        read_table(file, text, reading)
+    else:
+        _read_markdown(file, text, reading)
 
 
-def _rule(where: str, **fields: Any) -> tuple[Rule, str]:
-    if isinstance(fields["text"], str):
-        fields["text"] = " ".join(fields["text"].split())
-    try:
-        return Rule(**fields), where
-    except ValidationError as error:
-        raise InputError(f"{where}: {first_problem(error)}") from error
-
-
-def _from_yaml(file: Path, text: str) -> list[tuple[Rule, str]]:
+def _read_yaml(file: Path, text: str, reading: Reading) -> None:
     data = parse_yaml(file, text)
     if not isinstance(data, dict) or not isinstance(data.get("rules"), list) or "category" not in data:
         raise InputError(f"{file}: expected the keys `category`, `title` and a list `rules`")
     category = data["category"]
-    found = []
     for number, item in enumerate(data["rules"], start=1):
         where = f"{file}, rule {number}"
+        reading.seen["list item"] += 1
         if not isinstance(item, dict) or set(item) != {"id", "text"}:
             raise InputError(f"{where}: expected the keys `id` and `text`, and no others")
-        found.append(_rule(where, category=category, title=data.get("title", category), **item))
-    return found
+        reading.add(where, category=category, title=data.get("title", category), **item)
+    if unread := [str(key) for key in data if key not in ("category", "title", "rules")]:
+        reading.notes.append(f"{file}: keys that are not read: {', '.join(unread)}")
 
 
-def _from_csv(file: Path, text: str) -> list[tuple[Rule, str]]:
-    reader = csv.DictReader(io.StringIO(text), strict=True)
-    try:
-        missing = {"id", "category", "text"} - set(reader.fieldnames or [])
-        if missing:
-            raise InputError(f"{file}, line 1: missing column(s) {', '.join(sorted(missing))}")
-        return [_csv_rule(f"{file}, line {reader.line_num}", row) for row in reader]
-    except csv.Error as error:
-        raise InputError(f"{file}, line {reader.reader.line_num}: not CSV ({error})") from error
-
-
-def _csv_rule(where: str, row: dict[str, str]) -> tuple[Rule, str]:
-    if None in row:  # where DictReader puts the fields beyond the header
-        raise InputError(f"{where}: more fields than columns; put a text that holds commas in double quotes")
-    return _rule(
-        where,
-        id=row["id"] or "",
-        category=row["category"] or "",
-        title=row.get("title") or row["category"] or "",
-        text=row["text"] or "",
-    )
-
-
-def _from_markdown(file: Path, text: str) -> list[tuple[Rule, str]]:
-    title, open_item = "General", False
-    found: list[dict[str, Any]] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if heading := re.match(r"#+\s+(.+)", line):
-            title, open_item = heading.group(1).strip(), False
-        elif item := re.match(r"\s*[-*+]\s+(?:`?([a-z0-9_]+(?:\.[a-z0-9_]+)+)`?:\s+)?(.+)", line):
-            found.append({"line": number, "title": title, "id": item.group(1), "text": item.group(2)})
-            open_item = True
-        elif open_item and line.strip():
-            found[-1]["text"] += f" {line}"
-        else:
-            open_item = False
-    return [_markdown_rule(file, **item) for item in found]
-
-
-def _markdown_rule(file: Path, line: int, title: str, id: str | None, text: str) -> tuple[Rule, str]:
-    category = id.split(".")[0] if id else slug(title)
-    return _rule(
-        f"{file}, line {line}",
-        id=id or f"{category}.{slug(' '.join(text.split()[:6]))}",
-        category=category,
-        title=title,
-        text=text,
-    )
-
-
-def slug(text: str) -> str:
-    """Lower-case words joined by underscores."""
-    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_") or "rule"
+def _read_markdown(file: Path, text: str, reading: Reading) -> None:
+    found, kept = read_list(file, text), read_ids(file)
+    named = {item.id for item in found.items if item.id}
+    wordings = [(item.title, item.text) for item in found.items if not item.id]
+    known = recognise(wordings, [rule for rule in kept if rule.id not in named])
+    new = [wording for wording, id in zip(wordings, known, strict=True) if id is None]
+    made = iter(make_ids(new, taken={*named, *(rule.id for rule in kept)}))
+    ids = iter([id or next(made) for id in known])
+    for item in found.items:
+        id, where = item.id or next(ids), f"{file}, line {item.line}"
+        rule = reading.add(where, id=id, category=id.split(".")[0], title=item.title, text=item.text)
+        if not item.id:
+            reading.without_id.append(rule)
+    reading.seen["list item"] += found.seen
+    reading.notes += [f"{file}, line {line}: {remark}" for line, remark in found.notes]
+    reading.problems += [f"{file}, line {line}: {remark}" for line, remark in found.problems]
+    command = f"`ascl rules ids {file}`"
+    if kept and new:
+        reading.problems.append(f"{file}: rules without an id in {ids_file(file).name}: {len(new)}; run {command}")
+    elif new:
+        reading.notes.append(
+            f"{file}: ids made of a rule's words: {len(new)}; {command} keeps them when the words change"
+        )

@@ -1,6 +1,13 @@
 """One safety rule: a sentence that describes prohibited content."""
 
-from pydantic import BaseModel, ConfigDict, Field
+import re
+import unicodedata
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+# Scripts that put no spaces between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese): two characters are a word.
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_VARIANT = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # marks that choose how an emoji or a letter looks
 
 
 class Rule(BaseModel):
@@ -8,7 +15,32 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str = Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")
+    id: str
     category: str = Field(min_length=1)
     title: str = Field(min_length=1)
     text: str = Field(min_length=1)
+
+    @field_validator("id")
+    @classmethod
+    def _well_formed(cls, id: str) -> str:
+        if not is_id(id):
+            raise ValueError(f"`{id}` is no id; write small letters, digits and _, with dots between the parts")
+        return id
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is an id: small letters (of any script), digits and `_`, in parts joined by dots."""
+    return text == text.lower() and all(part and all(map(is_word_character, part)) for part in text.split("."))
+
+
+def is_word_character(character: str) -> bool:
+    """Whether a character may stand in an id: `_`, a letter, a mark on a letter (as in Hindi), a digit."""
+    if _VARIANT.match(character):
+        return False
+    kind = unicodedata.category(character)
+    return character == "_" or kind[0] in "LN" or kind in ("Mn", "Mc")
+
+
+def count_words(text: str) -> int:
+    """The words of a text; in scripts without spaces two characters count as a word."""
+    return len(re.findall(rf"[{_UNSPACED}]{{1,2}}|[^\s{_UNSPACED}]+", text))

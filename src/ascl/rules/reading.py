@@ -1,0 +1,40 @@
+"""What reading a rule book gave: the rules with their places, and what was seen and is no rule."""
+
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from ascl.errors import InputError, first_problem
+from ascl.rules.rule import Rule
+
+
+@dataclass
+class Reading:
+    """Filled file by file.
+
+    `rules` holds each rule with its place (file and line), `without_id` those of a Markdown list that names no id.
+    `seen` counts files, list items and rows. `notes` says what was seen and is no rule, `problems` what a person should
+    mend.
+    """
+
+    rules: list[tuple[Rule, str]] = field(default_factory=list)
+    without_id: list[Rule] = field(default_factory=list)
+    seen: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, where: str, **fields: Any) -> Rule:
+        """Add the rule with these fields; raises InputError naming the place."""
+        if isinstance(fields["text"], str):
+            fields["text"] = " ".join(fields["text"].split())
+        if isinstance(fields["id"], str):
+            fields["id"] = unicodedata.normalize("NFC", fields["id"])
+        try:
+            rule = Rule(**fields)
+        except ValidationError as error:
+            raise InputError(f"{where}: {first_problem(error)}") from error
+        self.rules.append((rule, where))
+        return rule
