@@ -10,6 +10,27 @@ class InputError(ValueError):
     """Names the file, line or field at fault, and the mend."""
 
 
+# The extras of pyproject.toml, and the modules that come with them.
+EXTRAS = {
+    "train": (
+        "torch", "trl", "transformers", "accelerate", "peft", "datasets", "gguf", "math_verify", "safetensors",
+        "tokenizers", "huggingface_hub",
+    ),
+    "dense": ("sentence_transformers",),
+    "verl": ("verl", "ray"),
+    "eval": ("inspect_ai",),
+}  # fmt: skip
+
+
+def missing_extra(error: ModuleNotFoundError) -> InputError | None:
+    """What to tell a user whose installation lacks the extra that the module comes with; None for other modules."""
+    module = (error.name or "").partition(".")[0]
+    for extra, modules in EXTRAS.items():
+        if module in modules:
+            return InputError(f"{module} is not installed; this needs the extra `{extra}`: pip install 'ascl[{extra}]'")
+    return None
+
+
 def first_problem(error: "ValidationError") -> str:
     """The first complaint of a pydantic check in one line: the path to the field, and what is wrong with it."""
     first = error.errors(include_url=False, include_input=False)[0]

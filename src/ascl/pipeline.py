@@ -152,9 +152,12 @@ def _manifest(
 
 def machine() -> str:
     """The processor, its cores and the GPU, in words."""
-    import torch
+    try:
+        import torch
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    except ModuleNotFoundError:  # what asks a server needs no torch
+        device = "no torch"
     processor = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
         if line.startswith("model name"):

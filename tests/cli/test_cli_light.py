@@ -50,6 +50,24 @@ def test_bad_input_is_one_line_and_code_2() -> None:
     )
 
 
+def test_the_version() -> None:
+    done = call("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"ascl {ascl.__version__}\n", "")
+
+
+@pytest.mark.parametrize("host", ["x..y", "a" * 70, ".", "no.such.host.invalid"])
+def test_an_address_where_nobody_can_listen_is_one_line(host: str) -> None:
+    done = call("mcp", "--transport", "http", "--host", host)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"ascl: {host}, port 8765: can't listen there (")
+    assert done.stderr.count("\n") == 1
+
+
+def test_hosts_are_for_http() -> None:
+    done = call("mcp", "--allow-host", "rules.example.com")
+    assert (done.returncode, done.stderr) == (2, "ascl: --allow-host: it goes with --transport http\n")
+
+
 def test_an_unknown_command_is_code_2() -> None:
     done = call("nonsense")
     assert (done.returncode, done.stdout) == (2, "")

@@ -1,12 +1,14 @@
 """The MCP server, asked by a real MCP client: in process, over stdio and over streamable HTTP."""
 
 import asyncio
+import http.client
+import json
 import os
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 import ascl
-from ascl.consult.mcp_server import build_server
+from ascl.consult.mcp_server import allowed, build_server
 from ascl.consult.tool import TOOL_NAME, ConsultTool
+from ascl.errors import InputError
 from ascl.rules.book import RuleBook
 
 TOOL = ConsultTool(RuleBook.load())
@@ -70,9 +73,17 @@ def test_every_fault_comes_back_as_a_tool_error_with_the_tools_text() -> None:
                 expected = TOOL.call(TOOL_NAME, arguments)
                 assert expected.fault is not None
                 assert await call(client, arguments) == (True, expected.text)
-            is_error, text = await call(client, {"query": "bomb"}, name="other")
-            assert is_error
-            assert "no tool of this name" in text
+            for name in (
+                "other",
+                "",
+                "safety-policy-",
+                "safety-policy-safety-policy-retrieve_policy",
+                "Retrieve_Policy",
+            ):
+                refused = await call(client, {"query": "bomb"}, name=name)
+                assert refused == (True, "Error: there is no tool of this name; use retrieve_policy.")
+            named = [await call(client, {"query": WIDE}, name=name) for name in ("retrieve_policy", TOOL_NAME)]
+            assert named == [(False, TOOL.call(TOOL_NAME, {"query": WIDE}).text)] * 2
 
     asyncio.run(scenario())
 
@@ -118,18 +129,18 @@ def test_stdio_serves_the_rule_file_that_is_named(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-@pytest.fixture
-def http_server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+@contextmanager
+def http_server(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """`ascl mcp --transport http` on a free port, listening; with its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with (tmp_path / "server.log").open("wb") as log:
+    with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
-            [*COMMAND, "--transport", "http", "--port", str(port)], env=ENVIRONMENT, stdout=log, stderr=log
+            [*COMMAND, "--transport", "http", "--port", str(port), *options], env=ENVIRONMENT, stdout=log, stderr=log
         )
     try:
-        assert listening(process, port), (tmp_path / "server.log").read_text()
+        assert listening(process, port), (folder / "server.log").read_text()
         yield process, port
     finally:
         process.terminate()
@@ -150,20 +161,91 @@ def listening(process: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def test_streamable_http(http_server: tuple[subprocess.Popen[bytes], int]) -> None:
-    process, port = http_server
+def test_streamable_http(tmp_path: Path) -> None:
+    with http_server(tmp_path) as (process, port):
 
-    async def scenario() -> None:
-        async with Client(f"http://127.0.0.1:{port}/mcp") as client:
-            await check_default_book(client)
+        async def scenario() -> None:
+            async with Client(f"http://127.0.0.1:{port}/mcp") as client:
+                await check_default_book(client)
 
-    asyncio.run(scenario())
-    assert process.poll() is None
-    busy = subprocess.run(
-        [*COMMAND, "--transport", "http", "--port", str(port)], env=ENVIRONMENT, capture_output=True, text=True
-    )
-    assert busy.returncode == 2
-    assert busy.stderr == f"ascl: 127.0.0.1, port {port}: can't listen there (Address already in use)\n"
+        asyncio.run(scenario())
+        assert process.poll() is None
+        busy = subprocess.run(
+            [*COMMAND, "--transport", "http", "--port", str(port)], env=ENVIRONMENT, capture_output=True, text=True
+        )
+        assert busy.returncode == 2
+        assert busy.stderr == f"ascl: 127.0.0.1, port {port}: can't listen there (Address already in use)\n"
+
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "0"}},
+}
+
+
+def status(port: int, host: str, origin: str | None = None) -> int:
+    """The HTTP status of a first message that a proxy would pass on with these headers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    headers = {"Host": host, "Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+    connection.request("POST", "/mcp", json.dumps(INITIALIZE), headers | ({"Origin": origin} if origin else {}))
+    with closing(connection), connection.getresponse() as response:
+        return response.status
+
+
+def test_a_proxys_host_is_let_through_where_it_is_named(tmp_path: Path) -> None:
+    with http_server(tmp_path, "--allow-host", "rules.example.com", "--allow-host", "other.example:8443") as (_, port):
+        own = [f"127.0.0.1:{port}", f"localhost:{port}"]
+        for host in [
+            *own,
+            "rules.example.com",
+            "rules.example.com:443",
+            f"rules.example.com:{port}",
+            "other.example:8443",
+        ]:
+            assert status(port, host) == 200
+            assert status(port, host, f"https://{host}") == 200
+        for host in (
+            "evil.example",
+            "other.example",
+            "rules.example.com.evil.example",
+            "rules.example.com:evil",
+            "127.0.0.1:evil",
+        ):
+            assert status(port, host) == 421
+        for origin in (
+            "https://evil.example",
+            "https://rules.example.com.evil.example",
+            f"http://localhost:{port}.evil.example",
+        ):
+            assert status(port, "rules.example.com", origin) == 403
+
+
+def test_a_proxys_host_is_refused_where_it_is_not_named(tmp_path: Path) -> None:
+    with http_server(tmp_path) as (_, port):
+        assert status(port, f"127.0.0.1:{port}") == 200
+        assert status(port, "rules.example.com") == 421
+
+
+def test_what_is_answered_depends_on_the_address() -> None:
+    assert allowed("0.0.0.0", 8000, []) is None
+    for host in ("127.0.0.1", "localhost", "::1"):
+        settings = allowed(host, 8000, [])
+        assert settings and "[::1]:8000" in settings.allowed_hosts and "localhost:8000" in settings.allowed_hosts
+    settings = allowed("192.168.0.7", 8000, ["a.example"])
+    assert settings and {"192.168.0.7:8000", "a.example", "a.example:8000"} <= set(settings.allowed_hosts)
+    settings = allowed("0.0.0.0", 8000, ["[fd00::1]"])
+    assert settings and "[fd00::1]:8000" in settings.allowed_hosts
+    assert not any(host.startswith("0.0.0.0") for host in settings.allowed_hosts)
+
+
+@pytest.mark.parametrize(
+    "host", ["https://rules.example.com", "rules.example.com/mcp", "*", "", "a b", "a:b", "a:*", "é"]
+)
+def test_what_is_no_host_is_refused(host: str) -> None:
+    with pytest.raises(InputError, match="a host is expected"):
+        allowed("127.0.0.1", 8000, [host])
 
 
 def test_serving_rules_needs_no_torch() -> None:

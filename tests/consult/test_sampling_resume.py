@@ -21,7 +21,6 @@ import ascl
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, Trajectory
-from ascl.consult.job import NO_LIMITS
 from ascl.consult.sample import Job, LimitReached, Limits, sample_to, trajectory_rows
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
@@ -52,7 +51,7 @@ def jobs(names: list[str] = NAMES) -> list[Job]:
 
 
 def run(
-    server: Teacher, path: Path, limits: Limits = NO_LIMITS, concurrency: int = 4, names: list[str] = NAMES
+    server: Teacher, path: Path, limits: Limits | None = None, concurrency: int = 4, names: list[str] = NAMES
 ) -> None:
     client = OpenAIClient("m", server.base_url, concurrency, backoff=0.001)
     sample_to(path, client, jobs(names), TOOL, Sampling(seed=5), limits=limits)

@@ -365,6 +365,7 @@ def test_an_address_that_is_none_is_bad_input(judge_at, serve, book, tmp_path) -
 def test_ctrl_c_keeps_what_was_judged(serve, judge_at, tmp_path) -> None:
     server = serve(lambda messages: None if "second" in messages[-1]["content"] else QWEN_SAFE)
     code = f"""
+import signal
 from pathlib import Path
 from walks import case
 from ascl.judges.open_judge import open_judge
@@ -372,6 +373,7 @@ from ascl.judges.settings import JudgeSettings
 from ascl.rules.book import RuleBook
 settings = JudgeSettings(kind="qwen3guard", model="g", base_url={server.base_url!r}, concurrency=1)
 judge = open_judge(settings, RuleBook.load("default"), Path({str(tmp_path / "replies.jsonl")!r}))
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 judge.judge_many([case("first"), case("second")])
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

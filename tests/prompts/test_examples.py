@@ -130,13 +130,25 @@ def test_forms_of_a_file(tmp_path: Path) -> None:
         },
         {"prompt": "Q?", "thought": "a", "answer": "b"},
         {"prompt": "Q?", "response": "a</think>b", "kind": "reasoning", "answer": "B", "options": ["1", "2"]},
+        {
+            "prompt": None,
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "Q?"}], "name": "me"},
+                {"role": "assistant", "content": "b", "reasoning": "a", "refusal": None, "tool_calls": []},
+            ],
+        },
     ]
     examples = load_examples([file_of(tmp_path / "my set.jsonl", *rows)])
-    assert [parts(example) for example in examples] == [("a", "b")] * 6
-    assert [example.prompt.text for example in examples] == ["Q?"] * 6
+    assert [parts(example) for example in examples] == [("a", "b")] * 7
+    assert [example.prompt.text for example in examples] == ["Q?"] * 7
     prompts = [example.prompt for example in examples]
-    assert [p.id for p in prompts] == ["my-set-1", "my-set-2", "my-set-3", "mine", "my-set-5", "my-set-6"]
-    assert [p.kind for p in prompts] == [Kind.HARMFUL] * 3 + [Kind.SENSITIVE, Kind.HARMFUL, Kind.REASONING]
+    assert [p.id for p in prompts] == ["my-set-1", "my-set-2", "my-set-3", "mine", "my-set-5", "my-set-6", "my-set-7"]
+    assert [p.kind for p in prompts] == [Kind.HARMFUL] * 3 + [
+        Kind.SENSITIVE,
+        Kind.HARMFUL,
+        Kind.REASONING,
+        Kind.HARMFUL,
+    ]
     assert [m.role for m in prompts[1].messages] == ["system", "user"]
     assert (prompts[3].category, prompts[3].split, prompts[3].source) == ("c", "test", "my set.jsonl")
     assert (prompts[5].answer, prompts[5].options) == ("B", ["1", "2"])
@@ -148,16 +160,27 @@ def test_forms_of_a_file(tmp_path: Path) -> None:
         ({}, "name the user's text `prompt` or `question`"),
         ({"prompt": "Q?"}, "give the reply as `response`, or as `thought` and `answer`"),
         ({"prompt": "Q?", "thought": "a"}, "give the reply"),
-        ({"prompt": "Q?", "thought": None, "answer": "b"}, "`thought` and `answer` must be text"),
+        ({"prompt": "Q?", "thought": None, "answer": "b"}, "give the reply"),
+        ({"prompt": "Q?", "thought": 7, "answer": "b"}, "`thought` and `answer` must be text"),
         ({"prompt": "Q?", "response": 7}, "the reply must be text"),
         ({"prompt": 7, "response": "a</think>b"}, "prompt: "),
         ({"prompt": " ", "response": "a</think>b"}, "must hold text"),
         ({"prompt": "Q?", "response": "a</think>b", "kind": "rude"}, "kind: "),
         ({"messages": []}, "the last must be the assistant's answer"),
-        ({"messages": "Q?"}, "a list of chat messages is expected"),
+        ({"messages": "Q?"}, "messages: a list of messages is expected"),
         ({"messages": [{"role": "user", "content": "Q?"}]}, "the last must be the assistant's answer"),
-        ({"messages": [{"role": "nobody", "content": "Q?"}]}, "messages: role: "),
+        ({"messages": [{"role": "nobody", "content": "Q?"}]}, "messages.0.role: "),
         ({"messages": [{"role": "assistant", "content": "a</think>b"}]}, "messages: "),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": "Q?"},
+                    {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": '{"query": "cu'}}]},
+                    {"role": "assistant", "content": "a</think>b"},
+                ]
+            },
+            "messages.1.tool_calls.0: the arguments of this tool call are not JSON",
+        ),
     ],
 )
 def test_a_bad_row_names_file_line_and_field(tmp_path: Path, row: object, problem: str) -> None:

@@ -284,8 +284,8 @@ def test_rows_of_other_prompts_are_left_out(server: Teacher, tmp_path: Path) -> 
 BAD = {
     "no messages": ("{}", "line 2: not a row of the ascl recipe"),
     "no message": ('{"messages": []}', "line 2: id: Field required"),
-    "a message without role": ('{"messages": [{"content": "x"}]}', "line 2: role: Field required"),
-    "a message that is none": ('{"messages": ["x"]}', "line 2: not a row of the ascl recipe"),
+    "a message without role": ('{"messages": [{"content": "x"}]}', "line 2: messages.0.role: Field required"),
+    "a message that is none": ('{"messages": ["x"]}', "line 2: messages: a list of messages is expected"),
 }
 
 

@@ -1,6 +1,7 @@
 """`run_sft` from rows to a folder: the loss is the plain one, the folder loads again, bad rows are refused."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ascl.chat.messages import Message
 from ascl.chat.render import Renderer
 from ascl.consult.rollout import start
 from ascl.errors import InputError
+from ascl.files import write_json, write_text
 from ascl.train import cpu
 from ascl.train.settings import Lora
 from ascl.train.tokens import encode_row
@@ -102,6 +104,20 @@ def test_seeds_differ_and_repeat(tiny_model: Path, tmp_path: Path, lora: Lora | 
 def test_an_empty_set_is_refused(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the training set is empty"):
         sft(tiny_model, tmp_path / "out", rows=[])
+
+
+def test_another_runs_checkpoint_is_told_before_the_model_is_read(tiny_model: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model, model)
+    (model / "model.safetensors").unlink()
+    work = tmp_path / "out.trainer"
+    write_json(work / "run.json", {"model": "another"})
+    write_text(work / "checkpoint-1" / "complete", "")
+    with pytest.raises(InputError, match=r"out.trainer: an unfinished training with another model"):
+        sft(model, tmp_path / "out")
+    shutil.rmtree(work / "checkpoint-1")  # nothing is left to go on from, so nothing can be mixed
+    with pytest.raises(InputError, match=f"model {model}: "):
+        sft(model, tmp_path / "out")
 
 
 def test_a_row_is_never_cut(tiny_model: Path, renderer: Renderer, tmp_path: Path) -> None:

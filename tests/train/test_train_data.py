@@ -13,6 +13,14 @@ from ascl.train.tokens import IGNORED, encode_row
 GOOD = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
 
 
+def assistant(**fields: object) -> dict[str, object]:
+    return {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant"} | fields]}
+
+
+def called_with(arguments: object) -> dict[str, object]:
+    return assistant(content=None, tool_calls=[{"id": "c", "function": {"name": "f", "arguments": arguments}}])
+
+
 def written(path: Path, *rows: object) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -29,23 +37,36 @@ def test_a_folder_stands_for_its_rows(tmp_path: Path) -> None:
     ("row", "said"),
     [
         ({"prompt": [], "chosen": [], "rejected": []}, "a preference pair"),
-        ({}, "`messages`, a list of messages, is missing"),
-        ({"messages": ["Hi"]}, "`messages`, a list of messages, is missing"),
+        ({}, "messages: a list of messages is expected"),
+        ({"messages": ["Hi"]}, "messages: a list of messages is expected"),
         ({"messages": [{"role": "king", "content": "Hi"}]}, "role"),
         ({"messages": [{"role": "user", "content": "Hi"}]}, "no turn of the assistant"),
-        (GOOD | {"tools": "none"}, "`tools` must be a list"),
+        (GOOD | {"tools": "none"}, "tools: a list of tools"),
+        (GOOD | {"tools": [{"name": "f"}]}, "tools: a list of tools"),
+        (GOOD | {"no_loss_prefix": 5}, "no_loss_prefix: a text is expected"),
+        (assistant(content=None), "messages.1.content: it is missing"),
+        (assistant(content=5), "messages.1.content"),
+        (assistant(content=[{"type": "image_url", "image_url": {"url": "x"}}]), "of type image_url"),
+        (assistant(content=["Hello"]), "messages.1.content: parts are texts"),
+        (assistant(content="Yes.", refusal="No."), "messages.1.refusal: "),
+        (assistant(content="Yes.", audio={"id": "a"}), "messages.1.audio: "),
+        (assistant(content="Yes.", weight=0), "messages.1.weight: "),
+        (assistant(function_call={"name": "f", "arguments": "{}"}), "messages.1.function_call: "),
+        (assistant(tool_calls={"name": "f"}), "messages.1.tool_calls: a list is expected"),
         (
-            {"messages": [{"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f"}}]}]},
-            "tool call",
+            assistant(tool_calls=[{"type": "custom", "custom": {"name": "f", "input": "x"}}]),
+            "messages.1.tool_calls.0: ",
         ),
-        (
-            {
-                "messages": [
-                    {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": "{"}}]}
-                ]
-            },
-            "tool call",
-        ),
+        (assistant(tool_calls=[{"function": {"name": "f"}}]), "`name` and `arguments`"),
+        (called_with("{"), "are not JSON"),
+        (called_with('{"query": "phish'), "are not JSON"),
+        (called_with('{"query": NaN}'), "are not JSON"),
+        (called_with('{"query": "\\ud800"}'), "are not JSON"),
+        (called_with("[" * 5000), "are not JSON"),
+        (called_with('{"a":' * 100 + "1" + "}" * 100), "nested too deeply"),
+        (called_with("[1]"), "no JSON object"),
+        (called_with('"query"'), "are not JSON"),
+        (called_with(7), "no JSON object"),
     ],
 )
 def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, row: object, said: str) -> None:
@@ -55,15 +76,109 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, row: object, said: 
     assert said in str(caught.value)
 
 
-def test_tool_arguments_may_be_json_text(tmp_path: Path, renderer: Renderer) -> None:
-    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"query": "x"}'}}
-    as_text = {
-        "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
-    }
-    as_object = json.loads(json.dumps(as_text))
-    as_object["messages"][1]["tool_calls"][0]["function"]["arguments"] = {"query": "x"}
-    one, other = (encode_row({"tools": []} | row, renderer) for row in (as_text, as_object))
+USER = {"role": "user", "content": "Hi"}
+RESULT = {"role": "tool", "tool_call_id": "c", "content": "none"}
+REPLY = {"role": "assistant", "content": "Hello"}
+
+
+def calling(arguments: object, **fields: object) -> dict[str, object]:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    return {"role": "assistant", "content": "", "tool_calls": [call]} | fields
+
+
+def conversation(*messages: object, **columns: object) -> dict[str, object]:
+    return {"messages": [USER, *messages]} | columns
+
+
+def text_parts(*texts: str) -> list[dict[str, object]]:
+    return [{"type": "text", "text": text, "image_url": None} for text in texts]
+
+
+QUERY = {"query": "x", "filter": {"days": [1, 2]}}
+CALLED = conversation(calling(QUERY), RESULT, REPLY)
+NO_ARGUMENTS = conversation(calling({}), RESULT, REPLY)
+NULLS = {"refusal": None, "annotations": [], "audio": None, "function_call": None, "tool_calls": None, "name": None}
+OPENAI = {  # a row in another form, and the same row in ours
+    "null content": (conversation(calling(QUERY, content=None), RESULT, REPLY), CALLED),
+    "JSON text": (conversation(calling(json.dumps(QUERY)), RESULT, REPLY), CALLED),
+    "JSON text in JSON text": (conversation(calling(json.dumps(json.dumps(QUERY))), RESULT, REPLY), CALLED),
+    "arguments of null": (
+        conversation(calling(QUERY | {"top_k": None, "filter": {"days": [1, 2], "by": None}}), RESULT, REPLY),
+        CALLED,
+    ),
+    "null arguments": (conversation(calling(None), RESULT, REPLY), NO_ARGUMENTS),
+    "empty arguments": (conversation(calling(""), RESULT, REPLY), NO_ARGUMENTS),
+    "a call without type and id": (
+        conversation(
+            {"role": "assistant", "tool_calls": [{"id": None, "function": {"name": "f", "arguments": QUERY}}]},
+            {"role": "tool", "tool_call_id": "c", "content": "none"},
+            REPLY,
+        ),
+        CALLED,
+    ),
+    "a tool that is named": (conversation(calling(QUERY), RESULT | {"name": "f"}, REPLY), CALLED),
+    "nulls beside": (conversation(REPLY | NULLS | {"reasoning_content": None, "error": None}), conversation(REPLY)),
+    "no calls": (conversation(REPLY | {"tool_calls": [], "annotations": [{"type": "url_citation"}]}), GOOD),
+    "parts": (
+        {"messages": [USER | {"content": text_parts("H", "i")}, REPLY | {"content": text_parts("Hello")}]},
+        GOOD,
+    ),
+    "a refusal": (
+        conversation({"role": "assistant", "content": None, "refusal": "No."}),
+        conversation(REPLY | {"content": "No."}),
+    ),
+    "a part that refuses": (
+        conversation({"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}),
+        conversation(REPLY | {"content": "No."}),
+    ),
+    "the newer name of a thought": (
+        conversation(REPLY | {"reasoning": "Hm."}),
+        conversation(REPLY | {"reasoning_content": "Hm."}),
+    ),
+    "a developer": (
+        {"messages": [{"role": "developer", "content": "Be kind.", "name": "d"}, USER, REPLY]},
+        {"messages": [{"role": "system", "content": "Be kind."}, USER, REPLY]},
+    ),
+    "a turn of weight 1": (conversation(REPLY | {"weight": 1}), GOOD),
+    "columns of null": (GOOD | {"chosen": None, "no_loss_prefix": None, "last_turn_only": None, "tools": None}, GOOD),
+    "tools that Arrow filled": (
+        GOOD
+        | {
+            "tools": [
+                {"type": "function", "function": {"name": "f", "parameters": {"properties": {"a": {}, "b": None}}}}
+            ]
+        },
+        GOOD | {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"properties": {"a": {}}}}}]},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OPENAI)
+def test_rows_in_openais_own_form_train_alike(tmp_path: Path, case: str, renderer: Renderer) -> None:
+    given, plain = OPENAI[case]
+    one, other = (encode_row(read_rows([written(tmp_path / "rows.jsonl", row)])[0], renderer) for row in (given, plain))
     assert one == other
+
+
+def test_a_row_that_went_through_arrow_trains_as_before(tmp_path: Path, renderer: Renderer) -> None:
+    """Arrow gives every row the fields of all: nulls in messages, calls, arguments and tools."""
+    from datasets import Dataset
+
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"properties": {"query": {"type": "string"}}}}}
+    other = {
+        "type": "function",
+        "function": {"name": "g", "description": "G", "parameters": {"properties": {"top_k": {"minimum": 1}}}},
+    }
+    rows = [
+        conversation(calling({"query": "x"}), RESULT, REPLY, tools=[tool], no_loss_prefix=None),
+        conversation(calling({"top_k": 3}), RESULT, REPLY | {"reasoning_content": "Hm."}, tools=[other, tool]),
+        conversation(REPLY | {"reasoning_content": "Hm. No."}, tools=[], no_loss_prefix="Hm."),
+    ]
+    filled = Dataset.from_list(rows).to_list()
+    assert filled[0]["messages"][1]["tool_calls"][0]["function"]["arguments"] == {"query": "x", "top_k": None}
+    plain, through = (read_rows([written(tmp_path / "rows.jsonl", *some)]) for some in (rows, filled))
+    assert [row["tools"] for row in through] == [[tool], [other, tool], []]
+    assert [encode_row(row, renderer) for row in through] == [encode_row(row, renderer) for row in plain]
 
 
 def labelled(row: dict[str, object], renderer: Renderer) -> str:

@@ -8,7 +8,12 @@ import json
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ascl.errors import InputError, first_problem
+
+# Fields of OpenAI's messages that say nothing a chat template would write: who speaks, sources of the answer.
+UNWRITTEN = ("name", "annotations")
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -57,19 +62,99 @@ class Message(BaseModel):
         return message
 
 
-def message_of(row: dict[str, Any]) -> Message:
-    """A `Message` from its template form (`Message.for_template`), as training rows hold it.
+def messages_of(value: Any) -> list[Message]:
+    """The messages of a row (see `message_of`). Raises InputError naming the message and the field at fault."""
+    if not isinstance(value, list) or not all(isinstance(message, dict) for message in value):
+        raise InputError("messages: a list of messages is expected")
+    messages = []
+    for number, message in enumerate(value):
+        try:
+            messages.append(message_of(message))
+        except InputError as error:
+            raise InputError(f"messages.{number}.{error}") from error
+    return messages
 
-    Tool arguments may be an object or, as OpenAI's servers write them, JSON text. Raises ValueError (pydantic's
-    among them), KeyError or TypeError where it is no message.
+
+def message_of(row: dict[str, Any]) -> Message:
+    """A `Message` from its template form (`Message.for_template`), as training rows hold it, or from OpenAI's own form.
+
+    In OpenAI's form a turn that calls or refuses has no content, texts may be lists of parts, tool arguments are JSON
+    text, and fields that no chat template writes stand beside (`UNWRITTEN`). A field that is null counts as absent:
+    Arrow and Parquet fill in whatever other rows have. So do arguments that are null. `developer` is the newer name of
+    the role `system`, `reasoning` of `reasoning_content`.
+
+    Raises InputError where it is no message, or holds what training would lose (an image, audio, a custom tool).
     """
-    calls = []
-    for i, call in enumerate(row.get("tool_calls") or []):
-        name, arguments = call["function"]["name"], call["function"]["arguments"]
-        if isinstance(arguments, str):
-            arguments = json.loads(arguments)
-        calls.append(ToolCall(id=call.get("id") or f"call_{i}", name=name, arguments=arguments))
-    return Message.model_validate({**row, "tool_calls": calls})
+    fields = {key: value for key, value in row.items() if value is not None and key not in UNWRITTEN}
+    if "function_call" in fields:
+        raise InputError("function_call: OpenAI's older form of a call; write it as `tool_calls`")
+    if fields.pop("weight", 1) != 1:
+        raise InputError("weight: a turn that is not learnt from can't be marked; leave the row out")
+    content, refusal = _text(fields.get("content", "")), fields.pop("refusal", "")
+    calls = _calls(fields.get("tool_calls", []))
+    if not isinstance(refusal, str) or (refusal and content):
+        raise InputError("refusal: a text in the place of the content is expected")
+    if "content" not in fields and not (refusal or calls or fields.get("role") == "tool"):
+        raise InputError("content: it is missing")
+    if "reasoning" in fields:
+        fields.setdefault("reasoning_content", fields.pop("reasoning"))
+    if fields.get("role") == "developer":
+        fields["role"] = "system"
+    try:
+        return Message.model_validate(fields | {"content": refusal or content, "tool_calls": calls})
+    except ValidationError as error:
+        raise InputError(first_problem(error)) from error
+
+
+def _text(content: Any) -> Any:
+    """The text of a content, its parts joined."""
+    if not isinstance(content, list):
+        return content
+    texts = []
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else None
+        text = part.get(kind) if kind in ("text", "refusal") else None
+        if not isinstance(text, str):
+            raise InputError(f"content: parts are texts, and a part of type {kind} is none")
+        texts.append(text)
+    return "".join(texts)
+
+
+def _calls(calls: Any) -> list[ToolCall]:
+    if not isinstance(calls, list):
+        raise InputError("tool_calls: a list is expected")
+    return [_call(number, call) for number, call in enumerate(calls)]
+
+
+def _call(number: int, call: Any) -> ToolCall:
+    where = f"tool_calls.{number}"
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str) or "arguments" not in function:
+        raise InputError(f"{where}: a tool call in OpenAI's form has a `function` with `name` and `arguments`")
+    arguments = function["arguments"]
+    try:
+        for _ in range(2):  # some servers encode them twice
+            if isinstance(arguments, str):
+                arguments = json.loads(arguments.strip() or "{}")
+        arguments = {} if arguments is None else without_nulls(arguments)
+        json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: the arguments of this tool call are not JSON ({error})") from error
+    if not isinstance(arguments, dict):
+        raise InputError(f"{where}: the arguments of this tool call are no JSON object")
+    try:
+        return ToolCall(id=call.get("id") or f"call_{number}", name=function["name"], arguments=arguments)
+    except ValidationError as error:
+        raise InputError(f"{where}: {first_problem(error)}") from error
+
+
+def without_nulls(value: Any, depth: int = 32) -> Any:
+    """A JSON value without the fields that are null, at any depth. Raises ValueError where it is nested deeper."""
+    if depth < 0:
+        raise ValueError("nested too deeply")
+    if isinstance(value, dict):
+        return {key: without_nulls(item, depth - 1) for key, item in value.items() if item is not None}
+    return [without_nulls(item, depth - 1) for item in value] if isinstance(value, list) else value
 
 
 class StopReason(StrEnum):

@@ -8,13 +8,13 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ascl.errors import InputError
+from ascl.errors import InputError, missing_extra
 
 
 class InputErrorGroup(TyperGroup):
     """The root command, with what the user can mend turned into one line and exit code 2.
 
-    That is `InputError`, and a file or disk that fails. Ctrl-C leaves quietly with 130.
+    That is `InputError`, a file or disk that fails, and an extra that is not installed. Ctrl-C leaves quietly with 130.
     """
 
     def invoke(self, ctx: Any) -> Any:
@@ -25,6 +25,12 @@ class InputErrorGroup(TyperGroup):
             raise
         except (InputError, OSError) as error:
             typer.echo(f"ascl: {_line(error)}", err=True)
+            raise typer.Exit(2) from None
+        except ModuleNotFoundError as error:
+            missing = missing_extra(error)
+            if missing is None:
+                raise
+            typer.echo(f"ascl: {missing}", err=True)
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             typer.echo("ascl: interrupted; run the same command again to resume", err=True)

@@ -111,6 +111,8 @@ def run_variants(wanted: Wanted) -> None:
     if wanted.base_url is not None:
         client = OpenAIClient(wanted.model, wanted.base_url, wanted.concurrency)
     else:
+        import torch  # noqa: F401  (a missing extra is told before anything is written)
+
         client = LoadedWhenAsked(wanted.model, wanted.dialect, wanted.dtype)
     rule_book = {"source": wanted.rules, "hash": book.hash, "rules": len(book.rules), "top_k": wanted.top_k}
     if wanted.embedding_model:

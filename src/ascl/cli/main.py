@@ -30,6 +30,24 @@ app.command()(sft)
 app.command()(rl)
 app.command()(lab)
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from ascl import __version__
+
+        typer.echo(f"ascl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
 RulesSource = Annotated[str, typer.Option("--rules", help="`default`, a folder of YAML, or a .yaml, .csv or .md file.")]
 Embedding = Annotated[
     str | None, typer.Option("--embedding-model", help="Dense search: a folder, hub id, or `endpoint:NAME`.")
@@ -92,9 +110,13 @@ def mcp(
     transport: Annotated[str, typer.Option(help="stdio or http (streamable HTTP at /mcp).")] = "stdio",
     host: str = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8765,
+    allow_host: Annotated[
+        list[str],
+        typer.Option(help="Answer requests for this host too: a proxy's name (`rules.example.com`), or `NAME:PORT`."),
+    ] = [],  # noqa: B006
 ) -> None:
     """Serve the consult tool to any agent by MCP."""
-    from ascl.consult.mcp_server import build_server
+    from ascl.consult.mcp_server import allowed, build_server
     from ascl.consult.tool import ConsultTool
     from ascl.errors import InputError
     from ascl.rules.book import RuleBook
@@ -103,10 +125,18 @@ def mcp(
         raise InputError(f"--transport {transport}: use stdio or http")
     server = build_server(ConsultTool(RuleBook.load(rules, embedding_model)))
     if transport == "stdio":
+        if allow_host:
+            raise InputError("--allow-host: it goes with --transport http")
         server.run("stdio")
     else:
         _check_address(host, port)
-        server.run("streamable-http", host=host, port=port)
+        server.run(
+            "streamable-http",
+            host=host,
+            port=port,
+            stateless_http=True,
+            transport_security=allowed(host, port, allow_host),
+        )
 
 
 def _check_address(host: str, port: int) -> None:
@@ -120,8 +150,9 @@ def _check_address(host: str, port: int) -> None:
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
-    except OSError as error:
-        raise InputError(f"{host}, port {port}: can't listen there ({error.strerror})") from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{host}, port {port}: can't listen there ({reason})") from error
 
 
 @app.command()

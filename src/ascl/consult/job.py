@@ -36,8 +36,6 @@ class Limits:
     tokens: int = 0
 
 
-NO_LIMITS = Limits()
-
 # From jobs and their finished trajectories, a batch or one, to the records in the file. A record holds its trajectory
 # under "trajectory".
 MakeRows = Callable[[Sequence[tuple[Job, Trajectory]]], list[dict[str, Any]]]

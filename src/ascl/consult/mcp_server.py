@@ -1,13 +1,21 @@
 """The consult tool for any agent: an MCP server over stdio or streamable HTTP."""
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CallToolResult, TextContent, Tool
 
 from ascl import __version__
-from ascl.consult.tool import SERVER_NAME, SHORT_NAME, ConsultTool
+from ascl.consult.tool import SERVER_NAME, SHORT_NAME, TOOL_NAME, ConsultTool
+from ascl.errors import InputError
+
+_OWN = ("127.0.0.1", "localhost", "[::1]")
+_ANY = ("0.0.0.0", "[::]")  # every address of the machine, and the name of none
+_HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
 
 
 class ConsultServer(MCPServer):
@@ -26,11 +34,41 @@ class ConsultServer(MCPServer):
         return [Tool(name=SHORT_NAME, description=function["description"], input_schema=function["parameters"])]
 
     async def call_tool(self, name: str, arguments: dict[str, Any], context: Context | None = None) -> CallToolResult:
-        """The rules, or the fault as a tool error."""
-        result = await anyio.to_thread.run_sync(self._tool.call, f"{SERVER_NAME}-{name}", arguments)
-        return CallToolResult(content=[TextContent(type="text", text=result.text)], is_error=result.fault is not None)
+        """The rules, or the fault as a tool error. The tool answers to its full name too, which models are taught."""
+        if name not in (SHORT_NAME, TOOL_NAME):
+            return _result(f"Error: there is no tool of this name; use {SHORT_NAME}.", is_error=True)
+        result = await anyio.to_thread.run_sync(self._tool.call, TOOL_NAME, arguments)
+        return _result(result.text, is_error=result.fault is not None)
+
+
+def _result(text: str, is_error: bool) -> CallToolResult:
+    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=is_error)
 
 
 def build_server(tool: ConsultTool) -> ConsultServer:
     """The server over one tool; `run("stdio")` or `run("streamable-http", host=.., port=..)` serves."""
     return ConsultServer(tool)
+
+
+def allowed(host: str, port: int, more: Sequence[str]) -> TransportSecuritySettings | None:
+    """The Host and Origin headers that are answered, so that no web page reaches the server by DNS rebinding.
+
+    They are this machine's own names and `more`: a proxy's names, each `NAME` (answered at the ports of http and https,
+    and at ours) or `NAME:PORT`. None (every header is answered) for a server that listens on another address than this
+    machine's own and is told of no host: it is meant to be reached by names it does not know.
+    Raises InputError where one of `more` is no host.
+    """
+    for name in more:
+        if not _HOST.fullmatch(name):
+            raise InputError(
+                f"--allow-host {name}: a host is expected, as in rules.example.com or rules.example.com:8443"
+            )
+    address = f"[{host}]" if ":" in host else host
+    if address not in _OWN and not more:
+        return None
+    hosts = []
+    for name in (*_OWN, *([] if address in _ANY else [address]), *more):
+        has_port = re.search(r":\d+$", name)
+        hosts += [name] if has_port else [name, *(f"{name}:{at}" for at in (80, 443, port))]
+    origins = [f"{scheme}://{name}" for scheme in ("http", "https") for name in hosts]
+    return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=origins)

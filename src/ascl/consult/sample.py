@@ -12,7 +12,7 @@ from pathlib import Path
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.sampling import Client, Sampling
 from ascl.consult.concurrent import LimitReached, ServedRun
-from ascl.consult.job import NO_LIMITS, Job, Limits, MakeRows, trajectory_rows
+from ascl.consult.job import Job, Limits, MakeRows, trajectory_rows
 from ascl.consult.rollout import MAX_TURNS, rollout, start
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
@@ -31,7 +31,7 @@ def sample_to(
     rows: MakeRows = trajectory_rows,
     chunk: int = 32,
     max_turns: int = MAX_TURNS,
-    limits: Limits = NO_LIMITS,
+    limits: Limits | None = None,
     progress: Report = silent,
 ) -> None:
     """Walk every job that has no record in `path` yet and append its record; at the end, sort by prompt id.
@@ -51,6 +51,7 @@ def sample_to(
         rejected = rejected_path(path)
         finished |= _rejected_ids(rejected, path.stem)
         progress(len(finished))
+        limits = limits or Limits()
         run = ServedRun(path, rejected, client, tool, sampling, rows, max_turns, limits, progress, done=len(finished))
         asyncio.run(run.walk_all(job for job in _unique(jobs) if job.id not in finished))
     else:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Trajectory
-from ascl.consult.sample import NO_LIMITS, Job, Limits, MakeRows, sample_to
+from ascl.consult.sample import Job, Limits, MakeRows, sample_to
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import Variant, with_rules
 from ascl.evals.results import Asked, Sampled
@@ -23,7 +23,7 @@ def collect(
     client: Client,
     tool: ConsultTool,
     chunk: int = 32,
-    limits: Limits = NO_LIMITS,
+    limits: Limits | None = None,
     progress: Report = silent,
 ) -> None:
     """Walk every prompt of a benchmark `asked.epochs` times to `path`, by the rollout loop of training.
@@ -50,7 +50,7 @@ def walk_prompts(
     sampling: Sampling,
     rows: MakeRows,
     chunk: int,
-    limits: Limits = NO_LIMITS,
+    limits: Limits | None = None,
     progress: Report = silent,
 ) -> None:
     """Walk prompts, each under its id, to `path` in a variant; see `sample_to`."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ascl.chat.clients.sampling import Client
-from ascl.consult.sample import NO_LIMITS, Limits, rejected_path
+from ascl.consult.sample import Limits, rejected_path
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
 from ascl.evals.benchmarks import QUICK_LIMIT, SUITES, benchmarks_of, load_benchmark
@@ -128,7 +128,7 @@ def collect_answers(
     client: Client,
     tool: ConsultTool,
     chunk: int = 32,
-    limits: Limits = NO_LIMITS,
+    limits: Limits | None = None,
 ) -> None:
     """Walk the prompts of every benchmark into the evaluation's folder; a second call asks nothing a second time."""
     evaluation = open_folder(folder, evaluation)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from ascl.chat.dialects.hermes import split_thought
-from ascl.chat.messages import message_of
-from ascl.errors import InputError, first_problem
+from ascl.chat.messages import messages_of
+from ascl.errors import InputError
 from ascl.files import iterate_jsonl
 from ascl.progress import console
 from ascl.prompts.prompt import Kind, Prompt
@@ -90,29 +90,29 @@ def _examples(rows: Iterable[tuple[str, Row]], source: str, unusable: Counter[st
 def _file_rows(path: Path) -> Iterator[tuple[str, Row]]:
     """The rows of a training file as fields of prompts with their `reply`.
 
-    A row holds `messages` that end with the assistant's turn (its thought under `reasoning_content`, or inside
-    `<think>` tags), or `prompt` (also called `question`) with `response`, or with `thought` and `answer`. `kind`
-    (harmful where it is absent), `id`, `category` and `split` are read besides, and the expected `answer` and `options`
-    of a reasoning prompt. Other columns are ignored, so that sets with scores and provenance can be read as they are.
+    A row holds `messages` (see `messages_of`) that end with the assistant's turn (its thought under
+    `reasoning_content`, or inside `<think>` tags), or `prompt` (also called `question`) with `response`, or with
+    `thought` and `answer`. `kind` (harmful where it is absent), `id`, `category` and `split` are read besides, and the
+    expected `answer` and `options` of a reasoning prompt. Other columns are ignored, so that sets with scores and
+    provenance can be read as they are. A column that is null counts as absent.
     """
     stem = re.sub(r"[^\w.-]+", "-", path.stem)
-    for number, row in iterate_jsonl(path):
+    for number, columns in iterate_jsonl(path):
         where = f"{path}, line {number}"
+        row = {key: value for key, value in columns.items() if value is not None}
         fields = {"id": f"{stem}-{number}", "kind": Kind.HARMFUL}
         read = ["id", "kind", "category", "split"]
         if row.get("kind") == Kind.REASONING and "thought" not in row:
             read += ["answer", "options"]
-        fields |= {key: row[key] for key in read if row.get(key) is not None}
+        fields |= {key: row[key] for key in read if key in row}
         yield where, fields | (_from_messages(row, where) if "messages" in row else _from_columns(row, where))
 
 
 def _from_messages(row: Row, where: str) -> Row:
     try:
-        messages = [message_of(message) for message in row["messages"]]
-    except ValidationError as error:
-        raise InputError(f"{where}: messages: {first_problem(error)}") from error
-    except (AttributeError, KeyError, TypeError) as error:
-        raise InputError(f"{where}: messages: a list of chat messages is expected ({error})") from error
+        messages = messages_of(row["messages"])
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
     if not messages or messages[-1].role != "assistant" or messages[-1].tool_calls:
         raise InputError(f"{where}: messages: the last must be the assistant's answer")
     last = messages[-1]

@@ -1,8 +1,8 @@
 """`ascl data build`: what every recipe works with, and the data set folder it leaves.
 
 A recipe is a module with `Parameters` (pydantic) and `build(inputs, parameters, workshop) -> Built`. Its `INPUT` says
-whether the inputs are prompts or examples (prompts with a reference reply). Everything sampled lies in `stages/`, one
-file a stage, so that a build that was stopped goes on where it was.
+whether the inputs are prompts or examples (prompts with a reference reply), its `SAMPLES` whether it asks a model.
+Everything sampled lies in `stages/`, one file a stage, so that a build that was stopped goes on where it was.
 """
 
 from collections import Counter

@@ -7,7 +7,7 @@ from typing import Any
 from ascl.chat.clients.in_process import InProcessClient
 from ascl.chat.clients.models import load_model, load_renderer
 from ascl.chat.clients.sampling import Sampling
-from ascl.chat.messages import Trajectory
+from ascl.chat.messages import Trajectory, messages_of
 from ascl.chat.render import Renderer
 from ascl.consult.rollout import rollout, start
 from ascl.errors import InputError
@@ -70,10 +70,13 @@ def measure_shift(
 def _rows(path: Path, limit: int) -> list[dict[str, Any]]:
     rows = []
     for number, row in read_jsonl(path):
-        messages = row.get("messages")
-        if not isinstance(messages, list) or not messages or messages[-1].get("role") != "assistant":
+        try:
+            messages = messages_of(row.get("messages"))
+        except InputError as error:
+            raise InputError(f"{path}, line {number}: {error}") from error
+        if not messages or messages[-1].role != "assistant":
             raise InputError(f"{path}, line {number}: `messages` that end with the assistant's are expected")
-        rows.append({"id": str(number)} | row)
+        rows.append({"id": str(number)} | row | {"messages": [message.for_template() for message in messages]})
     if not rows:
         raise InputError(f"{path}: holds no row")
     return [rows[i * len(rows) // limit] for i in range(limit)] if 0 < limit < len(rows) else rows

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pydantic import ValidationError, model_validator
 
-from ascl.chat.messages import Message, message_of
+from ascl.chat.messages import Message, messages_of
 from ascl.consult.tool import SHORT_NAME
 from ascl.errors import InputError, first_problem
 from ascl.files import iterate_jsonl
@@ -125,11 +125,13 @@ def load_rows(path: Path) -> list[Row]:
     rows = []
     for number, value in iterate_jsonl(file):
         try:
-            messages = [message_of(message) for message in value["messages"]]
+            messages = messages_of(value["messages"])
             row = Row.model_validate(value | {"messages": messages})
         except ValidationError as error:
             raise InputError(f"{file}, line {number}: {first_problem(error)}") from error
-        except (KeyError, TypeError, AttributeError) as error:
+        except InputError as error:
+            raise InputError(f"{file}, line {number}: {error}") from error
+        except KeyError as error:
             raise InputError(f"{file}, line {number}: not a row of the ascl recipe ({error!r})") from error
         roles = [message.role for message in messages]
         if "user" not in roles or roles[-1] != "assistant":

@@ -116,7 +116,7 @@ def same_run(work: Path, facts: dict[str, Any]) -> None:
     facts: what the training depends on, as JSON. Going on from another run's checkpoint would mix the two in silence.
     """
     path = work / "run.json"
-    if path.exists():
+    if path.exists() and any(work.glob("checkpoint-*/complete")):
         before = read_json(path)
         if changed := [name for name in facts if before.get(name) != facts[name]]:
             raise InputError(f"{work}: an unfinished training with another {', '.join(changed)}; remove it first")

@@ -2,7 +2,8 @@
 
 On a GPU, TRL 1.16 projects only labelled positions onto the vocabulary; elsewhere it projects every position, prompt
 and padding included, to keep tile shapes constant for compilers. A CPU does not compile, so it gains from the GPU's
-way; the loss is the same (tests/train/test_cpu.py). One private name of TRL decides it, whose version is pinned.
+way; the loss is the same (tests/train/test_consult_trainer.py and test_run_sft.py). One private name of TRL decides it,
+whose version is pinned.
 """
 
 import torch

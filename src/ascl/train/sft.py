@@ -32,7 +32,8 @@ def run_sft(
     """Fine-tune `model` on `rows` and leave a loadable folder at `out` (weights, tokenizer, template).
 
     Checkpoints lie in `out.trainer` until the end; a run that was killed goes on from the last of them.
-    Raises InputError where no row is left or a row is longer than max_length (the end of a trace is never cut).
+    Raises InputError where no row is left or a row is longer than max_length (the end of a trace is never cut), and
+    where the checkpoints are of another run.
     """
     from datasets import Dataset
     from transformers import PrinterCallback
@@ -71,14 +72,6 @@ def run_sft(
         dataloader_pin_memory=False,
         **precision(dtype),
     )
-    trainer = SFTTrainer(
-        model=trainable_model(model, dtype, lora, seed),
-        args=arguments,
-        train_dataset=Dataset.from_list([encoded[i] for i in order]),
-        processing_class=renderer.tokenizer,
-        callbacks=callbacks(out.name),
-    )
-    trainer.remove_callback(PrinterCallback)
     same_run(
         work,
         {
@@ -90,5 +83,13 @@ def run_sft(
             "dtype": dtype,
         },
     )
+    trainer = SFTTrainer(
+        model=trainable_model(model, dtype, lora, seed),
+        args=arguments,
+        train_dataset=Dataset.from_list([encoded[i] for i in order]),
+        processing_class=renderer.tokenizer,
+        callbacks=callbacks(out.name),
+    )
+    trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=last_checkpoint(work))
     finish(trainer, renderer, out, work, dtype)

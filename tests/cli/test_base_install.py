@@ -1,0 +1,93 @@
+"""An installation without extras: what needs one says so in one line; what needs none works."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import ascl
+from ascl.errors import EXTRAS, missing_extra
+
+SOURCE = Path(ascl.__file__).parents[1]
+PROJECT = SOURCE.parent / "pyproject.toml"
+
+# Python as it is where no extra is installed.
+BASE = f"""
+import sys
+HIDDEN = {sorted(module for modules in EXTRAS.values() for module in modules)!r}
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in HIDDEN:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+from ascl.cli.main import app
+app(sys.argv[1:])
+"""
+TRAIN = "is not installed; this needs the extra `train`: pip install 'ascl[train]'"
+
+
+def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(SOURCE), "ASCL_BENCH_DIR": str(folder / "sets"), "COLUMNS": "120"}
+    return subprocess.run(
+        [sys.executable, "-c", BASE, *arguments], env=environment, cwd=folder, capture_output=True, text=True
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A working folder with a configuration, training rows and a set to evaluate on."""
+    (tmp_path / "run.yaml").write_text("model: embedded\nprompts: [starter]\n", encoding="utf-8")
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": messages}) + "\n", encoding="utf-8")
+    sums = [{"id": i, "question": f"What is {i} + 1?", "answer": str(i + 1)} for i in range(3)]
+    (tmp_path / "sets" / "gsm8k").mkdir(parents=True)
+    rows = "".join(json.dumps(row) + "\n" for row in sums)
+    (tmp_path / "sets" / "gsm8k" / "test.jsonl").write_text(rows, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run run.yaml",
+        "sft --model embedded --data rows.jsonl --out trained",
+        "rl run.yaml",
+        "rl run.yaml --plan here",
+        "lab",
+        "chat --model embedded",
+        "eval --model embedded --suite gsm8k",
+    ],
+)
+def test_what_needs_an_extra_names_it(folder: Path, command: str) -> None:
+    done = call(folder, *command.split())
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert done.stderr.startswith("ascl: ") and done.stderr.endswith(f" {TRAIN}\n") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command", ["--help", "--version", "rules search phishing", "rules lint default", "run --help"]
+)
+def test_what_needs_no_extra_works(folder: Path, command: str) -> None:
+    done = call(folder, *command.split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_a_package_of_no_extra_is_no_bad_input() -> None:
+    """A broken installation, or a mistake of ours, is to be seen whole."""
+    assert missing_extra(ModuleNotFoundError("No module named 'ascl.nothing'", name="ascl.nothing")) is None
+    assert missing_extra(ModuleNotFoundError("unnamed")) is None
+    assert "ascl[dense]" in str(missing_extra(ModuleNotFoundError("x", name="sentence_transformers.losses")))
+
+
+def test_the_extras_are_those_of_the_package() -> None:
+    extras = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(EXTRAS) == set(extras) - {"test"}
+    for extra, modules in EXTRAS.items():
+        named = {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in extras[extra]}
+        assert named <= {*modules, *EXTRAS["train"]}
