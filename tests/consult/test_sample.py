@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, Trajectory
 from ascl.chat.turn import ParsedCall, Turn
-from ascl.consult.sample import Job, sample_to, trajectory_rows
+from ascl.consult.sample import Budget, BudgetSpent, Job, sample_to, trajectory_rows
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.errors import InputError
 from ascl.rules.book import RuleBook
@@ -195,6 +195,53 @@ def test_a_damaged_line_is_named(tmp_path: Path, whole: bytes) -> None:
     path.write_bytes(lines[0] + b"damage\n" + lines[2])
     with pytest.raises(InputError, match=r"rows\.jsonl, line 2"):
         sample(path, Echo())
+
+
+def under(path: Path, budget: Budget, client: Echo, chunk: int = 4, max_tokens: int = 3) -> None:
+    sampling = Sampling(seed=5, max_tokens=max_tokens)
+    sample_to(path, client, JOBS, TOOL, sampling, asked_and_walked, chunk, budget=budget)
+
+
+@pytest.mark.parametrize("most", [3, 4, 7, 9, 13])
+def test_a_budget_of_requests_holds_in_process_and_the_same_call_goes_on(tmp_path: Path, most: int) -> None:
+    """Ten prompts, fourteen turns. The file is that of a run whose budget was enough, with batches of the same size."""
+    path, done, runs = tmp_path / "rows.jsonl", 0, 0
+    while True:
+        client, runs = Echo(), runs + 1
+        try:
+            under(path, Budget(requests=most), client)
+            break
+        except BudgetSpent as error:
+            now = len(path.read_bytes().splitlines())
+            told = f"the budget of {most} requests is spent: {now} prompts are finished; the same command goes on"
+            assert str(error) == told
+            assert now > done, "every run comes further"
+            assert len(client.asked) <= most
+            done = now
+        assert len(client.asked) <= most
+    assert runs > 1
+    under(tmp_path / "whole.jsonl", Budget(), Echo(), chunk=min(4, most // 3))
+    assert path.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+
+def test_a_budget_of_tokens_holds_in_process(tmp_path: Path) -> None:
+    """Two or three tokens a turn; a batch may overrun the budget by its last turn."""
+    path, budget = tmp_path / "rows.jsonl", Budget(tokens=11)
+    with pytest.raises(BudgetSpent, match="the budget of 11 tokens is spent: 3 prompts are finished"):
+        under(path, budget, Echo())
+    assert 11 <= budget.spent_tokens < 11 + 3
+    with pytest.raises(BudgetSpent):
+        under(path, budget, client := Echo())
+    assert client.asked == [], "what was spent counts over all calls"
+    under(path, Budget(), Echo(), chunk=1)
+    assert len(path.read_bytes().splitlines()) == len(JOBS)
+
+
+def test_no_budget_is_shared_by_calls_that_name_none(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        sample_to(tmp_path / name, Echo(), JOBS, TOOL, Sampling(), asked_and_walked)
+    with pytest.raises(BudgetSpent):
+        under(tmp_path / "c", Budget(requests=5), Echo())
 
 
 @pytest.mark.parametrize("prefill", ["", "<think>\nI should check the rules.", "<think>\nFine.\n</think>\n\nServe"])

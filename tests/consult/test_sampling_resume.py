@@ -21,7 +21,7 @@ import ascl
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, Trajectory
-from ascl.consult.sample import Job, LimitReached, Limits, sample_to, trajectory_rows
+from ascl.consult.sample import Budget, BudgetSpent, Job, sample_to, trajectory_rows
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
 from ascl.files import read_jsonl
@@ -51,10 +51,10 @@ def jobs(names: list[str] = NAMES) -> list[Job]:
 
 
 def run(
-    server: Teacher, path: Path, limits: Limits | None = None, concurrency: int = 4, names: list[str] = NAMES
+    server: Teacher, path: Path, budget: Budget | None = None, concurrency: int = 4, names: list[str] = NAMES
 ) -> None:
     client = OpenAIClient("m", server.base_url, concurrency, backoff=0.001)
-    sample_to(path, client, jobs(names), TOOL, Sampling(seed=5), limits=limits)
+    sample_to(path, client, jobs(names), TOOL, Sampling(seed=5), budget=budget)
 
 
 def ids(path: Path) -> list[str]:
@@ -203,18 +203,18 @@ def test_an_id_that_comes_twice_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("most", [3, 10, 17])
-def test_a_limit_on_requests_stops_the_run_and_the_next_goes_on(tmp_path: Path, whole: Path, most: int) -> None:
+def test_a_budget_of_requests_stops_the_run_and_the_next_goes_on(tmp_path: Path, whole: Path, most: int) -> None:
     path, done, runs = tmp_path / "rows.jsonl", 0, 0
     with teacher(script) as server:
         while True:
             before = len(server.requests)
             runs += 1
             try:
-                run(server, path, Limits(max_requests=most), concurrency=8)
+                run(server, path, Budget(requests=most), concurrency=8)
                 break
-            except LimitReached as error:
+            except BudgetSpent as error:
                 now = len(ids(path)) + len(ids(tmp_path / "rejected.jsonl"))
-                told = f"the limit of {most} requests is reached: {now} prompts are finished; the same command goes on"
+                told = f"the budget of {most} requests is spent: {now} prompts are finished; the same command goes on"
                 assert str(error) == told
                 assert now > done, "every run comes further"
                 assert len(server.requests) == before + most
@@ -224,27 +224,27 @@ def test_a_limit_on_requests_stops_the_run_and_the_next_goes_on(tmp_path: Path, 
     assert path.read_bytes() == (whole / "rows.jsonl").read_bytes()
 
 
-def test_a_limit_that_is_just_enough_is_no_error(tmp_path: Path) -> None:
+def test_a_budget_that_is_just_enough_is_no_error(tmp_path: Path) -> None:
     with teacher(script) as server:
-        run(server, tmp_path / "rows.jsonl", Limits(max_requests=2, max_tokens=10), names=["p03"])
+        run(server, tmp_path / "rows.jsonl", Budget(requests=2, tokens=10), names=["p03"])
     assert len(server.requests) == 2
 
 
-def test_a_limit_counts_retries(tmp_path: Path) -> None:
-    told = "the limit of 5 requests is reached: 0 prompts are finished"
-    with teacher(lambda messages: Raw(500)) as server, pytest.raises(LimitReached, match=told):
-        run(server, tmp_path / "rows.jsonl", Limits(max_requests=5))
+def test_a_budget_counts_retries(tmp_path: Path) -> None:
+    told = "the budget of 5 requests is spent: 0 prompts are finished"
+    with teacher(lambda messages: Raw(500)) as server, pytest.raises(BudgetSpent, match=told):
+        run(server, tmp_path / "rows.jsonl", Budget(requests=5))
     assert len(server.requests) == 5
     assert not (tmp_path / "rejected.jsonl").exists()
 
 
-def test_a_limit_on_tokens_stops_the_run(tmp_path: Path, whole: Path) -> None:
+def test_a_budget_of_tokens_stops_the_run(tmp_path: Path, whole: Path) -> None:
     path = tmp_path / "rows.jsonl"
     with teacher(script) as server:  # every reply counts five tokens
-        with pytest.raises(LimitReached, match="the limit of 50 tokens is reached: "):
-            run(server, path, Limits(max_tokens=50))
+        with pytest.raises(BudgetSpent, match="the budget of 50 tokens is spent: "):
+            run(server, path, Budget(tokens=50))
         answered = sum(not refused(name) for name in server.asked)
-        assert 10 <= answered < 10 + 4, "what is under way at the limit is waited for"
+        assert 10 <= answered < 10 + 4, "what is under way when it is spent is waited for"
         run(server, path)
     assert path.read_bytes() == (whole / "rows.jsonl").read_bytes()
 

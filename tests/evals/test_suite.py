@@ -11,8 +11,7 @@ from public_files import write_sets
 from teacher_server import Raw, Teacher, called, said, teacher, user_text
 
 from ascl.chat.clients.openai_server import OpenAIClient
-from ascl.consult.job import Limits
-from ascl.consult.sample import LimitReached
+from ascl.consult.sample import Budget, BudgetSpent
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
 from ascl.evals.results import Evaluation, Results, find_evaluations, read_evaluation, read_records, read_results
@@ -61,11 +60,11 @@ def evaluation(asked: Any, name: str = "m ascl", reward: str | None = None) -> E
     )
 
 
-def walk(folder: Path, server: Teacher, epochs: int = 1, limits: Limits | None = None, **changes: Any) -> Results:
+def walk(folder: Path, server: Teacher, epochs: int = 1, budget: Budget | None = None, **changes: Any) -> Results:
     asked = ask(SUITE, 6, epochs, False, 64, 0)
     client = OpenAIClient("m", server.base_url, concurrency=4)
     prompts = {name: of for name, (_, of) in asked.items()}
-    collect_answers(folder, evaluation(asked, **changes), prompts, client, TOOL, 4, limits or Limits())
+    collect_answers(folder, evaluation(asked, **changes), prompts, client, TOOL, 4, budget)
     return judge_evaluation(folder, [OfflineJudge()])
 
 
@@ -103,8 +102,8 @@ def test_a_stopped_run_goes_on_without_asking_finished_prompts_again(sets: None,
         whole = walk(tmp_path / "whole", server)
         server.requests.clear()
         for most in (3, 5, 7):
-            with pytest.raises(LimitReached):
-                walk(tmp_path / "e", server, limits=Limits(max_requests=most))
+            with pytest.raises(BudgetSpent):
+                walk(tmp_path / "e", server, budget=Budget(requests=most))
         finished = {
             row["trajectory"]["prompt_id"]
             for path in (tmp_path / "e" / "trajectories").glob("*.jsonl")

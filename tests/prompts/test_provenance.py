@@ -70,6 +70,6 @@ def test_sources_that_are_no_public_sets(bench: Path, tmp_path: Path) -> None:
     about = describe(f"file:{tmp_path / 'mine.jsonl'}:3")
     assert about["sha256"] == hashlib.sha256(b"{}\n").hexdigest()
     assert about["licence"] == "not stated"
-    assert describe("starter")["licence"] == "Apache-2.0"
+    assert describe("starter")["licence"] == describe("starter:6")["licence"] == "Apache-2.0"
     with pytest.raises(InputError, match="unknown source"):
         describe("nonsense")

@@ -308,6 +308,10 @@ def test_both_halves_of_jailbreakbench_as_the_hub_has_them(
         "nonsense",
         "",
         "Starter",
+        "starter:",
+        "starter:many",
+        "starter:-1",
+        "starter@main",
         "xstest:many",
         "xstest:-1",
         "xstest:²",
@@ -323,6 +327,16 @@ def test_unknown_names(name: str) -> None:
     with pytest.raises(InputError, match="unknown source") as caught:
         load_prompts([name])
     assert "starter, file:PATH" in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [1, 6, 130, 10_000])
+def test_the_first_of_the_starter_set(number: int) -> None:
+    assert load_prompts([f"starter:{number}"]) == load_prompts(["starter"])[:number]
+
+
+def test_none_of_the_starter_set_is_no_prompt() -> None:
+    with pytest.raises(InputError, match="starter:0: no prompt found"):
+        load_prompts(["starter:0"])
 
 
 def test_no_name_and_no_row(tmp_path: Path) -> None:

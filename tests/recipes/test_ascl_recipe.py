@@ -22,7 +22,7 @@ from ascl.judges.verdict import Refusal, Verdict
 from ascl.pipeline import _build_data, open_run
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.recipes.ascl import Parameters, consult_row, demonstrated, is_cloned, load_demonstrations
-from ascl.recipes.balance import mix, parts_of, read_label, search_label, take_evenly
+from ascl.recipes.balance import mix, mix_warning, parts_of, read_label, search_label, take_evenly
 from ascl.recipes.consult_checks import acceptable, check, query_related, refers_to_results, shortcoming
 from ascl.recipes.rows import Row, native_row, split_row
 from ascl.rules.book import RuleBook
@@ -428,6 +428,35 @@ def test_loss_lies_on_the_models_turns_alone(renderer: Renderer) -> None:
     learnt = renderer.tokenizer.decode([label for label in encoded["labels"] if label != IGNORED])
     assert "Let me see." in learnt and "So it is." in learnt and "An answer." in learnt and TOOL_NAME in learnt
     assert "How?" not in learnt and row.messages[2].content not in learnt
+
+
+@pytest.mark.parametrize(
+    ("given_", "kept", "ratio"),
+    [((1, 8, 4), 4, "1:8:4"), ((30, 10, 80), 24, "3:1:8"), ((200, 3, 3), 7, "200:3:3"), ((6, 90, 6), 21, "1:15:1")],
+)
+def test_a_mixture_that_leaves_most_rows_out_proposes_a_ratio_that_keeps_all(
+    given_: tuple[int, int, int], kept: int, ratio: str
+) -> None:
+    rows = mixture(*given_)
+    mixed = mix(rows, SHARES, 0)
+    told = mix_warning(rows, mixed)
+    assert told is not None and f"{sum(given_)} rows were accepted and {kept} are kept" in told
+    assert f"--set ratio={ratio} " in told
+    assert parts(mix(rows, Parameters(ratio=ratio).shares, 0)) == given_
+    assert mix_warning(rows, mix(rows, Parameters(ratio=ratio).shares, 0)) is None
+
+
+def test_a_mixture_without_one_part_says_which() -> None:
+    rows = mixture(0, 8, 5)
+    told = mix_warning(rows, mix(rows, SHARES, 0))
+    assert told is not None and "13 rows were accepted and 0 are kept (0 harmful and consult, 8 sensitive" in told
+    assert "a part without rows leaves the others empty" in told and "ratio=" not in told
+
+
+@pytest.mark.parametrize("given_", [(0, 0, 0), (980, 1469, 980), (4, 4, 4)])
+def test_a_mixture_that_keeps_half_is_no_warning(given_: tuple[int, int, int]) -> None:
+    rows = mixture(*given_)
+    assert mix_warning(rows, mix(rows, SHARES, 0)) is None
 
 
 # demonstrations

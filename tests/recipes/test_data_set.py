@@ -9,7 +9,7 @@ import yaml
 from teacher_server import Teacher, said, teacher
 
 from ascl.chat.clients.sampling import Sampling
-from ascl.consult.sample import Limits
+from ascl.consult.sample import Budget
 from ascl.errors import InputError
 from ascl.files import read_jsonl
 from ascl.recipes.data_set import RECIPES, BuildSettings, check_parameters, load_recipe, make_data_set, write_subsets
@@ -178,8 +178,8 @@ def test_a_budget_holds_over_all_stages(tmp_path: Path) -> None:
 
     with teacher(complies) as server:
         settings = wanted(server, source, recipe="cog_safr")
-        with pytest.raises(InputError, match="the limit of 7 requests"):
-            make_data_set(settings, tmp_path / "out", "", limits=Limits(max_requests=7))
+        with pytest.raises(InputError, match="the budget of 7 requests"):
+            make_data_set(settings, tmp_path / "out", "", budget=Budget(requests=7))
         assert len(server.requests) == 7
 
 
@@ -199,3 +199,6 @@ def test_the_embedded_model_rewrites_in_this_process(source: Path, tmp_path: Pat
     assert all(0 < row["trajectory"]["tokens"] <= 24 for row in sampled)
     make_data_set(settings, tmp_path / "out", "")
     assert lines(tmp_path / "out" / "stages" / "refine.jsonl") == sampled
+    with pytest.raises(InputError, match="the budget of 2 requests is spent: 2 prompts are finished"):
+        make_data_set(settings, tmp_path / "bounded", "", budget=Budget(requests=2))
+    assert len(lines(tmp_path / "bounded" / "stages" / "refine.jsonl")) == 2

@@ -235,6 +235,28 @@ def test_a_file_is_written_with_its_report(tmp_path: Path) -> None:
         decontaminate_file(path, ["starter"], path)
 
 
+@pytest.mark.parametrize(
+    ("given", "out", "written"),
+    [
+        ("set", "clean", "clean/train.jsonl"),
+        ("set", "clean.jsonl", "clean.jsonl"),
+        ("set", "there", "there/train.jsonl"),
+        ("set/train.jsonl", "there", "there/train.jsonl"),
+        ("set/train.jsonl", "clean", "clean"),
+    ],
+)
+def test_a_folder_stands_for_its_training_rows(tmp_path: Path, given: str, out: str, written: str) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "there").mkdir()
+    row = json.dumps({"id": "a", "prompt": "Wie geht es dir?"}) + "\n"
+    (tmp_path / "set" / "train.jsonl").write_text(row)
+    decontaminate_file(tmp_path / given, ["starter:2"], tmp_path / out)
+    assert (tmp_path / written).read_text() == row
+    assert (tmp_path / f"{written}.report.json").exists()
+    with pytest.raises(InputError, match="name another file"):
+        decontaminate_file(tmp_path / "set", ["starter:2"], tmp_path / "set")
+
+
 def test_only_the_copies_in_a_big_set_are_dropped() -> None:
     chance = random.Random(0)
     texts = [" ".join(chance.choices(WORDS, k=15)) for _ in range(3000)]

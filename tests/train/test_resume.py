@@ -6,10 +6,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 import torch
 from scripted_rollouts import ANSWERS, GROUP
-from training_runs import in_processes, rl, rollout_log, sft, weights
+from training_runs import main, rl, rollout_log, sft, weights
 
 from ascl.files import read_finished
 from ascl.train.checkpoints import last_checkpoint
@@ -33,11 +34,13 @@ def checkpoints(out: Path) -> dict[str, bool]:
     return {path.name: (path / "complete").exists() for path in work.glob("checkpoint-*")}
 
 
-def test_sft_goes_on_from_the_last_whole_checkpoint(tiny_model: Path, tmp_path: Path) -> None:
+def test_sft_goes_on_from_the_last_whole_checkpoint(
+    tiny_model: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     sft(tiny_model, tmp_path / "alone")
     out = tmp_path / "killed"
-    death = in_processes(1, "sft", tiny_model, out, "save:4")
-    assert death.returncode == -signal.SIGKILL, death.stderr
+    log = tmp_path_factory.mktemp("log") / "killed.log"
+    assert forked.finish(log, main, "sft", str(tiny_model), str(out), "save:4") == -signal.SIGKILL, log.read_text()
     assert checkpoints(out) == {"checkpoint-2": True, "checkpoint-4": False}
     assert not out.exists()
 
@@ -51,8 +54,8 @@ def test_rl_goes_on_from_the_last_whole_checkpoint(tiny_model: Path, tmp_path: P
     rl(tiny_model, tmp_path / "alone")
     expected = read_finished(rollout_log(tmp_path / "alone"))
     out = tmp_path / "killed"
-    death = in_processes(1, "rl", tiny_model, out, "step:5")
-    assert death.returncode == -signal.SIGKILL, death.stderr
+    log = tmp_path / "killed.log"
+    assert forked.finish(log, main, "rl", str(tiny_model), str(out), "step:5") == -signal.SIGKILL, log.read_text()
     assert checkpoints(out) == {"checkpoint-2": True, "checkpoint-4": True}
     assert {row["step"] for row in read_finished(rollout_log(out))} == {1, 2, 3, 4, 5}
 

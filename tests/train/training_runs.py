@@ -126,11 +126,17 @@ def weights(folder: Path) -> dict[str, Any]:
 
 
 def in_processes(count: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """This file as a script, in one process or in several that find each other by gloo."""
-    launcher = [] if count == 1 else ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+    """This file as a script, in several processes that find each other by gloo."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
     command = [sys.executable, *launcher, __file__, *map(str, arguments)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # as many as the tests themselves use
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+
+
+def main(name: str, model: str, out: str, *death: str) -> None:
+    """What this file does as a script."""
+    if death:
+        die_at(death[0])
+    {"sft": sft, "rl": rl, "both": both}[name](Path(model), Path(out))
 
 
 def die_at(where: str) -> None:
@@ -149,7 +155,4 @@ def die_at(where: str) -> None:
 
 
 if __name__ == "__main__":
-    name, model, out, *death = sys.argv[1:]
-    if death:
-        die_at(death[0])
-    {"sft": sft, "rl": rl, "both": both}[name](Path(model), Path(out))
+    main(*sys.argv[1:])

@@ -4,7 +4,7 @@ import shlex
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -29,19 +29,20 @@ def build(
     sizes: Annotated[str, typer.Option(help="Nested subsets beside it, e.g. 10,50,100.")] = "",
     temperature: Annotated[float, typer.Option(min=0)] = 0.6,
     top_p: Annotated[float, typer.Option(min=0.01, max=1)] = 0.95,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Bound on one model turn.")] = 2048,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of one model turn.")] = 2048,
     seed: int = 0,
     rules: Annotated[str, typer.Option(help="`default`, a folder of YAML, or a .yaml, .csv or .md file.")] = "default",
     embedding_model: Annotated[str | None, typer.Option(help="Dense rule search.")] = None,
     top_k: Annotated[int, typer.Option(min=1, max=20)] = 3,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests under way at once (server).")] = 16,
     batch: Annotated[int, typer.Option(min=1, help="Prompts sampled at once (in this process).")] = 32,
-    max_requests: Annotated[int, typer.Option(min=0, help="Stop after this many requests (0: no bound).")] = 0,
-    max_tokens: Annotated[int, typer.Option(min=0, help="Stop after this many generated tokens (0: no bound).")] = 0,
+    budget_requests: Annotated[int, typer.Option(min=0, help="Stop after this many model turns (0: no bound).")] = 0,
+    budget_tokens: Annotated[int, typer.Option(min=0, help="Stop after this many tokens in all (0: no bound).")] = 0,
 ) -> None:
     """Turn prompts and a model into a training set that `ascl sft` reads. Run it again to resume."""
     from ascl.chat.clients.sampling import Sampling
-    from ascl.consult.sample import Limits
+    from ascl.cli.preview import show_preview
+    from ascl.consult.sample import Budget
     from ascl.recipes.data_set import BuildSettings, make_data_set, write_subsets
 
     settings = BuildSettings(
@@ -49,7 +50,7 @@ def build(
         sources=sources,
         model=model,
         base_url=None if model == "embedded" else base_url,
-        sampling=Sampling(temperature=temperature, top_p=top_p, max_tokens=max_new_tokens),
+        sampling=Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens),
         rules=rules,
         embedding_model=embedding_model,
         top_k=top_k,
@@ -58,14 +59,14 @@ def build(
     )
     wanted = _sizes(sizes)
     command = shlex.join(["ascl", *sys.argv[1:]])
-    bounds = Limits(max_requests=max_requests, max_tokens=max_tokens)
+    budget = Budget(requests=budget_requests, tokens=budget_tokens)
     if preview:
         with tempfile.TemporaryDirectory() as scratch:
-            built = make_data_set(settings, Path(scratch), command, preview, batch, concurrency, bounds)
-            _show(built)
+            built = make_data_set(settings, Path(scratch), command, preview, batch, concurrency, budget)
+            show_preview(built, Path(scratch))
         return
     folder = out or Path("data") / recipe
-    built = make_data_set(settings, folder, command, 0, batch, concurrency, bounds)
+    built = make_data_set(settings, folder, command, 0, batch, concurrency, budget)
     write_subsets(built.rows, folder, wanted)
     _print_report(folder)
     typer.echo(f"{len(built.rows)} rows: {folder / 'train.jsonl'}")
@@ -83,26 +84,6 @@ def _sizes(text: str) -> list[int]:
     if not all(part.isdecimal() and int(part) for part in parts):
         raise InputError(f"--sizes {text}: write whole numbers with commas, e.g. 10,50,100")
     return [int(part) for part in parts]
-
-
-def _show(built: Any) -> None:
-    from ascl.cli.printable import printable
-    from ascl.recipes.rows import Row
-
-    for row in built.rows:
-        typer.secho(f"\n{row.id} ({row.kind.value}, {row.provenance.get('origin', row.recipe)})", bold=True)
-        turns = {"": row.messages} if isinstance(row, Row) else {"chosen": row.chosen, "rejected": row.rejected}
-        for name, messages in turns.items():
-            for message in messages:
-                head = " ".join(filter(None, [name, message.role]))
-                if message.reasoning_content:
-                    typer.echo(f"[{head}, thought] {printable(message.reasoning_content)}")
-                for call in message.tool_calls:
-                    typer.echo(f"[{head}, call] {printable(call.name)} {printable(str(call.arguments))}")
-                if message.content:
-                    typer.echo(f"[{head}] {printable(message.content)}")
-    for rejected in built.rejected:
-        typer.echo(f"\n{rejected.id}: no row ({rejected.stage}: {rejected.reason})")
 
 
 def _print_report(folder: Path) -> None:
@@ -127,9 +108,11 @@ def sources() -> None:
 
 @data_app.command()
 def decontaminate(
-    training_set: Annotated[Path, typer.Argument(help="JSONL of training rows, prompts or examples.")],
+    training_set: Annotated[
+        Path, typer.Argument(help="A data set's folder, or JSONL of training rows, prompts or examples.")
+    ],
     against: Annotated[list[str], typer.Option(help="An evaluation set's name (`ascl data sources`) or file:PATH.")],
-    out: Annotated[Path, typer.Option(help="The cleaned file; the report goes to OUT.report.json.")],
+    out: Annotated[Path, typer.Option(help="The cleaned file (or folder); its report lies beside it.")],
 ) -> None:
     """Drop the rows of a training set that overlap with evaluation prompts, and say which and why."""
     from ascl.recipes.decontaminate import decontaminate_file

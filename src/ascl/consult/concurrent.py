@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.retry import RequestFailed
 from ascl.chat.clients.sampling import Sampling
-from ascl.consult.job import Job, Limits, MakeRows, seed_of
+from ascl.consult.job import Budget, BudgetSpent, Job, MakeRows, seed_of
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
@@ -28,10 +28,6 @@ REJECTED_IN_A_ROW = 20
 POOL = 16  # requests under way that share a pool of connections; each of them looks through the whole pool
 
 Line = tuple[Path, bytes]  # a record, and the file it belongs in
-
-
-class LimitReached(InputError):
-    """The run has asked for as much as it may. What is finished is in the file, and the same command goes on."""
 
 
 @dataclass
@@ -50,7 +46,7 @@ class ServedRun:
     sampling: Sampling
     rows: MakeRows
     max_turns: int
-    limits: Limits
+    budget: Budget
     progress: Report
     done: int = 0
     tokens: int = 0
@@ -60,34 +56,32 @@ class ServedRun:
     async def walk_all(self, jobs: Iterable[Job]) -> None:
         """Walk the jobs. One is taken from the iterable when there is room; it makes room again once it is on disk."""
         waiting, earlier, started = iter(jobs), self.done, time.monotonic()
-        room = self.client.concurrency
-        if self.limits.max_requests:  # a small limit must not be spent on first turns alone, in every run again
-            room = min(room, max(self.limits.max_requests // self.max_turns, 1))
-        limit: Exception | None = None
+        room = self.budget.room(self.client.concurrency, self.max_turns, self.sampling.max_tokens)
+        spent: Exception | None = None
         walks: set[asyncio.Task[Line]] = set()
         async with AsyncExitStack() as stack:
             pools = ceil(room / POOL)
             servers = cycle([await stack.enter_async_context(self.client.connect()) for _ in range(pools)])
             try:
                 while True:
-                    for job in islice(waiting, 0 if limit else room - len(walks)):
+                    for job in islice(waiting, 0 if spent else room - len(walks)):
                         walks.add(asyncio.create_task(self._walk(next(servers), job)))
                     if not walks:
                         break
                     ended, walks = await asyncio.wait(walks, return_when=asyncio.FIRST_COMPLETED)
                     await self._write([walk.result() for walk in ended if walk.exception() is None])
                     for error in filter(None, (walk.exception() for walk in ended)):
-                        if not isinstance(error, LimitReached):
+                        if not isinstance(error, BudgetSpent):
                             raise error
-                        limit = error
+                        spent = error
                     self._check_rejected()
                     self.progress(self.done, self._note(self.done - earlier, time.monotonic() - started))
             finally:
                 for walk in walks:
                     walk.cancel()
                 await asyncio.gather(*walks, return_exceptions=True)
-        if limit is not None:
-            raise LimitReached(f"{limit}: {self.done} prompts are finished; the same command goes on") from limit
+        if spent is not None:
+            raise BudgetSpent(f"{spent}: {self.done} prompts are finished; the same command goes on") from spent
 
     async def _walk(self, server: "openai.AsyncOpenAI", job: Job) -> Line:
         trajectory, going = start(job.id, job.messages, job.prefill), True
@@ -96,9 +90,9 @@ class ServedRun:
         try:
             while going:
                 sampling = self.sampling.model_copy(update={"seed": seed})
-                turn = await self.client.turn(server, trajectory, schemas, sampling, self._sending, self._failing)
+                turn = await self.client.turn(server, trajectory, schemas, sampling, self.budget.take, self._failing)
                 self.tokens += turn.tokens
-                self.limits.tokens += turn.tokens
+                self.budget.spent_tokens += turn.tokens
                 self.rejected_in_a_row = 0
                 going = advance(trajectory, turn, self.tool, self.max_turns)
                 seed += 1
@@ -118,13 +112,6 @@ class ServedRun:
             if of_path := [line for where, line in lines if where == path]:
                 await asyncio.to_thread(append_lines, path, of_path)
         self.done += len(lines)
-
-    def _sending(self) -> None:
-        if 0 < self.limits.max_requests <= self.limits.requests:
-            raise LimitReached(f"the limit of {self.limits.max_requests} requests is reached")
-        if 0 < self.limits.max_tokens <= self.limits.tokens:
-            raise LimitReached(f"the limit of {self.limits.max_tokens} tokens is reached")
-        self.limits.requests += 1
 
     def _failing(self, failed: RequestFailed) -> None:
         self.failures[failed.kind] += 1

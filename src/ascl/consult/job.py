@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ascl.chat.messages import Message, Trajectory
+from ascl.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -21,19 +22,41 @@ class Job:
     prefill: str = ""
 
 
-@dataclass
-class Limits:
-    """What may be asked of servers, 0 = no bound: requests (retries count), and generated tokens.
+class BudgetSpent(InputError):
+    """The run has asked for as much as it may. What is finished is in the file, and the same command goes on."""
 
-    `requests` and `tokens` count what was spent, over all calls of `sample_to` that are given the same limits. Tokens
-    are counted as the server reports them. What is under way at the limit is waited for, so that up to one turn for
-    each concurrent prompt may come on top of it.
+
+@dataclass
+class Budget:
+    """What a run may ask of its models, 0 = no bound: requests, and generated tokens.
+
+    A request is one turn of one prompt; on a server, retries count. Tokens are counted as the server reports them.
+    `spent_requests` and `spent_tokens` count over all calls of `sample_to` that are given the same budget. Requests are
+    never exceeded; turns that are under way when the tokens are spent are waited for and come on top.
     """
 
-    max_requests: int = 0
-    max_tokens: int = 0
     requests: int = 0
     tokens: int = 0
+    spent_requests: int = 0
+    spent_tokens: int = 0
+
+    def room(self, most: int, max_turns: int, max_tokens: int) -> int:
+        """How many prompts may walk at once, `most` at most.
+
+        All of them can go through `max_turns` turns of `max_tokens` tokens within the budget: a small one must not be
+        spent on first turns alone, in every run again.
+        """
+        bounds = [self.requests // max_turns] if self.requests else []
+        bounds += [self.tokens // (max_turns * max_tokens)] if self.tokens else []
+        return max(min([most, *bounds]), 1)
+
+    def take(self, requests: int = 1) -> None:
+        """Count requests that are about to be sent. Raises BudgetSpent where there is no budget for them."""
+        if 0 < self.requests < self.spent_requests + requests:
+            raise BudgetSpent(f"the budget of {self.requests} requests is spent")
+        if 0 < self.tokens <= self.spent_tokens:
+            raise BudgetSpent(f"the budget of {self.tokens} tokens is spent")
+        self.spent_requests += requests
 
 
 # From jobs and their finished trajectories, a batch or one, to the records in the file. A record holds its trajectory

@@ -6,7 +6,7 @@ from typing import Any
 
 from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Trajectory
-from ascl.consult.sample import Job, Limits, MakeRows, sample_to
+from ascl.consult.sample import Budget, Job, MakeRows, sample_to
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import Variant, with_rules
 from ascl.evals.results import Asked, Sampled
@@ -23,7 +23,7 @@ def collect(
     client: Client,
     tool: ConsultTool,
     chunk: int = 32,
-    limits: Limits | None = None,
+    budget: Budget | None = None,
     progress: Report = silent,
 ) -> None:
     """Walk every prompt of a benchmark `asked.epochs` times to `path`, by the rollout loop of training.
@@ -38,7 +38,7 @@ def collect(
         return [Sampled(prompt=p, epoch=e, trajectory=t).model_dump(mode="json") for p, e, t in found]
 
     jobs = ((name, prompt) for name, (prompt, _) in wanted.items())
-    walk_prompts(path, jobs, variant, client, tool, asked.sampling, rows, chunk, limits, progress)
+    walk_prompts(path, jobs, variant, client, tool, asked.sampling, rows, chunk, budget, progress)
 
 
 def walk_prompts(
@@ -50,13 +50,13 @@ def walk_prompts(
     sampling: Sampling,
     rows: MakeRows,
     chunk: int,
-    limits: Limits | None = None,
+    budget: Budget | None = None,
     progress: Report = silent,
 ) -> None:
     """Walk prompts, each under its id, to `path` in a variant; see `sample_to`."""
     jobs = (Job(name, with_rules(variant, question(prompt), tool)) for name, prompt in prompts)
     offered = tool if variant == "ascl" else None
-    sample_to(path, client, jobs, offered, sampling, rows, chunk, limits=limits, progress=progress)
+    sample_to(path, client, jobs, offered, sampling, rows, chunk, budget=budget, progress=progress)
 
 
 def epoch_id(prompt_id: str, epoch: int) -> str:

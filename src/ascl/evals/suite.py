@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ascl.chat.clients.sampling import Client
-from ascl.consult.sample import Limits, rejected_path
+from ascl.consult.sample import Budget, rejected_path
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
 from ascl.evals.benchmarks import QUICK_LIMIT, SUITES, benchmarks_of, load_benchmark
@@ -128,14 +128,14 @@ def collect_answers(
     client: Client,
     tool: ConsultTool,
     chunk: int = 32,
-    limits: Limits | None = None,
+    budget: Budget | None = None,
 ) -> None:
     """Walk the prompts of every benchmark into the evaluation's folder; a second call asks nothing a second time."""
     evaluation = open_folder(folder, evaluation)
     for name, asked in evaluation.benchmarks.items():
         path = folder / "trajectories" / f"{name}.jsonl"
         with progress_bar(f"{evaluation.name}: {name}", asked.prompts * asked.epochs) as progress:
-            collect(path, prompts[name], asked, evaluation.variant, client, tool, chunk, limits, progress)
+            collect(path, prompts[name], asked, evaluation.variant, client, tool, chunk, budget, progress)
 
 
 def judge_evaluation(folder: Path, judges: Sequence[Judge], anew: bool = False) -> Results:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ascl.prompts.sources import SOURCES, Name, local_file, parse_file, parse_name
+from ascl.prompts.sources import SOURCES, STARTER_NAME, Name, local_file, parse_file, parse_name
 
 
 def resolved_revision(name: str) -> str | None:
@@ -29,7 +29,7 @@ def resolved_revision(name: str) -> str | None:
 
 def describe(name: str) -> dict[str, Any]:
     """What a data set card says of a source, by the name `load_prompts` and `load_examples` take."""
-    if name == "starter":
+    if STARTER_NAME.fullmatch(name):
         return {"name": name, "licence": "Apache-2.0", "note": "shipped with ascl"}
     if file := parse_file(name):
         return {"name": name, "licence": "not stated", "local_file": str(file[0]), "sha256": file_hash(file[0])}

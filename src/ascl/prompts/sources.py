@@ -26,6 +26,7 @@ from ascl.prompts.training_sets import TRAINING_SETS
 STARTER = Path(__file__).with_name("starter")
 SOURCES = SAFETY_SETS | REASONING_SETS | TRAINING_SETS
 _NAME = re.compile(r"(?P<key>\w+)(?:@(?P<revision>[\w./-]+))?(?::(?P<limit>\d+))?", re.ASCII)
+STARTER_NAME = re.compile(r"starter(?::(?P<limit>\d+))?", re.ASCII)
 _FILE = re.compile(r"file:(?P<path>.+?)(?::(?P<limit>\d+))?", re.ASCII)
 
 
@@ -46,7 +47,7 @@ def load_prompts(names: list[str]) -> list[Prompt]:
     """The prompts of several sources, in order; raises InputError on an unknown name, a bad row or a doubled id.
 
     A name is `starter`, `file:PATH` (JSONL) or a key of `SOURCES`, with `@REVISION` after a key for another commit of
-    the hub repository, and `:NUMBER` after a path or a key for that many of its first prompts.
+    the hub repository, and `:NUMBER` after any of them for that many of its first prompts.
     """
     prompts = [prompt for name in names for prompt in _load(name)]
     if not prompts:
@@ -65,8 +66,9 @@ def check_ids(prompts: Iterable[Prompt]) -> None:
 
 
 def _load(name: str) -> Iterator[Prompt]:
-    if name == "starter":
-        return (p for kind in Kind for p in _from_file(STARTER / f"{kind.value}.jsonl", "starter"))
+    if starter := STARTER_NAME.fullmatch(name):
+        whole = (p for kind in Kind for p in _from_file(STARTER / f"{kind.value}.jsonl", "starter"))
+        return islice(whole, int(starter["limit"]) if starter["limit"] else None)
     if file := parse_file(name):
         path, limit = file
         return islice(_from_file(path, path.name), limit)

@@ -27,9 +27,10 @@ from ascl.chat.messages import Trajectory
 from ascl.consult.sample import Job
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
+from ascl.progress import console
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import question
-from ascl.recipes.balance import RATIO, label_prompts, mix, parts_of
+from ascl.recipes.balance import RATIO, label_prompts, mix, mix_warning, parts_of
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.consult_checks import MENDABLE, acceptable, check
 from ascl.recipes.demonstrations import demonstrate, demonstrated, load_demonstrations
@@ -110,9 +111,11 @@ def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> 
                 origin |= {"origin": "purified", "purifier": parameters.purifier or workshop.model}
             rows.append(consult_row(prompt, walk.trajectory, workshop.tool, origin, labels.get(identity)))
     mixed = mix(rows, parameters.shares, workshop.seed)
+    if warning := mix_warning(rows, mixed):
+        console.print(f"mix {parameters.ratio}: {warning}", highlight=False, markup=False, soft_wrap=True)
     taken = {row.id for row in mixed}
     rejected = [Rejected(i, walk.stage, walk.reason) for i, walk in walks.items() if walk.reason is not None]
-    rejected += [Rejected(row.id, "mix", "surplus") for row in rows if row.id not in taken]
+    rejected += [Rejected(row.id, "mix", "surplus", row.messages) for row in rows if row.id not in taken]
     report["accepted before mixing"] = _classes(rows)
     report["harmful prompts by category"] = dict(Counter(str(r.provenance["category"]) for r in parts_of(mixed)[0]))
     if parameters.form == "split":

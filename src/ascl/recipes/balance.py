@@ -101,5 +101,22 @@ def mix(rows: list[Row], shares: tuple[int, int, int], seed: int) -> list[Row]:
     return sorted(taken, key=lambda row: row.id)
 
 
+def mix_warning(rows: list[Row], mixed: list[Row]) -> str | None:
+    """What to tell where the mixture leaves out most of the accepted rows of its parts; None where it does not.
+
+    The ratio that keeps every row is that of the parts' own sizes, in lowest terms.
+    """
+    counts = [len(part) for part in parts_of(rows)]
+    accepted, kept = sum(counts), sum(map(len, parts_of(mixed)))
+    if 2 * kept >= accepted:
+        return None
+    listed = ", ".join(f"{n} {kind.value} and {mode}" for n, (kind, mode) in zip(counts, PARTS, strict=True))
+    told = f"{accepted} rows were accepted and {kept} are kept ({listed})"
+    if 0 in counts:
+        return f"{told}; a part without rows leaves the others empty: add prompts that give such rows"
+    ratio = ":".join(str(count // math.gcd(*counts)) for count in counts)
+    return f"{told}; `ascl data build` with --set ratio={ratio} keeps all; more prompts for the scarcest part help too"
+
+
 def _category(row: Row) -> str:
     return str(row.provenance.get("category")) if row.kind is Kind.HARMFUL else ""

@@ -13,8 +13,8 @@ from typing import Any
 
 from ascl.chat.clients.open_client import open_client
 from ascl.chat.clients.sampling import Client, Sampling
-from ascl.chat.messages import Trajectory
-from ascl.consult.sample import Job, Limits, sample_to
+from ascl.chat.messages import Message, Trajectory
+from ascl.consult.sample import Budget, Job, sample_to
 from ascl.consult.tool import ConsultTool
 from ascl.files import iterate_jsonl, write_json, write_jsonl, write_text
 from ascl.judges.record import Judge
@@ -25,20 +25,32 @@ from ascl.recipes.rows import Pair, Row
 
 @dataclass(frozen=True)
 class Rejected:
-    """A prompt that gave no row, and why: the stage that stopped it and a reason from the recipe's fixed list."""
+    """A prompt that gave no row, and why: the stage that stopped it and a reason from the recipe's fixed list.
+
+    messages: what was rejected, where it is not the reply that lies in the stage's file.
+    """
 
     id: str
     stage: str
     reason: str
+    messages: Sequence[Message] = ()
+
+    def dump(self) -> dict[str, str]:
+        """The line in `rejected.jsonl`."""
+        return {"id": self.id, "stage": self.stage, "reason": self.reason}
 
 
 @dataclass
 class Built:
-    """What a recipe made. report: figures for the card (counts by reason, shares), in the order they are shown."""
+    """What a recipe made. report: figures for the card (counts by reason, shares), in the order they are shown.
+
+    replaced: replies that were rejected though their prompts have a row, with the reference in it.
+    """
 
     rows: Sequence[Row | Pair]
     rejected: list[Rejected]
     report: dict[str, dict[str, int | float]] = field(default_factory=dict)
+    replaced: list[Rejected] = field(default_factory=list)
 
 
 @dataclass
@@ -53,7 +65,7 @@ class Workshop:
     sampling: Sampling
     batch: int = 32
     concurrency: int = 16
-    limits: Limits = field(default_factory=Limits)
+    budget: Budget = field(default_factory=Budget)
     seed: int = 0
 
     def open_client(self, model: str | None, base_url: str | None) -> Client:
@@ -82,7 +94,7 @@ class Workshop:
                 tool,
                 sampling,
                 chunk=self.batch,
-                limits=self.limits,
+                budget=self.budget,
                 progress=progress,
             )
         wanted = {job.id for job in jobs}
@@ -97,15 +109,22 @@ def write_data_set(built: Built, workshop: Workshop, about: dict[str, Any]) -> N
     """
     folder = workshop.folder
     rows = sorted(built.rows, key=lambda row: row.id)
-    with_row = {row.id for row in rows}
-    rejected = {r.id: {"id": r.id, "stage": r.stage, "reason": r.reason} for r in built.rejected}
-    rejected |= {f["id"]: f for f in failures(folder) if f["id"] not in with_row}  # these know the reason better
-    reasons = Counter(f"{r['stage']}: {r['reason']}" for r in rejected.values())
+    rejected = without_row(built, folder)
+    reasons = Counter(f"{r.stage}: {r.reason}" for r in rejected)
     report = {"rows": len(rows), "rejected": dict(reasons.most_common()), **built.report}
-    write_jsonl(folder / "rejected.jsonl", (rejected[identity] for identity in sorted(rejected)))
+    write_jsonl(folder / "rejected.jsonl", (r.dump() for r in rejected))
     write_json(folder / "report.json", report)
     write_text(folder / "README.md", data_card(rows, report, about))
     write_jsonl(folder / "train.jsonl", (row.dump() for row in rows))
+
+
+def without_row(built: Built, folder: Path) -> list[Rejected]:
+    """Every prompt without a row, by id: what the recipe rejected, and what failed for good (`failures`)."""
+    with_row = {row.id for row in built.rows}
+    rejected = {r.id: r for r in built.rejected}
+    failed = [f for f in failures(folder) if f["id"] not in with_row]
+    rejected |= {f["id"]: Rejected(**f) for f in failed}  # these know the reason better
+    return [rejected[identity] for identity in sorted(rejected)]
 
 
 def failures(folder: Path) -> list[dict[str, Any]]:

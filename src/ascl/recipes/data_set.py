@@ -18,11 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ascl.chat.clients.open_client import open_client
 from ascl.chat.clients.sampling import Sampling
-from ascl.consult.sample import Limits
+from ascl.consult.sample import Budget
 from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K, ConsultTool
 from ascl.errors import InputError, first_problem
 from ascl.files import read_json, write_json, write_jsonl
 from ascl.judges.offline import OfflineJudge
+from ascl.progress import console
 from ascl.prompts.examples import load_examples
 from ascl.prompts.provenance import describe
 from ascl.prompts.sources import load_prompts
@@ -87,7 +88,7 @@ def make_data_set(
     preview: int = 0,
     batch: int = 32,
     concurrency: int = 16,
-    limits: Limits | None = None,
+    budget: Budget | None = None,
 ) -> Built:
     """Build the data set in `folder`; with preview, from that many of the inputs, spread over all.
 
@@ -113,9 +114,12 @@ def make_data_set(
         sampling=settings.sampling.model_copy(update={"seed": settings.sampling.seed + settings.seed}),
         batch=batch,
         concurrency=concurrency,
-        limits=limits or Limits(),
+        budget=budget or Budget(),
         seed=settings.seed,
     )
+    if recipe.SAMPLES:
+        bounds = _bounds(settings.sampling, workshop.budget)
+        console.print(f"{settings.recipe}: {bounds}", highlight=False, markup=False, soft_wrap=True)
     built = recipe.build(inputs, parameters, workshop)
     about = {
         "recipe": settings.recipe,
@@ -136,6 +140,12 @@ def load_inputs(recipe: ModuleType, sources: list[str]) -> list[Any]:
     if recipe.INPUT == "examples":
         return sorted(load_examples(sources), key=lambda example: example.prompt.id)
     return sorted(load_prompts(sources), key=lambda prompt: prompt.id)
+
+
+def _bounds(sampling: Sampling, budget: Budget) -> str:
+    """What bounds a turn and what bounds the run, in words: the two are easily taken for each other."""
+    bounds = [f"{n} {name}" for n, name in ((budget.requests, "requests"), (budget.tokens, "tokens")) if n]
+    return f"at most {sampling.max_tokens} tokens a model turn; budget of the run: {' and '.join(bounds) or 'none'}"
 
 
 def _spread(inputs: list[Any], count: int) -> list[Any]:

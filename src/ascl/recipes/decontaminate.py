@@ -216,11 +216,16 @@ def _identity(row: "dict[str, Any] | Example | Prompt | Row", number: int) -> st
 
 
 def decontaminate_file(path: Path, names: list[str], out: Path, n: int = NGRAM, threshold: float = THRESHOLD) -> str:
-    """Write the rows of a JSONL file that share nothing with the named prompt sets to `out`; a table tells of the rest.
+    """Write the rows of a training set that share nothing with the named prompt sets to `out`; a table tells of the
+    rest.
 
-    The report, with every dropped row and its match, lies beside `out`, with `.report.json` after its name. Raises
-    InputError.
+    A folder stands for its `train.jsonl`; `out` is one where it is there as one, or where `path` is and `out` has no
+    suffix. The report, with every dropped row and its match, lies beside the cleaned file, with `.report.json` after
+    its name. Raises InputError.
     """
+    if out.is_dir() or (path.is_dir() and not out.suffix):
+        out = out / "train.jsonl"
+    path = path / "train.jsonl" if path.is_dir() else path
     if out.resolve() == path.resolve():
         raise InputError(f"{out}: the training set itself; name another file to write to")
     numbered = read_jsonl(path)

@@ -80,6 +80,7 @@ def build(examples: list[Example], parameters: Parameters, workshop: Workshop) -
     found = workshop.sample("refine", jobs)
     rows: list[Row] = []
     rejected: list[Rejected] = []
+    replaced: list[Rejected] = []
     reasons: Counter[str] = Counter()
     for example in examples:
         identity = example.prompt.id
@@ -91,9 +92,10 @@ def build(examples: list[Example], parameters: Parameters, workshop: Workshop) -
             rows.append(reply_row(example.prompt, question(example.prompt), *refined, "dgr", origin))
         elif parameters.fallback == "keep":
             rows.append(vanilla_row(example, "dgr", f"fallback: {reason}"))
+            replaced.append(Rejected(identity, "refine", reason))
         else:
             rejected.append(Rejected(identity, "refine", reason))
-    return Built(rows, rejected, {"refinement": dict(reasons.most_common())})
+    return Built(rows, rejected, {"refinement": dict(reasons.most_common())}, replaced)
 
 
 def refine_messages(example: Example) -> list[Message]:

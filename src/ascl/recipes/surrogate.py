@@ -112,7 +112,8 @@ def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> 
             prompt = by_id[row.id]
             surrogates.append(reply_row(prompt, question(prompt), thought, answer, "surrogate", made_from))
         else:
-            rejected.append(Rejected(row.id, "surrogate", reason))
+            said = Message(role="assistant", content=answer, reasoning_content=thought)
+            rejected.append(Rejected(row.id, "surrogate", reason, [said]))
     return Built(surrogates, rejected, {**report, "surrogate": dict(reasons.most_common())})
 
 

@@ -1,0 +1,68 @@
+"""What `ascl data build --preview` shows: every row, and every reply that gave none, with the reason."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ascl.chat.messages import Message, Trajectory
+from ascl.cli.printable import printable
+from ascl.files import iterate_jsonl
+from ascl.recipes.build import Built, Rejected, without_row
+from ascl.recipes.rows import Row
+
+
+def show_preview(built: Built, folder: Path) -> None:
+    """Print what was built in `folder`: the rows, then what was rejected."""
+    for row in built.rows:
+        _head(f"{row.id} ({row.kind.value}, {row.provenance.get('origin', row.recipe)})")
+        if isinstance(row, Row):
+            _say(row.messages)
+        else:
+            _say(row.prompt)
+            _say(row.chosen, "chosen ")
+            _say(row.rejected, "rejected ")
+    for rejected in built.replaced:
+        _show_rejected(rejected, "the reference is kept", folder)
+    rejected_prompts = without_row(built, folder)
+    for rejected in rejected_prompts:
+        _show_rejected(rejected, "no row", folder)
+    typer.echo(f"\n{len(built.rows)} rows, {len(rejected_prompts)} prompts without one")
+
+
+def _show_rejected(rejected: Rejected, outcome: str, folder: Path) -> None:
+    _head(f"{rejected.id}: {outcome} ({rejected.stage}: {rejected.reason})")
+    if rejected.messages:
+        _say(rejected.messages)
+        return
+    for stage in (rejected.stage, f"{rejected.stage}_closed"):
+        for trajectory in _sampled(folder / "stages" / f"{stage}.jsonl", rejected.id):
+            _say(trajectory.completion)
+            typer.echo(f"[the model's turn ended: {trajectory.stop}]")
+    for failure in _records(folder / "stages" / "rejected.jsonl"):
+        if (failure["id"], failure["stage"]) == (rejected.id, rejected.stage):
+            typer.echo(f"[the request failed: {failure['kind']}] {printable(str(failure['reason']))}")
+
+
+def _sampled(path: Path, prompt_id: str) -> list[Trajectory]:
+    found = (row["trajectory"] for row in _records(path))
+    return [Trajectory.model_validate(t) for t in found if t["prompt_id"] == prompt_id]
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    return [row for _, row in iterate_jsonl(path)] if path.exists() else []
+
+
+def _head(text: str) -> None:
+    typer.secho(f"\n{printable(text)}", bold=True)
+
+
+def _say(messages: Sequence[Message], whose: str = "") -> None:
+    for message in messages:
+        if message.reasoning_content:
+            typer.echo(f"[{whose}{message.role}, thought] {printable(message.reasoning_content)}")
+        for call in message.tool_calls:
+            typer.echo(f"[{whose}{message.role}, call] {printable(call.name)} {printable(str(call.arguments))}")
+        if message.content:
+            typer.echo(f"[{whose}{message.role}] {printable(message.content)}")
