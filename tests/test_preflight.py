@@ -187,7 +187,7 @@ def test_a_folder_where_nothing_can_be_written_is_named() -> None:
 def test_too_little_space_says_how_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("Usage", "free")(40_000_000))
     check_space(tmp_path / "out", 39e6, "it")
-    with pytest.raises(InputError, match="out: it needs 2.5 GB of disk space, 40 MB are free; make room"):
+    with pytest.raises(InputError, match=r"out: it needs 2.5 GB of disk space, 40 MB are free; make room"):
         check_space(tmp_path / "out", 2.5e9, "it")
 
 
