@@ -211,6 +211,24 @@ def test_a_second_run_does_nothing_again(workshop: Workshop, whole: Path, server
     assert server.requests == []
 
 
+def test_a_run_ends_with_the_command_that_talks_to_its_best_model(workshop: Workshop, whole: Path) -> None:
+    variants = json.loads((whole / "metrics.json").read_text(encoding="utf-8"))["variants"]
+    best = max(("bc", "grpo", "ifpo"), key=lambda name: variants[name]["h_avg"]["value"])  # the first of equals
+    told = (workshop.folder / "whole.log").read_text(encoding="utf-8").splitlines()
+    command = f"ascl chat --model {whole / 'checkpoints' / best} --rules {workshop.rules} --top-k 3"
+    assert command in told
+
+
+def test_a_check_of_a_finished_run_asks_and_writes_nothing(workshop: Workshop, whole: Path, server: Teacher) -> None:
+    before = contents(whole)
+    server.requests.clear()
+    result = CliRunner().invoke(app, ["run", str(workshop.config), "--out", str(whole), "--check"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [f"{name:<16}done" for name in STAGES]
+    assert contents(whole) == before
+    assert server.requests == []
+
+
 def kill_points(seed: int) -> list[tuple[str, Callable[[Path], bool]]]:
     """When to kill: in evaluations and in the teacher's sampling at drawn places, and between trainer checkpoints."""
     draw = random.Random(seed).randint

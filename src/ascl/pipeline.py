@@ -32,13 +32,27 @@ from ascl.files import read_json, read_jsonl, write_json, write_jsonl, write_tex
 from ascl.judges.calibrate import calibrate, load_calibration
 from ascl.judges.open_judge import open_judge
 from ascl.judges.record import Judge, Record
-from ascl.progress import console, progress_bar
+from ascl.preflight import (
+    RECORDS,
+    Server,
+    check_judge,
+    check_kinds,
+    check_servers,
+    check_space,
+    check_writable,
+    judge_servers,
+    model_config,
+    rollout_servers,
+    training_space,
+)
+from ascl.progress import console, progress_bar, waiting
 from ascl.prompts.prompt import Kind, Prompt, choose, split_of
 from ascl.prompts.sources import load_prompts
 from ascl.recipes.demonstrations import fitting
 from ascl.recipes.rows import Row, split_row
 from ascl.rules.book import RuleBook
 from ascl.train.advantages.switch import Algorithm
+from ascl.train.installed import check_installed
 
 # How the zero-shot variants are called in the report: the tool without training is the paper's ASCL-ZS.
 REPORT_NAMES: dict[Variant, str] = {"ascl": "ascl_zs"}
@@ -63,7 +77,8 @@ class Run:
             return
         console.rule(name)
         started = time.monotonic()
-        work()
+        with waiting(name):
+            work()
         self.manifest["stages"][name] = {"seconds": round(time.monotonic() - started, 1)}
         write_json(self.folder / "manifest.json", self.manifest)
 
@@ -80,46 +95,91 @@ class Run:
 def run(config: RunConfig, folder: Path) -> Path:
     """Carry a run through to its report and return the report's path. Raises InputError on bad input."""
     state = open_run(config, folder)
-    test = state.split("test")
-    if not test:
-        raise InputError("prompts: none of them is in the test split; add prompts")
-    state.stage("prompts", lambda: _write_prompts(state))
-    for variant in config.variants:
-        _evaluate(state, REPORT_NAMES.get(variant, variant), variant, config.model, test)
-    state.stage("data", lambda: _build_data(state))
-    state.stage("bc", lambda: _clone(state))
-    _evaluate(state, "bc", "ascl", str(state.checkpoint("bc")), test)
-    for arm in config.rl.arms:
-        state.stage(arm, partial(_reinforce, state, arm))
-        _evaluate(state, arm, "ascl", str(state.checkpoint(arm)), test)
+    write_text(folder / "config.yaml", _resolved(config))
+    write_json(folder / "manifest.json", state.manifest)
+    for name, work in stages(config).items():
+        state.stage(name, partial(work, state))
     write_metrics(state)
     from ascl.report.page import build_report
 
     return build_report(folder)
 
 
-def open_run(config: RunConfig, folder: Path) -> Run:
-    """Load what every stage needs, and make the run folder or pick it up. Everything a user named is checked here.
+def stages(config: RunConfig) -> dict[str, Callable[[Run], None]]:
+    """What a run does, in order: the name of each stage, and its work."""
+    found: dict[str, Callable[[Run], None]] = {"prompts": _write_prompts}
+    for variant in config.variants:
+        name = REPORT_NAMES.get(variant, variant)
+        found[f"eval {name}"] = partial(_evaluate, name=name, variant=variant, trained=False)
+    found |= {"data": _build_data, "bc": _clone, "eval bc": partial(_evaluate, name="bc", variant="ascl", trained=True)}
+    for arm in config.rl.arms:
+        found[arm] = partial(_reinforce, arm=arm)
+        found[f"eval {arm}"] = partial(_evaluate, name=arm, variant="ascl", trained=True)
+    return found
 
-    Raises InputError where the folder holds a run of another configuration, rule book or prompt set.
+
+def open_run(config: RunConfig, folder: Path) -> Run:
+    """Load what every stage needs, and look for all that the stages to come will need. Nothing is written.
+
+    Raises InputError where something is missing, or the folder holds a run of another configuration, rule book or
+    prompt set.
     """
     from ascl.chat.clients.models import load_renderer
 
+    check_writable(folder)
+    saved = folder / "config.yaml"
+    if saved.exists() and saved.read_text(encoding="utf-8") != _resolved(config):
+        raise InputError(f"{folder}: holds a run with other settings ({saved}); name another --out or pass --fresh")
+    before = folder / "manifest.json"
+    done = read_json(before).get("stages", {}) if before.exists() else {}
+    left = [name for name in stages(config) if name not in done]
+    check_servers(_servers(config, left))
+    _check_settings(config, left)
     book = RuleBook.load(config.rules.source, config.rules.embedding_model)
     tool = ConsultTool(book, config.rules.top_k)
-    if config.teacher is None:
+    if config.teacher is None and "data" in left:
         fitting(tool)
     prompts = load_prompts(config.prompts)
     renderer = load_renderer(config.model, config.dialect)
-    resolved = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    saved = folder / "config.yaml"
-    if saved.exists() and saved.read_text(encoding="utf-8") != resolved:
-        raise InputError(f"{folder}: holds a run with other settings ({saved}); name another --out or pass --fresh")
     manifest = _manifest(config, folder, book, renderer, prompts)
-    write_text(saved, resolved)
-    write_json(folder / "manifest.json", manifest)
     judge = open_judge(config.judge, book, folder / "data" / "judge_replies.jsonl")
-    return Run(folder, config, tool, renderer, prompts, manifest, judge)
+    state = Run(folder, config, tool, renderer, prompts, manifest, judge)
+    _check_prompts(state, left)
+    if left:
+        model_config(config.model)
+        check_judge(judge)
+        trained = [state.checkpoint(name) for name in ("bc", *config.rl.arms) if name in left]
+        space = training_space(config.model, config.dtype, config.lora, trained)
+        check_space(folder, space + RECORDS, f"what is left of this run ({len(trained)} models)")
+    return state
+
+
+def _resolved(config: RunConfig) -> str:
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _servers(config: RunConfig, left: Container[str]) -> list[Server]:
+    """The servers that the stages to come will ask."""
+    found = judge_servers(config.judge) if left else []
+    if config.teacher is not None and "data" in left:
+        found.append(Server("teacher", config.teacher.model, config.teacher.base_url))
+    if any(arm in left for arm in config.rl.arms):
+        found += rollout_servers(config.rl.settings)
+    return found
+
+
+def _check_settings(config: RunConfig, left: Container[str]) -> None:
+    if "bc" in left:
+        check_installed(config.sft)
+    if any(arm in left for arm in config.rl.arms):
+        check_installed(config.rl.settings)
+
+
+def _check_prompts(state: Run, left: Container[str]) -> None:
+    if not state.split("test"):
+        raise InputError("prompts: none of them is in the test split; add prompts")
+    if any(arm in left for arm in state.config.rl.arms):
+        check_kinds(state.prompts, state.config.rl.kinds)
 
 
 def _manifest(
@@ -179,20 +239,17 @@ def _write_prompts(state: Run) -> None:
     write_jsonl(state.folder / "data" / "prompts.jsonl", rows)
 
 
-def _evaluate(state: Run, name: str, variant: Variant, model: str, prompts: list[Prompt]) -> None:
-    """The stage that measures one variant: the model walks the prompts, the judge reads the answers."""
+def _evaluate(state: Run, name: str, variant: Variant, trained: bool) -> None:
+    """Measure one variant: the model (of that name, where it is trained) walks the prompts, the judge reads."""
+    from ascl.chat.clients.models import load_model
 
-    def work() -> None:
-        from ascl.chat.clients.models import load_model
-
-        client = InProcessClient(load_model(model, state.config.dtype), state.renderer)
-        sampling = state.config.sampling.model_copy(update={"seed": state.config.sampling.seed + state.config.seed})
-        path = state.folder / "data" / "eval" / f"{name}.jsonl"
-        batch = state.config.eval_batch
-        with progress_bar(name, len(prompts)) as progress:
-            evaluate(name, variant, prompts, client, state.tool, state.judge, sampling, batch, path, progress)
-
-    state.stage(f"eval {name}", work)
+    model = str(state.checkpoint(name)) if trained else state.config.model
+    client = InProcessClient(load_model(model, state.config.dtype), state.renderer)
+    sampling = state.config.sampling.model_copy(update={"seed": state.config.sampling.seed + state.config.seed})
+    path = state.folder / "data" / "eval" / f"{name}.jsonl"
+    prompts, batch = state.split("test"), state.config.eval_batch
+    with progress_bar(name, len(prompts)) as progress:
+        evaluate(name, variant, prompts, client, state.tool, state.judge, sampling, batch, path, progress)
 
 
 def _build_data(state: Run) -> None:
@@ -250,6 +307,8 @@ def _clone(state: Run) -> None:
 
     if state.checkpoint("bc").exists():  # stopped between the last write and the manifest's
         return
+    if state.config.rl.arms and not _uncloned(state):
+        raise InputError("rl.kinds: every train prompt of these kinds is cloned, so none is left for RL; add prompts")
     rows = [row for _, row in read_jsonl(state.folder / "data" / "sft.jsonl")]
     config = state.config
     run_sft(
@@ -263,10 +322,9 @@ def _reinforce(state: Run, arm: Algorithm) -> None:
     if state.checkpoint(arm).exists():
         return
     config = state.config
-    cloned = {row["id"].split("#")[0] for _, row in read_jsonl(state.folder / "data" / "sft.jsonl")}
     run_rl(
         model=str(state.checkpoint("bc")),
-        prompts=state.split("train", config.rl.kinds, without=cloned),
+        prompts=_uncloned(state),
         renderer=state.renderer,
         tool=state.tool,
         judge=state.judge,
@@ -279,6 +337,24 @@ def _reinforce(state: Run, arm: Algorithm) -> None:
         rollout_log=state.folder / "data" / "rollouts" / f"{arm}.jsonl",
         dtype=config.dtype,
     )
+
+
+def _uncloned(state: Run) -> list[Prompt]:
+    """The prompts of RL: no model of this run has been shown an answer to them."""
+    cloned = {row["id"].split("#")[0] for _, row in read_jsonl(state.folder / "data" / "sft.jsonl")}
+    return state.split("train", state.config.rl.kinds, without=cloned)
+
+
+def best_checkpoint(folder: Path) -> tuple[str, float | None]:
+    """The trained model of a run with the highest H-avg (the first of equals; None where no model has one)."""
+    variants = read_json(folder / "metrics.json")["variants"]
+    trained = {name: figures["h_avg"]["value"] for name, figures in variants.items() if _is_model(folder, name)}
+    best = max(trained, key=lambda name: -1.0 if trained[name] is None else trained[name])
+    return best, trained[best]
+
+
+def _is_model(folder: Path, name: str) -> bool:
+    return (folder / "checkpoints" / name).is_dir()
 
 
 def write_metrics(state: Run) -> None:

@@ -1,7 +1,9 @@
-"""Progress with time left: a bar on a terminal, a line for every tenth in a log."""
+"""Progress with time left: a bar on a terminal, lines in a log, and a sign of life where nothing else is said."""
 
+import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -9,6 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 console = Console(stderr=True)
+
+SILENCE = 15.0  # seconds without a line; then one says what is being worked on
+_spoken = 0.0  # when the last line was printed
+_working: list[Callable[[], str] | None] = []  # what is being worked on, the innermost last; None shows itself
 
 
 class Report(Protocol):
@@ -23,10 +29,20 @@ def silent(done: int, note: str = "") -> None:
 
 
 @contextmanager
+def waiting(title: str) -> Iterator[None]:
+    """Work of unknown length: while nothing else is said, a line every SILENCE seconds tells that it goes on."""
+    started = time.monotonic()
+    with _at_work(lambda: f"{title}, {time.monotonic() - started:.0f} s"):
+        yield
+
+
+@contextmanager
 def progress_bar(title: str, total: int) -> Iterator[Report]:
-    """A bar that is told how many of `total` units are done."""
+    """A bar that is told how many of `total` units are done. In a log: a line for every tenth, and after a SILENCE."""
     if not console.is_terminal:
-        yield _lines(title, total)
+        lines = _Lines(title, total)
+        with _at_work(lines.line):
+            yield lines.update
         return
     columns = (
         TextColumn("{task.description:<12}", markup=False),
@@ -37,7 +53,7 @@ def progress_bar(title: str, total: int) -> Iterator[Report]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    with Progress(*columns, console=console) as bar:
+    with _at_work(None), Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=total, note="")
 
         def update(done: int, note: str = "") -> None:
@@ -46,19 +62,62 @@ def progress_bar(title: str, total: int) -> Iterator[Report]:
         yield update
 
 
-def _lines(title: str, total: int) -> Report:
-    started, first, shown = time.monotonic(), -1, -1
+class _Lines:
+    """The progress of one piece of work as plain lines."""
 
-    def update(done: int, note: str = "") -> None:
-        nonlocal first, shown
-        first = done if first < 0 else first
-        tenth = 10 * done // max(total, 1)
-        if tenth == shown:
-            return
-        shown = tenth
-        elapsed = time.monotonic() - started
-        left = f", about {elapsed / (done - first) * (total - done):.0f} s left" if done > first else ""
-        told = f", {note}" if note else ""
-        console.print(f"{title} {done}/{total}, {elapsed:.0f} s{left}{told}", highlight=False, markup=False)
+    def __init__(self, title: str, total: int) -> None:
+        self.title, self.total = title, total
+        self.started, self.first, self.done, self.note = time.monotonic(), -1, 0, ""
+        self.shown = -1  # the tenth of the last line
 
-    return update
+    def update(self, done: int, note: str = "") -> None:
+        """Hear how far the work is, and say so where a tenth is passed."""
+        self.first = done if self.first < 0 else self.first
+        self.done, self.note = done, note
+        tenth = 10 * done // max(self.total, 1)
+        if tenth != self.shown:
+            self.shown = tenth
+            _say(self.line())
+
+    def line(self) -> str:
+        """How far the work is now."""
+        elapsed, did = time.monotonic() - self.started, self.done - self.first
+        left = f", about {elapsed / did * (self.total - self.done):.0f} s left" if self.first >= 0 and did > 0 else ""
+        told = f", {self.note}" if self.note else ""
+        return f"{self.title} {self.done}/{self.total}, {elapsed:.0f} s{left}{told}"
+
+
+def _say(line: str) -> None:
+    global _spoken
+    _spoken = time.monotonic()
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _at_work(line: Callable[[], str] | None) -> Iterator[None]:
+    """While this lasts, `line` is what is said after a SILENCE. Of several processes only the first one speaks."""
+    global _spoken
+    if _working or os.environ.get("RANK", "0") != "0":
+        _working.append(line)
+        try:
+            yield
+        finally:
+            _working.remove(line)
+        return
+    _spoken, over = time.monotonic(), threading.Event()
+    _working.append(line)
+    speaker = threading.Thread(target=_speak_up, args=(over,), daemon=True)
+    speaker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        speaker.join()
+        _working.remove(line)
+
+
+def _speak_up(over: threading.Event) -> None:
+    while not over.wait(max(_spoken + SILENCE - time.monotonic(), 0.05)):
+        innermost = _working[-1] if _working else None
+        if innermost is not None and time.monotonic() - _spoken >= SILENCE:
+            _say(innermost())

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ascl.chat.clients.models import load_renderer
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Trajectory
@@ -22,10 +23,30 @@ from ascl.consult.variants import VARIANTS, Variant
 from ascl.errors import InputError
 from ascl.evals.metrics import Estimate
 from ascl.evals.results import Evaluation, Results, find_evaluations, read_evaluation, slug
-from ascl.evals.suite import ask, collect_answers, judge_evaluation, reward_judge
+from ascl.evals.suite import (
+    ask,
+    check_folder,
+    collect_answers,
+    judge_evaluation,
+    judge_names,
+    lacking,
+    reward_judge,
+)
 from ascl.judges.named import judge_settings
 from ascl.judges.open_judge import open_judge
+from ascl.judges.settings import JudgeSettings
 from ascl.pipeline import PACKAGES, machine, package_version
+from ascl.preflight import (
+    RECORDS,
+    Server,
+    check_judge,
+    check_servers,
+    check_space,
+    check_writable,
+    judge_servers,
+    model_config,
+)
+from ascl.progress import waiting
 from ascl.rules.book import RuleBook
 
 if TYPE_CHECKING:
@@ -66,6 +87,7 @@ class Wanted:
     dtype: str
     batch: int
     concurrency: int
+    check: bool
 
 
 @dataclass
@@ -117,10 +139,9 @@ def run_variants(wanted: Wanted) -> None:
     rule_book = {"source": wanted.rules, "hash": book.hash, "rules": len(book.rules), "top_k": wanted.top_k}
     if wanted.embedding_model:
         rule_book["embedding_model"] = wanted.embedding_model
-    found: dict[str, Results] = {}
+    planned: dict[Variant, Evaluation] = {}
     for variant in cast(list[Variant], variants):
-        place = out / variant
-        evaluation = Evaluation(
+        planned[variant] = Evaluation(
             name=f"{wanted.name or short} {variant}",
             model=wanted.model,
             base_url=wanted.base_url,
@@ -136,13 +157,51 @@ def run_variants(wanted: Wanted) -> None:
             machine=machine(),
             versions={package: package_version(package) for package in PACKAGES},
         )
-        prompts = {name: of for name, (_, of) in asked.items()}
+    _check(wanted, out, planned, settings, book)
+    if wanted.check:
+        return
+    prompts = {name: of for name, (_, of) in asked.items()}
+    found: dict[str, Results] = {}
+    for variant, evaluation in planned.items():
+        place = out / variant
         judges = [open_judge(one, book, place / "judge_replies.jsonl") for one in settings]
-        collect_answers(place, evaluation, prompts, client, tool, wanted.batch)
-        found[variant] = judge_evaluation(place, judges)
+        with waiting(evaluation.name):
+            collect_answers(place, evaluation, prompts, client, tool, wanted.batch)
+            found[variant] = judge_evaluation(place, judges)
     print_results(found)
     folders = ", ".join(str(out / variant) for variant in found)
     Console().print(f"folders: {folders}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _check(
+    wanted: Wanted, out: Path, planned: dict[Variant, Evaluation], settings: list[JudgeSettings], book: RuleBook
+) -> None:
+    """Look for all that the evaluations of all variants will need; with --check, print what is to do.
+
+    Raises InputError.
+    """
+    answers = verdicts = 0
+    lines = []
+    for variant, evaluation in planned.items():
+        place = out / variant
+        check_writable(place)
+        judges = [open_judge(one, book, place / "judge_replies.jsonl") for one in settings]
+        for name, lack in lacking(place, check_folder(place, evaluation), judge_names(judges)).items():
+            answers, verdicts = answers + lack[0], verdicts + lack[1]
+            to_do = f"to do: {lack[0]} answers, {lack[1]} verdicts" if any(lack) else "done"
+            lines.append(f"{variant:<8}{name:<24}{to_do}")
+    servers = [server for one in settings for server in judge_servers(one)] if verdicts else []
+    if answers and wanted.base_url is not None:
+        servers.append(Server("model", wanted.model, wanted.base_url))
+    check_servers(servers)
+    if answers and wanted.base_url is None:
+        model_config(wanted.model)
+        load_renderer(wanted.model, wanted.dialect)
+    for judge in judges if verdicts else []:
+        check_judge(judge)
+    check_space(out, RECORDS, "an evaluation")
+    if wanted.check:
+        print("\n".join(lines))
 
 
 def rejudge_log(log: Path, names: Sequence[str], rules: str | None) -> None:
@@ -151,6 +210,7 @@ def rejudge_log(log: Path, names: Sequence[str], rules: str | None) -> None:
     rules: the policy of the judge `safeguard`; None takes the rule book of each evaluation.
     """
     settings = [judge_settings(one) for one in names]
+    check_servers(server for one in settings for server in judge_servers(one))
     if log.suffix == ".eval":
         from ascl.evals.inspect.logs import evaluation_from_log
 

@@ -47,6 +47,9 @@ def evaluate(
     dtype: Annotated[str, typer.Option(help="bfloat16 or float32 (in this process).")] = "bfloat16",
     batch: Annotated[int, typer.Option(min=1, help="Prompts walked at once in this process.")] = 32,
     concurrency: Annotated[int, typer.Option(min=1, help="Prompts walked at once on a server.")] = 64,
+    check: Annotated[
+        bool, typer.Option("--check", help="Look whether all is there that it needs, print what is to do, and stop.")
+    ] = False,
 ) -> None:
     """Measure a model on a suite, in one or several prompt variants. Run it again to resume."""
     if context.invoked_subcommand is not None:
@@ -78,6 +81,7 @@ def evaluate(
             dtype=dtype,
             batch=batch,
             concurrency=concurrency,
+            check=check,
         )
     )
 

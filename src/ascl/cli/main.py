@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -64,12 +64,15 @@ def run(
     ] = None,
     smoke: Annotated[bool, typer.Option(help="A cut-down run of a few minutes.")] = False,
     fresh: Annotated[bool, typer.Option(help="Put an earlier run in this folder aside and start anew.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Look whether all is there that the run needs, print its stages, and stop.")
+    ] = False,
 ) -> None:
     """Carry a configured run through: baselines, cloning, RL, evaluation, report. Run it again to resume."""
     import os
 
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    from ascl.cli.table import print_table
+    from ascl.cli.table import print_best, print_stages, print_table
     from ascl.config import load_config
 
     settings = load_config(config)
@@ -78,12 +81,18 @@ def run(
     if seed is not None:
         settings = settings.model_copy(update={"seed": seed})
     folder = out or Path("runs") / (config.stem + ("-smoke" if smoke else ""))
+    settings = settings.smoke() if smoke else settings
+    from ascl.pipeline import open_run, stages
     from ascl.pipeline import run as run_pipeline
 
     with put_aside(folder) if fresh else nullcontext():
-        report = run_pipeline(settings.smoke() if smoke else settings, folder)
+        if check:
+            print_stages(stages(settings), open_run(settings, folder).manifest["stages"])
+            return
+        report = run_pipeline(settings, folder)
     print_table(folder)
     typer.echo(f"report: {report}")
+    print_best(folder, settings)
 
 
 @contextmanager
@@ -157,7 +166,15 @@ def _check_address(host: str, port: int) -> None:
 
 @app.command()
 def chat(
-    model: Annotated[str, typer.Option(help="A run's checkpoint, `embedded`, a hub id or a local folder.")],
+    model: Annotated[
+        str, typer.Option(help="A run's checkpoint, `embedded`, a hub id, a folder, or the name it is served under.")
+    ],
+    base_url: Annotated[
+        str | None, typer.Option(help="An OpenAI-compatible server; without it, in this process.")
+    ] = None,
+    variant: Annotated[
+        str, typer.Option(help="How the model is given the rules: pure, short, long, rag, or ascl (the consult tool).")
+    ] = "ascl",
     rules: RulesSource = "default",
     embedding_model: Embedding = None,
     top_k: Annotated[int, typer.Option(min=1, max=20)] = 3,
@@ -166,12 +183,17 @@ def chat(
 ) -> None:
     """Talk to a model in the terminal and see what it consults. An empty line or Ctrl-D ends."""
     from ascl.chat.clients.sampling import Sampling
-    from ascl.cli.talk import talk
+    from ascl.cli.talk import open_model, talk
     from ascl.consult.tool import ConsultTool
+    from ascl.consult.variants import VARIANTS, Variant
+    from ascl.errors import InputError
     from ascl.rules.book import RuleBook
 
+    if variant not in VARIANTS:
+        raise InputError(f"--variant {variant}: use one of {', '.join(VARIANTS)}")
     tool = ConsultTool(RuleBook.load(rules, embedding_model), top_k)
-    talk(model, tool, Sampling(temperature=temperature, max_tokens=max_tokens))
+    client = open_model(model, base_url)
+    talk(client, cast(Variant, variant), tool, Sampling(temperature=temperature, max_tokens=max_tokens))
 
 
 if __name__ == "__main__":

@@ -4,19 +4,38 @@ from rich.console import Console
 from rich.text import Text
 
 from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.models import load_model, load_renderer
-from ascl.chat.clients.sampling import Sampling
-from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.chat.clients.models import load_model, load_renderer, model_path
+from ascl.chat.clients.openai_server import OpenAIClient
+from ascl.chat.clients.sampling import Client, Sampling
+from ascl.chat.messages import Message, RuleHit, StopReason, Trajectory
 from ascl.cli.printable import printable
 from ascl.consult.rollout import rollout, start
 from ascl.consult.tool import ConsultTool
-from ascl.consult.variants import with_rules
+from ascl.consult.variants import Variant, with_rules
+from ascl.preflight import Server, check_servers
+from ascl.progress import waiting
+
+ATTEMPTS = 2  # someone is waiting for the answer
 
 
-def talk(model: str, tool: ConsultTool, sampling: Sampling) -> None:
-    """Read questions until an empty line; each answer keeps the earlier questions and answers as context."""
+def open_model(model: str, base_url: str | None) -> Client:
+    """The model, ready to answer: loaded, with a line that says so, or found on its server. Raises InputError."""
+    if base_url is not None:
+        check_servers([Server("model", model, base_url)])
+        return OpenAIClient(model, base_url, attempts=ATTEMPTS)
+    model_path(model)  # a folder that is not there is not worth a line
+    title = f"loading {printable(model)}"
+    Console().print(f"{title} ..", highlight=False, markup=False, soft_wrap=True)
+    with waiting(title):
+        return InProcessClient(load_model(model), load_renderer(model))
+
+
+def talk(client: Client, variant: Variant, tool: ConsultTool, sampling: Sampling) -> None:
+    """Read questions until an empty line; each answer keeps the earlier questions and answers as context.
+
+    The tool is offered in the `ascl` variant only.
+    """
     console = Console()
-    client = InProcessClient(load_model(model), load_renderer(model))
     history: list[Message] = []
     while True:
         try:
@@ -26,22 +45,38 @@ def talk(model: str, tool: ConsultTool, sampling: Sampling) -> None:
         if not question:
             return
         asked = Message(role="user", content=question)
-        walked = start("chat", with_rules("ascl", [*history, asked], tool))
-        rollout(client, [walked], tool, sampling)
+        if variant == "rag":
+            found = tool.book.search(question, tool.default_top_k)
+            _show_rules(console, [RuleHit(id=rule.id, text=rule.text, similarity=s) for rule, s in found])
+        walked = start("chat", with_rules(variant, [*history, asked], tool))
+        with console.status("the model writes"):
+            rollout(client, [walked], tool if variant == "ascl" else None, sampling)
         _show(console, walked)
         if walked.answer is not None:
             history += [asked, Message(role="assistant", content=walked.answer)]
 
 
 def _show(console: Console, trajectory: Trajectory) -> None:
+    consultations = iter(trajectory.consultations)
     for message in trajectory.completion:
         if message.reasoning_content:
             console.print(Text(f"thinks: {printable(message.reasoning_content)}", "dim"))
         for call in message.tool_calls:
             console.print(Text(f"consults: {printable(str(call.arguments.get('query', call.arguments)))}", "cyan"))
         if message.role == "tool":
-            console.print(Text(printable(message.content), "yellow"))
+            consulted = None if message.error else next(consultations, None)
+            if consulted is not None and consulted.hits:
+                _show_rules(console, consulted.hits)
+            else:
+                console.print(Text(printable(message.content), "yellow"))
     if trajectory.answer is not None:
         console.print(Text.assemble(("model ", "bold green"), printable(trajectory.answer)))
     if trajectory.stop is not StopReason.ANSWERED:
         console.print(Text(f"({': '.join(filter(None, [trajectory.stop, '; '.join(trajectory.faults)]))})", "red"))
+
+
+def _show_rules(console: Console, hits: list[RuleHit]) -> None:
+    """The list that the model reads, with the id of each rule, as `ascl rules search` prints it."""
+    for rank, hit in enumerate(hits, start=1):
+        line = f"{rank}. ({100 * hit.similarity:.1f}%) {hit.id}: {hit.text}"
+        console.print(Text(printable(line), "yellow"))

@@ -1,9 +1,12 @@
 """`ascl sft` and `ascl rl`: fine-tune a model on training sets, and reinforce it on prompts."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from ascl.train.settings import Lora
 
 
 def sft(
@@ -21,6 +24,7 @@ def sft(
     dtype: Annotated[str, typer.Option(help="bfloat16 or float32.")] = "bfloat16",
     save_steps: Annotated[int, typer.Option(min=1)] = 50,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 0,
+    check: Annotated[bool, typer.Option("--check", help="Look whether all is there that it needs, and stop.")] = False,
 ) -> None:
     """Supervised fine-tuning with loss on model turns only. Run it again to resume."""
     import os
@@ -28,9 +32,9 @@ def sft(
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     from ascl.chat.clients.models import load_renderer
     from ascl.errors import InputError
+    from ascl.progress import waiting
     from ascl.train.data import read_rows
     from ascl.train.settings import Lora, SftSettings
-    from ascl.train.sft import run_sft
 
     if dtype not in ("bfloat16", "float32"):
         raise InputError(f"--dtype {dtype}: use bfloat16 or float32")
@@ -49,8 +53,24 @@ def sft(
     )
     rows = read_rows(data)
     lora = Lora(r=lora_rank, alpha=2 * lora_rank) if lora_rank else None
-    run_sft(model, rows, load_renderer(model, dialect), out, settings, lora, seed, dtype)
+    renderer = load_renderer(model, dialect)
+    _check_room(model, dtype, lora, out)
+    if check:
+        typer.echo(f"to do: sft, {len(rows)} rows")
+        return
+    from ascl.train.sft import run_sft
+
+    with waiting(out.name):
+        run_sft(model, rows, renderer, out, settings, lora, seed, dtype)
     typer.echo(f"{len(rows)} rows; the model: {out}")
+
+
+def _check_room(model: str, dtype: str, lora: "Lora | None", out: Path) -> None:
+    """Look for the model, and for a place with room for the trained one. Raises InputError."""
+    from ascl.preflight import RECORDS, check_space, check_writable, training_space
+
+    check_writable(out)
+    check_space(out, training_space(model, dtype, lora, [out]) + RECORDS, "the training")
 
 
 def rl(
@@ -76,6 +96,7 @@ def rl(
     consult_share: Annotated[float, typer.Option(min=0, max=1, help="With --plan: rollouts that consult.")] = 0.5,
     judge_seconds: Annotated[float, typer.Option(min=0, help="With --plan: seconds of one verdict.")] = 0,
     judge_concurrency: Annotated[int, typer.Option(min=1, help="With --plan: verdicts at a time.")] = 1,
+    check: Annotated[bool, typer.Option("--check", help="Look whether all is there that it needs, and stop.")] = False,
 ) -> None:
     """Reinforce a model on prompts with a judge's rewards. Run it again to resume."""
     import os
@@ -112,26 +133,44 @@ def rl(
     from ascl.chat.clients.models import load_renderer
     from ascl.consult.tool import ConsultTool
     from ascl.files import read_jsonl
+    from ascl.preflight import check_judge, check_kinds, check_servers, judge_servers, rollout_servers
+    from ascl.progress import waiting
     from ascl.prompts.prompt import choose
     from ascl.prompts.sources import load_prompts
-    from ascl.train.rl import run_rl
+    from ascl.train.installed import check_installed
 
     name = model or settings.model
+    check_installed(settings.rl.settings)
+    check_servers(judge_servers(settings.judge) + rollout_servers(settings.rl.settings))
+    read = load_prompts(settings.prompts)
+    check_kinds(read, settings.rl.kinds)
     cloned = {str(row.get("id")).split("#")[0] for file in without for _, row in read_jsonl(file)}
-    prompts = choose(load_prompts(settings.prompts), "train", settings.rl.kinds, settings.train_limit, cloned)
-    run_rl(
-        model=name,
-        prompts=prompts,
-        renderer=load_renderer(name, settings.dialect),
-        tool=ConsultTool(book, settings.rules.top_k),
-        judge=open_judge(settings.judge, book, folder.with_name(f"{folder.name}.judge_replies.jsonl")),
-        out=folder,
-        algorithm=algorithm,  # type: ignore[arg-type]
-        settings=settings.rl.settings,
-        rewards=settings.reward,
-        lora=settings.lora,
-        seed=settings.seed,
-        rollout_log=folder.with_name(f"{folder.name}.rollouts.jsonl"),
-        dtype=settings.dtype,
-    )
+    prompts = choose(read, "train", settings.rl.kinds, settings.train_limit, cloned)
+    if not prompts:
+        raise InputError("--without: every train prompt of the kinds in rl.kinds was cloned, so none is left for RL")
+    renderer = load_renderer(name, settings.dialect)
+    judge = open_judge(settings.judge, book, folder.with_name(f"{folder.name}.judge_replies.jsonl"))
+    check_judge(judge)
+    _check_room(name, settings.dtype, settings.lora, folder)
+    if check:
+        typer.echo(f"to do: rl by {algorithm}, {len(prompts)} prompts")
+        return
+    from ascl.train.rl import run_rl
+
+    with waiting(folder.name):
+        run_rl(
+            model=name,
+            prompts=prompts,
+            renderer=renderer,
+            tool=ConsultTool(book, settings.rules.top_k),
+            judge=judge,
+            out=folder,
+            algorithm=algorithm,  # type: ignore[arg-type]
+            settings=settings.rl.settings,
+            rewards=settings.reward,
+            lora=settings.lora,
+            seed=settings.seed,
+            rollout_log=folder.with_name(f"{folder.name}.rollouts.jsonl"),
+            dtype=settings.dtype,
+        )
     typer.echo(f"{len(prompts)} prompts; the model: {folder}; its rollouts: {folder.name}.rollouts.jsonl beside it")

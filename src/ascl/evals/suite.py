@@ -1,6 +1,7 @@
 """An evaluation from a model to figures: answers, verdicts, metrics. Every step resumes from its files."""
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
@@ -22,6 +23,7 @@ from ascl.evals.results import (
     Results,
     read_evaluation,
     read_records,
+    verdicts_path,
 )
 from ascl.evals.scores import Marked, benchmark_figures, mark, summary
 from ascl.files import iterate_jsonl, read_json, write_json
@@ -95,6 +97,13 @@ def reward_judge(model: Path) -> str | None:
 
 def open_folder(folder: Path, evaluation: Evaluation) -> Evaluation:
     """Make the folder of an evaluation, or pick it up. Raises InputError where it holds answers of another one."""
+    evaluation = check_folder(folder, evaluation)
+    write_json(folder / "evaluation.json", evaluation.model_dump(mode="json"))
+    return evaluation
+
+
+def check_folder(folder: Path, evaluation: Evaluation) -> Evaluation:
+    """The evaluation as its folder takes it. Raises InputError where the folder holds another one, or other files."""
     if not (folder / "evaluation.json").exists():
         if folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder}: is not empty and holds no evaluation; name another --out")
@@ -102,8 +111,7 @@ def open_folder(folder: Path, evaluation: Evaluation) -> Evaluation:
         before = read_evaluation(folder)
         if changes := _changes(before, evaluation):
             raise InputError(f"{folder}: holds answers with another {changes}; name another --out")
-        evaluation = before.model_copy(update={name: getattr(evaluation, name) for name in BY_LAST})
-    write_json(folder / "evaluation.json", evaluation.model_dump(mode="json"))
+        return before.model_copy(update={name: getattr(evaluation, name) for name in BY_LAST})
     return evaluation
 
 
@@ -138,15 +146,39 @@ def collect_answers(
             collect(path, prompts[name], asked, evaluation.variant, client, tool, chunk, budget, progress)
 
 
+def judge_names(judges: Sequence[Judge]) -> list[str]:
+    """The names of the judges. Raises InputError where two have one name: they could not be told apart."""
+    names = [judge.name for judge in judges]
+    if len(set(names)) < len(names):
+        raise InputError(f"two judges are called {max(names, key=names.count)}; serve one of them under another name")
+    return names
+
+
+def lacking(folder: Path, evaluation: Evaluation, judges: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """How many answers, and how many verdicts of the judges together, each benchmark of a folder still lacks."""
+    rejected = map(json.loads, _whole_lines(rejected_path(folder / "trajectories" / "any")))
+    refused = Counter(row.get("stage") for row in rejected)
+    found = {}
+    for name, asked in evaluation.benchmarks.items():
+        wanted = asked.prompts * asked.epochs - refused[name]
+        there = [folder / "trajectories" / f"{name}.jsonl", *(verdicts_path(folder, judge, name) for judge in judges)]
+        answers, *verdicts = (max(wanted - len(_whole_lines(path)), 0) for path in there)
+        found[name] = answers, sum(verdicts)
+    return found
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    """The lines of a file that a kill may have torn; none where there is no file."""
+    return [line for line in path.read_bytes().splitlines(True) if line.endswith(b"\n")] if path.exists() else []
+
+
 def judge_evaluation(folder: Path, judges: Sequence[Judge], anew: bool = False) -> Results:
     """The verdicts of all judges on the answers that are there, and `metrics.json` by the first of them.
 
     anew: no old verdict is kept. Raises InputError where two judges have one name: they could not be told apart.
     """
     evaluation = read_evaluation(folder)
-    names = [judge.name for judge in judges]
-    if len(set(names)) < len(names):
-        raise InputError(f"two judges are called {max(names, key=names.count)}; serve one of them under another name")
+    names = judge_names(judges)
     for judge in judges:
         for name, asked in evaluation.benchmarks.items():
             with progress_bar(f"{judge.name}: {name}", asked.prompts * asked.epochs) as progress:

@@ -2,11 +2,15 @@
 
 import multiprocessing
 import statistics
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from datetime import UTC, datetime
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
+from ascl import progress
 from ascl.errors import InputError
 from ascl.files import read_json, read_jsonl, write_json, write_jsonl
 from ascl.lab.arms import ARMS, LabSettings, result
@@ -39,31 +43,59 @@ def sweep(folder: Path, arms: list[str], seeds: list[int], settings: LabSettings
 
 
 def _run(folder: Path, jobs: list[tuple[str, int]], settings: LabSettings, processes: int, title: str) -> None:
-    """The jobs in so many processes, each with one thread."""
+    """The jobs in so many processes, each with one thread. What a process says stands beside the bar of all jobs."""
     context = multiprocessing.get_context("spawn")
+    said: SimpleQueue[str] = context.SimpleQueue()
     with (
         progress_bar(title, len(jobs)) as show,
-        ProcessPoolExecutor(min(processes, len(jobs)), mp_context=context, initializer=_quiet) as pool,
+        ProcessPoolExecutor(
+            min(processes, len(jobs)), mp_context=context, initializer=_begin, initargs=(said,)
+        ) as pool,
     ):
-        waiting = {pool.submit(result, folder, name, settings, seed): (name, seed) for name, seed in jobs}
+        running = {pool.submit(_work, folder, name, settings, seed) for name, seed in jobs}
         try:
-            for done, future in enumerate(as_completed(waiting), start=1):
-                future.result()
-                show(done, "{} seed {}".format(*waiting[future]))
+            note = ""
+            while running:
+                ended, running = wait(running, timeout=1, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    future.result()
+                while not said.empty():
+                    note = said.get()
+                show(len(jobs) - len(running), note)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _quiet() -> None:
-    """A process of the pool: one thread, and no progress of its own."""
+class _Told:
+    """A file whose lines go to the process that shows them, with the seed of the work in front."""
+
+    def __init__(self, said: "SimpleQueue[str]") -> None:
+        self.said, self.seed = said, 0
+
+    def write(self, text: str) -> None:
+        if text.strip():
+            self.said.put(f"seed {self.seed}: {text.strip()}")
+
+    def flush(self) -> None:
+        pass
+
+
+def _begin(said: "SimpleQueue[str]") -> None:
+    """A process of the pool: one thread, and its progress goes to `said` instead of the terminal."""
     import os
 
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    from ascl.progress import console
+    progress.console.quiet = True  # for those who hold this one
+    progress.console = Console(file=_Told(said), force_terminal=False)  # type: ignore[arg-type]
 
-    console.quiet = True
+
+def _work(folder: Path, name: str, settings: LabSettings, seed: int) -> None:
+    """One job, in a process of the pool."""
+    told: Any = progress.console.file
+    told.seed = seed
+    result(folder, name, settings, seed)
 
 
 def report(folder: Path, names: list[str], seeds: list[int]) -> Path:

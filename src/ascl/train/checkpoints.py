@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 
 from ascl.chat.clients.models import load_model
 from ascl.chat.render import Renderer
@@ -44,6 +44,17 @@ class ShowProgress(TrainerCallback):
 def callbacks(title: str) -> list[TrainerCallback]:
     """The callbacks every trainer here gets."""
     return [MarkComplete(), ShowProgress(title)]
+
+
+def train(trainer: Any, checkpoint: str | None) -> None:
+    """Train to the end, from a checkpoint where there is one. The progress ends with the training, however it ends."""
+    trainer.remove_callback(PrinterCallback)
+    try:
+        trainer.train(resume_from_checkpoint=checkpoint)
+    finally:
+        for callback in trainer.callback_handler.callbacks:
+            if isinstance(callback, ShowProgress):
+                callback.bars.close()
 
 
 class MarkComplete(TrainerCallback):

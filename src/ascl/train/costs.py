@@ -45,15 +45,9 @@ def model_shape(name: str, config: Any) -> ModelShape:
 
     Raises InputError for a mixture of experts, whose arithmetic is another.
     """
-    import torch
-    from transformers import AutoModelForCausalLM
-
     if any(getattr(config, key, None) for key in ("num_experts", "num_local_experts", "n_routed_experts")):
         raise InputError(f"model {name}: a mixture of experts can't be planned for (dense models only)")
-    with torch.device("meta"):
-        model: Any = AutoModelForCausalLM.from_config(config)
-    head = model.get_output_embeddings()
-    linears = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    model, linears = _empty_model(config)
     return ModelShape(
         name=name,
         layers=config.num_hidden_layers,
@@ -68,6 +62,24 @@ def model_shape(name: str, config: Any) -> ModelShape:
         linear_width=sum(m.in_features + m.out_features for m in linears),
         query_key_norm=any(name.endswith("q_norm.weight") for name, _ in model.named_parameters()),
     )
+
+
+def parameters_of(config: Any, lora: Lora | None) -> tuple[int, int]:
+    """How many parameters the model of a transformers configuration has, and how many of them are trained."""
+    model, linears = _empty_model(config)
+    parameters = sum(p.numel() for p in model.parameters())
+    return parameters, lora.r * sum(m.in_features + m.out_features for m in linears) if lora else parameters
+
+
+def _empty_model(config: Any) -> tuple[Any, list[Any]]:
+    """The model of a configuration without its weights, and its linear layers without the head."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(config)
+    head = model.get_output_embeddings()
+    return model, [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
 
 
 def cache_bytes(shape: ModelShape, width: int = 2) -> float:

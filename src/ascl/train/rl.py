@@ -5,7 +5,6 @@ the sampled ids kept as they are and tool tokens masked. `ConsultTrainer` puts t
 place of TRL's; with algorithm grpo it is stock GRPO.
 """
 
-import importlib.util
 import math
 import os
 import random
@@ -16,7 +15,6 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
-from transformers import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from ascl.chat.render import Renderer
@@ -37,11 +35,13 @@ from ascl.train.checkpoints import (
     last_checkpoint,
     precision,
     same_run,
+    train,
     trainable_model,
 )
 from ascl.train.cpu import score_labelled_tokens_only
 from ascl.train.decision import decision_length
 from ascl.train.exploration import behaviour_share, mode_log_ratio
+from ascl.train.installed import check_installed
 from ascl.train.reward import RewardWeights
 from ascl.train.reward_function import RewardFunction
 from ascl.train.rollouts import Rollouts, explored_by
@@ -235,18 +235,6 @@ def _generation(settings: RlSettings) -> dict[str, Any]:
     }
 
 
-def _check_installed(settings: RlSettings) -> None:
-    """Raise InputError where the settings name a package that is not there, or can't work with the launcher's."""
-    if settings.vllm == "off" and os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in ("1", "true"):
-        raise InputError("rl.settings.vllm: off can't sample from weights that FSDP has split; use colocate or server")
-    wanted: list[tuple[str, str]] = [] if settings.report_to == "none" else [("report_to", settings.report_to)]
-    if settings.vllm != "off":
-        wanted.append(("vllm", "vllm"))
-    for field, package in wanted:
-        if importlib.util.find_spec(package) is None:
-            raise InputError(f"rl.settings.{field}: the package {package} is not installed (pip install {package})")
-
-
 def run_rl(
     model: str,
     prompts: list[Prompt],
@@ -271,7 +259,7 @@ def run_rl(
 
     if not prompts:
         raise InputError("RL: the prompt set is empty (no train prompt of the kinds named in rl.kinds)")
-    _check_installed(settings)
+    check_installed(settings)
     score_labelled_tokens_only()
     work = out.with_name(f"{out.name}.trainer")
     rows = rl_dataset(prompts, tool)
@@ -314,6 +302,5 @@ def run_rl(
         renderer=renderer,
         rollout_log=rollout_log,
     )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=checkpoint)
+    train(trainer, checkpoint)
     finish(trainer, renderer, out, work, dtype)

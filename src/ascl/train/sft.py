@@ -13,8 +13,10 @@ from ascl.train.checkpoints import (
     last_checkpoint,
     precision,
     same_run,
+    train,
     trainable_model,
 )
+from ascl.train.installed import check_installed
 from ascl.train.settings import Lora, SftSettings
 from ascl.train.tokens import batch_order, encode_row
 
@@ -36,11 +38,11 @@ def run_sft(
     where the checkpoints are of another run.
     """
     from datasets import Dataset
-    from transformers import PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
     from ascl.train.cpu import score_labelled_tokens_only
 
+    check_installed(settings)
     score_labelled_tokens_only()
     encoded = [encode_row(row, renderer) for row in rows]
     if not encoded:
@@ -90,6 +92,5 @@ def run_sft(
         processing_class=renderer.tokenizer,
         callbacks=callbacks(out.name),
     )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=last_checkpoint(work))
+    train(trainer, last_checkpoint(work))
     finish(trainer, renderer, out, work, dtype)

@@ -83,7 +83,7 @@ class OpenAIClient:
             timeout=httpx2.Timeout(self.timeout, connect=min(self.timeout, CONNECT_TIMEOUT)),
             max_retries=0,
             http_client=openai.DefaultAsyncHttpxClient(
-                verify=_certificates(), limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+                verify=certificates(), limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None)
             ),
         )
 
@@ -161,7 +161,7 @@ class OpenAIClient:
 
 
 @cache
-def _certificates() -> "ssl.SSLContext":
+def certificates() -> "ssl.SSLContext":
     """Those that servers are checked against. Loading them takes longer than many a request."""
     import httpx2
 
