@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ascl.chat.clients.retry import RequestFailed, failed_status, pause
 from ascl.chat.clients.sampling import Sampling
+from ascl.chat.clients.server_text import opens_no_thought, read_channels, read_said, without_tokens
 from ascl.chat.dialects import hermes
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.neutralise import neutralise_message
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
     import openai
 
+ENDED = ("stop", "tool_calls", None)  # the reasons for which a turn of the model ends
+CUT = ("length", "model_length", "max_tokens")  # .. and for which its budget cuts it
+CALL_PARTS = ("tool_use", "tool_call", "function_call")  # types of parts that are a call
 CONNECT_TIMEOUT = 20.0  # seconds; a server that takes longer to pick up the phone is not there
 
 
@@ -184,7 +188,7 @@ def _completion(content: bytes) -> dict[str, Any]:
     choices = body.get("choices") if isinstance(body, dict) else None
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
-    fields = {"content": str, "reasoning": str, "reasoning_content": str, "tool_calls": list}
+    fields = {"content": str | list, "refusal": str, "reasoning": str | list, "reasoning_content": str | list, "tool_calls": list}
     if not isinstance(message, dict) or not all(isinstance(message.get(k), kind | None) for k, kind in fields.items()):
         shown = content[:200].decode(errors="replace")
         raise RequestFailed("not_a_completion", f"the reply is not a chat completion: {shown}", passing=True)
@@ -192,30 +196,61 @@ def _completion(content: bytes) -> dict[str, Any]:
 
 
 def read_turn(response: dict[str, Any], opening: str = "") -> Turn:
-    """The turn in a chat-completions response (as a dict), which goes on from `opening`."""
+    """The turn in a chat-completions response (as a dict), which goes on from `opening`.
+
+    Raises RequestFailed where the turn did not come to an end, nor to that of its budget.
+    """
     choice = response["choices"][0]
-    message, ended = choice["message"], choice.get("finish_reason") != "length"
-    content = _unicode(message.get("content") or "")
-    thought = _unicode(message.get("reasoning") or message.get("reasoning_content") or "") or None
+    message, ended = choice["message"], _ended(choice, response)
+    calls = _calls(message)
+    content, part_thought = _text_and_thought(message.get("content") or message.get("refusal"))
+    thoughts = ["".join(_text_and_thought(message.get(key))) for key in ("reasoning", "reasoning_content")]
+    thought = without_tokens(_unicode(next(filter(None, [*thoughts, part_thought]), ""))) or None
+    content = _unicode(content)
     if opening:
         thought, content = _joined(opening, thought, content)
-    if thought is None and "</think>" in content and "<think>" not in content:
-        content = f"<think>{content}"  # the server's template opened the thought
-    turn = Turn(content, thought, ended=ended)
-    if thought is None and content.lstrip().startswith("<think>"):
-        turn = hermes.parse(content, ended)
-    elif thought is not None and not content and not ended:
-        turn.stop, turn.detail = StopReason.TRUNCATED, "thought not closed"
+    turn = _read_text(without_tokens(content), thought, ended, bool(calls))
     usage = response.get("usage")
     tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
     turn.tokens = tokens if isinstance(tokens, int) else 0
-    for call in message.get("tool_calls") or []:
+    for call in calls:
         function = call.get("function") if isinstance(call, dict) else None
         parsed = _read_call(function if isinstance(function, dict) else {})
         if isinstance(parsed, str):
             turn.stop, turn.detail = StopReason.MALFORMED if ended else StopReason.TRUNCATED, parsed
             break
         turn.calls.append(parsed)
+    return turn
+
+
+def _ended(choice: dict[str, Any], response: dict[str, Any]) -> bool:
+    """Whether the model ended its turn; False where the budget did. Raises RequestFailed where neither did."""
+    finish, error = choice.get("finish_reason"), choice.get("error") or response.get("error")
+    reason = finish.lower() if isinstance(finish, str) else finish
+    if not error and reason in ENDED:
+        return True
+    if not error and reason in CUT:
+        return False
+    told = error.get("message", error) if isinstance(error, dict) else error or "the reply was broken off"
+    raise RequestFailed("unfinished", f"finish_reason {finish}: {told}", passing=True)
+
+
+def _read_text(content: str, thought: str | None, ended: bool, called: bool) -> Turn:
+    """The turn in a reply's texts. called: it brought its calls apart, so none is looked for in the text."""
+    if turn := read_channels(content, ended):
+        turn.thought = "\n\n".join(filter(None, [thought, turn.thought])) or turn.thought
+        return turn
+    if thought is None and opens_no_thought(content):
+        content = f"<think>{content}"
+    inline = thought is None and content.lstrip().startswith("<think>")
+    if inline:
+        thought, content, closed = hermes.split_thought(content)
+        if not closed:
+            return Turn("", thought, ended=ended, stop=StopReason.TRUNCATED, detail="thought not closed")
+    turn = Turn(content, ended=ended) if called else read_said(content, ended, inline)
+    turn.thought = thought
+    if thought is not None and not content and not ended:
+        turn.stop, turn.detail = StopReason.TRUNCATED, "thought not closed"
     return turn
 
 
@@ -233,6 +268,49 @@ def _joined(opening: str, thought: str | None, content: str) -> tuple[str | None
     return (thought if thought.lstrip().startswith(begun.strip()) else begun + thought).strip(), content
 
 
+def _text_and_thought(content: Any) -> tuple[str, str]:
+    """The text and the thought in a message's content, which is a text or a list of parts.
+
+    Parts of other kinds (a reference, say) say nothing. Raises RequestFailed where nothing else is there.
+    """
+    if not isinstance(content, list):
+        return content or "", ""
+    read = [_part(part) for part in content]
+    if content and not any(kind for kind, _ in read) and not _calls({"content": content}):
+        raise RequestFailed("not_a_completion", f"no part of the content is a text: {str(content)[:200]}", passing=True)
+    text, thought = ("".join(words for kind, words in read if kind == wanted) for wanted in ("text", "thought"))
+    return text, thought
+
+
+def _part(part: Any, depth: int = 4) -> tuple[str, str]:
+    """What a part of a content is (`text`, `thought`, or '' for neither) and its words."""
+    if isinstance(part, str):
+        return "text", part
+    if not isinstance(part, dict) or depth == 0:
+        return "", ""
+    kind = str(part.get("type", "text"))
+    thought = part.get("thought") is True or any(word in kind for word in ("think", "reason", "summary"))
+    keys = ("thinking", "reasoning", kind, "text", "content", "summary") if thought else ("text", "content", "refusal")
+    words = next((part[key] for key in keys if part.get(key) is not None), None)
+    if isinstance(words, dict):
+        words = words.get("value")
+    if isinstance(words, list):
+        words = "".join(said for _, said in (_part(inner, depth - 1) for inner in words))
+    if not isinstance(words, str):
+        return "", ""
+    return "thought" if thought else "text", words
+
+
+def _calls(message: dict[str, Any]) -> list[Any]:
+    """The calls of a message, those among the parts of its content besides."""
+    parts = message["content"] if isinstance(message.get("content"), list) else []
+    called = [part for part in parts if isinstance(part, dict) and part.get("type") in CALL_PARTS]
+    return (message.get("tool_calls") or []) + [
+        {"function": part.get("function") or {"name": part.get("name"), "arguments": part.get("input") or part.get("arguments")}}
+        for part in called
+    ]
+
+
 def _unicode(text: str) -> str:
     """A text without lone surrogates: JSON can hold half a character, the files we write can't."""
     return text.encode(errors="replace").decode()
@@ -240,7 +318,11 @@ def _unicode(text: str) -> str:
 
 def _read_call(function: dict[str, Any]) -> ParsedCall | str:
     name, arguments = function.get("name"), function.get("arguments")
-    if arguments in (None, ""):
+    if isinstance(name, str):
+        name = name.partition("<|")[0].strip()  # a leaked token of gpt-oss: `NAME<|channel|>commentary`
+    if isinstance(arguments, str):
+        arguments = without_tokens(arguments).strip()
+    if arguments in (None, "", "null"):
         arguments = {}
     if isinstance(name, str) and isinstance(arguments, str):
         return parse_arguments(name, arguments)
