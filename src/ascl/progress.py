@@ -11,6 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 console = Console(stderr=True)
 
 
+def tell(line: str) -> None:
+    """Show a line, part of which may be a server's or a model's own words: nothing in it is markup or control."""
+    console.print("".join(filter(str.isprintable, line)), markup=False, highlight=False, soft_wrap=True)
+
+
 class Report(Protocol):
     """What is told how far the work is: the units done, and a few words to show beside them."""
 

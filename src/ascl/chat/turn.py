@@ -23,8 +23,8 @@ class Turn:
     """One generation of the model.
 
     stop is None for a sound turn; TRUNCATED for an open thought or call, MALFORMED for a call that does not parse or a
-    marker out of place (`detail` says which). ended is False where the token budget cut the turn. left_in_text: a server
-    sent a call as text, which its own parser should have taken out.
+    marker out of place (`detail` says which). ended is False where the token budget cut the turn. left_in_text: a
+    server sent a call as text, which its own parser should have taken out.
     """
 
     content: str

@@ -74,7 +74,9 @@ def score(kind: Kind, trajectory: Trajectory, verdict: Verdict, weights: RewardW
 
 def loose_calls(trajectory: Trajectory) -> int:
     """How many calls the tool answered though their arguments were loosely typed."""
-    answered = {message.tool_call_id for message in trajectory.completion if message.role == "tool" and not message.error}
+    answered = {
+        message.tool_call_id for message in trajectory.completion if message.role == "tool" and not message.error
+    }
     calls = [call for message in trajectory.completion for call in message.tool_calls]
     return sum(call.id in answered and loosely_typed(call.arguments) for call in calls)
 

@@ -1,36 +1,34 @@
 """Any OpenAI-compatible server (vLLM, SGLang, llama.cpp, hosted) as a client.
 
-Thoughts are read from `reasoning`, `reasoning_content` or inline tags. They are sent back in tool turns under both
-keys: vLLM reads the first, older versions and other servers the second. Texts are neutralised before they leave: the
-server applies its own chat template to them.
+What it replies is read in `completion.py`. Thoughts are sent back in tool turns under both keys, `reasoning` and
+`reasoning_content`: vLLM reads the first, older versions and other servers the second. Texts are neutralised before
+they leave: the server applies its own chat template to them.
 """
 
 import asyncio
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ascl.chat.bare_call import is_bare_call
+from ascl.chat.clients.completion import read_turn
 from ascl.chat.clients.retry import RequestFailed, failed_status, pause
 from ascl.chat.clients.sampling import Sampling
-from ascl.chat.clients.server_text import opens_no_thought, read_channels, read_said, without_tokens
-from ascl.chat.dialects import hermes
-from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.chat.messages import Message, Trajectory
 from ascl.chat.neutralise import neutralise_message
-from ascl.chat.turn import ParsedCall, Turn, check_call, parse_arguments
+from ascl.chat.turn import Turn
 from ascl.errors import InputError
+from ascl.progress import tell
+from ascl.servers import CONNECT_TIMEOUT, WAIT, server_address
 
 if TYPE_CHECKING:
     import ssl
 
     import openai
-
-ENDED = ("stop", "tool_calls", None)  # the reasons for which a turn of the model ends
-CUT = ("length", "model_length", "max_tokens")  # .. and for which its budget cuts it
-CALL_PARTS = ("tool_use", "tool_call", "function_call")  # types of parts that are a call
-CONNECT_TIMEOUT = 20.0  # seconds; a server that takes longer to pick up the phone is not there
 
 
 @dataclass
@@ -39,6 +37,7 @@ class OpenAIClient:
 
     concurrency: requests under way at once. timeout: seconds for one request, its answer included. attempts: how often
     a request is sent that fails in a way that may pass. backoff: seconds before the second attempt, doubling after.
+    wait: seconds between looks for a server that was there before and is gone; those are no attempts.
     """
 
     model: str
@@ -48,6 +47,10 @@ class OpenAIClient:
     extra_body: dict[str, Any] = field(default_factory=dict)
     attempts: int = 8
     backoff: float = 0.5
+    wait: float = WAIT
+    answered: bool = field(default=False, init=False)  # the server has been there
+    lost_at: float | None = field(default=None, init=False)  # since when it is gone, by the monotonic clock
+    hinted: bool = field(default=False, init=False)  # the user has been told of the server's parser
 
     def complete(self, trajectories: list[Trajectory], tools: list[dict[str, Any]], sampling: Sampling) -> list[Turn]:
         """One turn for each trajectory, `concurrency` requests at a time.
@@ -73,8 +76,11 @@ class OpenAIClient:
 
     def input_error(self, failed: RequestFailed) -> InputError:
         """The failure as a line for the user."""
-        where = self.base_url or os.environ.get("OPENAI_BASE_URL") or "the OpenAI API"
-        return InputError(f"model {self.model} at {where}: {failed.reason}")
+        return InputError(f"{self._where}: {failed.reason}")
+
+    @property
+    def _where(self) -> str:
+        return f"model {self.model} at {server_address(self.base_url)}"
 
     def connect(self) -> "openai.AsyncOpenAI":
         """The connections to the server, to be closed by `async with`."""
@@ -82,7 +88,7 @@ class OpenAIClient:
         import openai
 
         return openai.AsyncOpenAI(
-            base_url=self.base_url or os.environ.get("OPENAI_BASE_URL"),
+            base_url=server_address(self.base_url),
             api_key=os.environ.get("OPENAI_API_KEY") or "none",
             timeout=httpx2.Timeout(self.timeout, connect=min(self.timeout, CONNECT_TIMEOUT)),
             max_retries=0,
@@ -102,18 +108,21 @@ class OpenAIClient:
     ) -> Turn:
         """The next turn of a trajectory, asked for again while it fails in a way that may pass.
 
-        `sending` is called before each request (and may raise to prevent it), `failing` hears of each failure. Raises
+        A server that is not there is a failure; one that was there before is waited for, and a line says so. `sending`
+        is called before each request (and may raise to prevent it), `failing` hears of each failure. Raises
         RequestFailed.
         """
         body = self.request(trajectory, tools, sampling)
         for attempt in range(1, self.attempts + 1):
             sending()
             try:
-                return read_turn(await self._post(server, body), trajectory.opening)
+                turn = read_turn(await self._reached(server, body), trajectory.opening)
+                self._hint(turn, tools)
+                return turn
             except RequestFailed as failed:
                 failing(failed)
                 failed.attempts = attempt
-                if not failed.passing or attempt == self.attempts:
+                if not failed.passing or attempt == self.attempts or failed.kind == "unreachable":
                     raise
                 wait = pause(attempt, self.backoff, failed.wait)
             await asyncio.sleep(wait)
@@ -136,6 +145,35 @@ class OpenAIClient:
             body |= {"continue_final_message": True, "add_generation_prompt": False}
         return json.dumps(body | self.extra_body, ensure_ascii=False).encode()
 
+    async def _reached(self, server: "openai.AsyncOpenAI", body: bytes) -> dict[str, Any]:
+        """The reply to a request, waited for while a server that was there before is gone."""
+        while True:
+            try:
+                reply = await self._post(server, body)
+            except RequestFailed as failed:
+                if failed.kind != "unreachable" or not self.answered:
+                    raise
+                if self.lost_at is None:
+                    self.lost_at = time.monotonic()
+                    tell(f"{self._where} does not answer ({failed.reason}); waiting, asking every {self.wait:g} s")
+                await asyncio.sleep(self.wait)
+                continue
+            if self.lost_at is not None:
+                tell(f"{self._where} is back after {time.monotonic() - self.lost_at:.0f} s")
+                self.lost_at = None
+            return reply
+
+    def _hint(self, turn: Turn, tools: list[dict[str, Any]]) -> None:
+        """Tell the user once that the server's parser does not take the model's calls out of its text."""
+        names = [tool["function"]["name"] for tool in tools]
+        if self.hinted or not (turn.left_in_text or any(is_bare_call(turn.content, name) for name in names)):
+            return
+        self.hinted = True
+        tell(
+            f"{self._where}: the server left a tool call in the text. Start vLLM with --enable-auto-tool-choice"
+            " --tool-call-parser NAME, SGLang with --tool-call-parser NAME (docs/engines.md)"
+        )
+
     async def _post(self, server: "openai.AsyncOpenAI", body: bytes) -> dict[str, Any]:
         """Send a request once. Not through the library's models: they cost more time than the request itself."""
         import httpx2
@@ -156,11 +194,13 @@ class OpenAIClient:
                 raise RequestFailed("not_sent", reason, passing=False) from error
             raise RequestFailed("connection", reason, passing=True) from error
         except openai.APIStatusError as error:
+            self.answered = True
             told = error.message if " - " in error.message else f"{error.message} - {error.response.text[:500]}"
             raise failed_status(error.status_code, told, error.response.headers) from error
         except (openai.OpenAIError, httpx2.InvalidURL, ValueError, ExceptionGroup) as error:
             told = str(error.exceptions[0] if isinstance(error, ExceptionGroup) else error)  # a port that is none
             raise RequestFailed("not_sent", told, passing=False) from error
+        self.answered = True
         return _completion(response.content)
 
 
@@ -188,142 +228,14 @@ def _completion(content: bytes) -> dict[str, Any]:
     choices = body.get("choices") if isinstance(body, dict) else None
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
-    fields = {"content": str | list, "refusal": str, "reasoning": str | list, "reasoning_content": str | list, "tool_calls": list}
+    fields = {
+        "content": str | list,
+        "refusal": str,
+        "reasoning": str | list,
+        "reasoning_content": str | list,
+        "tool_calls": list,
+    }
     if not isinstance(message, dict) or not all(isinstance(message.get(k), kind | None) for k, kind in fields.items()):
         shown = content[:200].decode(errors="replace")
         raise RequestFailed("not_a_completion", f"the reply is not a chat completion: {shown}", passing=True)
     return body
-
-
-def read_turn(response: dict[str, Any], opening: str = "") -> Turn:
-    """The turn in a chat-completions response (as a dict), which goes on from `opening`.
-
-    Raises RequestFailed where the turn did not come to an end, nor to that of its budget.
-    """
-    choice = response["choices"][0]
-    message, ended = choice["message"], _ended(choice, response)
-    calls = _calls(message)
-    content, part_thought = _text_and_thought(message.get("content") or message.get("refusal"))
-    thoughts = ["".join(_text_and_thought(message.get(key))) for key in ("reasoning", "reasoning_content")]
-    thought = without_tokens(_unicode(next(filter(None, [*thoughts, part_thought]), ""))) or None
-    content = _unicode(content)
-    if opening:
-        thought, content = _joined(opening, thought, content)
-    turn = _read_text(without_tokens(content), thought, ended, bool(calls))
-    usage = response.get("usage")
-    tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    turn.tokens = tokens if isinstance(tokens, int) else 0
-    for call in calls:
-        function = call.get("function") if isinstance(call, dict) else None
-        parsed = _read_call(function if isinstance(function, dict) else {})
-        if isinstance(parsed, str):
-            turn.stop, turn.detail = StopReason.MALFORMED if ended else StopReason.TRUNCATED, parsed
-            break
-        turn.calls.append(parsed)
-    return turn
-
-
-def _ended(choice: dict[str, Any], response: dict[str, Any]) -> bool:
-    """Whether the model ended its turn; False where the budget did. Raises RequestFailed where neither did."""
-    finish, error = choice.get("finish_reason"), choice.get("error") or response.get("error")
-    reason = finish.lower() if isinstance(finish, str) else finish
-    if not error and reason in ENDED:
-        return True
-    if not error and reason in CUT:
-        return False
-    told = error.get("message", error) if isinstance(error, dict) else error or "the reply was broken off"
-    raise RequestFailed("unfinished", f"finish_reason {finish}: {told}", passing=True)
-
-
-def _read_text(content: str, thought: str | None, ended: bool, called: bool) -> Turn:
-    """The turn in a reply's texts. called: it brought its calls apart, so none is looked for in the text."""
-    if turn := read_channels(content, ended):
-        turn.thought = "\n\n".join(filter(None, [thought, turn.thought])) or turn.thought
-        return turn
-    if thought is None and opens_no_thought(content):
-        content = f"<think>{content}"
-    inline = thought is None and content.lstrip().startswith("<think>")
-    if inline:
-        thought, content, closed = hermes.split_thought(content)
-        if not closed:
-            return Turn("", thought, ended=ended, stop=StopReason.TRUNCATED, detail="thought not closed")
-    turn = Turn(content, ended=ended) if called else read_said(content, ended, inline)
-    turn.thought = thought
-    if thought is not None and not content and not ended:
-        turn.stop, turn.detail = StopReason.TRUNCATED, "thought not closed"
-    return turn
-
-
-def _joined(opening: str, thought: str | None, content: str) -> tuple[str | None, str]:
-    """Thought and content of a turn that began with `opening`. Servers differ in whether they repeat it.
-
-    A server's reasoning parser sees only what comes after the opening. Inside an open thought, what it calls the
-    thought is its rest; after a closed one, it is text of the answer that the parser took for a thought.
-    """
-    if content.startswith(opening):
-        return thought, content
-    _, opened, begun = opening.partition("<think>")
-    if thought is None or not opened or "</think>" in begun:
-        return None, opening + (thought or "") + content
-    return (thought if thought.lstrip().startswith(begun.strip()) else begun + thought).strip(), content
-
-
-def _text_and_thought(content: Any) -> tuple[str, str]:
-    """The text and the thought in a message's content, which is a text or a list of parts.
-
-    Parts of other kinds (a reference, say) say nothing. Raises RequestFailed where nothing else is there.
-    """
-    if not isinstance(content, list):
-        return content or "", ""
-    read = [_part(part) for part in content]
-    if content and not any(kind for kind, _ in read) and not _calls({"content": content}):
-        raise RequestFailed("not_a_completion", f"no part of the content is a text: {str(content)[:200]}", passing=True)
-    text, thought = ("".join(words for kind, words in read if kind == wanted) for wanted in ("text", "thought"))
-    return text, thought
-
-
-def _part(part: Any, depth: int = 4) -> tuple[str, str]:
-    """What a part of a content is (`text`, `thought`, or '' for neither) and its words."""
-    if isinstance(part, str):
-        return "text", part
-    if not isinstance(part, dict) or depth == 0:
-        return "", ""
-    kind = str(part.get("type", "text"))
-    thought = part.get("thought") is True or any(word in kind for word in ("think", "reason", "summary"))
-    keys = ("thinking", "reasoning", kind, "text", "content", "summary") if thought else ("text", "content", "refusal")
-    words = next((part[key] for key in keys if part.get(key) is not None), None)
-    if isinstance(words, dict):
-        words = words.get("value")
-    if isinstance(words, list):
-        words = "".join(said for _, said in (_part(inner, depth - 1) for inner in words))
-    if not isinstance(words, str):
-        return "", ""
-    return "thought" if thought else "text", words
-
-
-def _calls(message: dict[str, Any]) -> list[Any]:
-    """The calls of a message, those among the parts of its content besides."""
-    parts = message["content"] if isinstance(message.get("content"), list) else []
-    called = [part for part in parts if isinstance(part, dict) and part.get("type") in CALL_PARTS]
-    return (message.get("tool_calls") or []) + [
-        {"function": part.get("function") or {"name": part.get("name"), "arguments": part.get("input") or part.get("arguments")}}
-        for part in called
-    ]
-
-
-def _unicode(text: str) -> str:
-    """A text without lone surrogates: JSON can hold half a character, the files we write can't."""
-    return text.encode(errors="replace").decode()
-
-
-def _read_call(function: dict[str, Any]) -> ParsedCall | str:
-    name, arguments = function.get("name"), function.get("arguments")
-    if isinstance(name, str):
-        name = name.partition("<|")[0].strip()  # a leaked token of gpt-oss: `NAME<|channel|>commentary`
-    if isinstance(arguments, str):
-        arguments = without_tokens(arguments).strip()
-    if arguments in (None, "", "null"):
-        arguments = {}
-    if isinstance(name, str) and isinstance(arguments, str):
-        return parse_arguments(name, arguments)
-    return check_call(name, arguments)

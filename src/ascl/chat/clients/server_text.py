@@ -37,7 +37,8 @@ _IN_WORDS = re.compile(r"\s*analysis(?:[A-Z][a-z']* [a-z]|.*?assistant(?:final|c
 
 _INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)")
 _CODE = re.compile(
-    r"^[ \t]*(?P<fence>```+|~~~+)[^\n]*\n(?:.*?\n)??[ \t]*(?P=fence)[`~]*[ \t]*$|" + _INLINE_CODE.pattern.replace("1", "2"),
+    r"^[ \t]*(?P<fence>```+|~~~+)[^\n]*\n(?:.*?\n)??[ \t]*(?P=fence)[`~]*[ \t]*$|"
+    + _INLINE_CODE.pattern.replace("1", "2"),
     re.DOTALL | re.MULTILINE,
 )
 _ALL_CODE = re.compile(r"\s*(```+|~~~+)[^\n`]*\n((?:(?!```|~~~).)*?)\s*(?:\1)?\s*", re.DOTALL)
@@ -52,7 +53,8 @@ _SIGN = re.compile(
     rf"{_MARK}\s*(?:(?=[{{\[])|(?=<(?!/))|\Z)"  # JSON, more markup or nothing comes next
     rf"|{_MARK}[\w.-]+(?=[ \t]*\n|\s*[{{\[]|[(<])"  # the tool's name, then its arguments
     rf"|^[ \t]*{_MARK}(?:[ \t]*$|[^\n]*</[\w:]+>[ \t]*$)"  # a line of its own
-    r"|(?:[}\]]|</function>)\s*</(?:\w+:)?tool_?calls?>|</parameter>\s*</function>|^[ \t]*</tool_call>[ \t]*$"  # the end of one
+    r"|(?:[}\]]|</function>)\s*</(?:\w+:)?tool_?calls?>|</parameter>\s*</function>"  # the end of one
+    r"|^[ \t]*</tool_call>[ \t]*$"
     r"|✿FUNCTION✿[ \t]*(?::|\Z)|✿ARGS✿[ \t]*:",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -65,8 +67,9 @@ _PARAMETER = re.compile(r"<parameter=([^>\n]+)>(.*?)(?:</parameter>|(?=<paramete
 
 # Where a model speaks for somebody else: the turn it forges is no part of its answer.
 _FORGED = re.compile(
-    r"<\|im_start\|>(?:system|user|assistant|tool)[ \t]*\n|<\|start_header_id\|>\w+<\|end_header_id\|>|<｜(?:User|Assistant)｜>"
-    r"|<start_of_turn>(?:user|model)\n|<\|(?:start|channel)\|>\w+<\||^[ \t]*</?tool_response>[ \t]*$|✿(?:RESULT|RETURN)✿:",
+    r"<\|im_start\|>(?:system|user|assistant|tool)[ \t]*\n|<\|start_header_id\|>\w+<\|end_header_id\|>"
+    r"|<｜(?:User|Assistant)｜>|<start_of_turn>(?:user|model)\n|<\|(?:start|channel)\|>\w+<\|"
+    r"|^[ \t]*</?tool_response>[ \t]*$|✿(?:RESULT|RETURN)✿:",
     re.MULTILINE,
 )
 _THINK = re.compile(r"</?think>")
@@ -104,6 +107,7 @@ def read_channels(text: str, ended: bool) -> Turn | None:
         body = segment["body"].strip()
         if recipient := _RECIPIENT.search(f"{segment['before'] or ''} {segment['after']}"):
             _add(turn, parse_arguments(recipient[1], body))
+            turn.left_in_text = True
         else:
             (thoughts if segment["name"] == "analysis" else said).append(body)
     turn.content, turn.thought = "\n\n".join(said), "\n\n".join(thoughts) if thoughts else None
@@ -157,7 +161,7 @@ def _add(turn: Turn, call: ParsedCall | str) -> None:
     if isinstance(call, ParsedCall):
         turn.calls.append(call)
     else:
-        turn.stop, turn.detail, turn.left_in_text = StopReason.MALFORMED, call, True
+        turn.stop, turn.detail = StopReason.MALFORMED, call
 
 
 def _read_xml(name: str, body: str) -> ParsedCall | str:

@@ -1,6 +1,6 @@
 """Between Inspect's messages and ours: what a model is sent, how its output is read as a turn, and the way back.
 
-An output is read by the function that reads a server's chat completion (`chat/clients/openai_server.py`), so that the
+An output is read by the function that reads a server's chat completion (`chat/clients/completion.py`), so that the
 same situation gets the same stop reason. What Inspect's own reading has changed before is listed in docs/inspect.md.
 """
 
@@ -21,7 +21,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolCall as InspectCall
 from inspect_ai.tool import ToolInfo, ToolParams
 
-from ascl.chat.clients.openai_server import read_turn
+from ascl.chat.clients.completion import read_turn
 from ascl.chat.messages import Message, StopReason, ToolCall
 from ascl.chat.neutralise import neutralise, neutralise_message
 from ascl.chat.turn import ParsedCall, Turn
