@@ -66,7 +66,10 @@ def model_cached(name: str, revision: str | None = None) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     files = ("config.json", "adapter_config.json")
-    return any(isinstance(try_to_load_from_cache(name, file, revision=revision), str) for file in files)
+    try:
+        return any(isinstance(try_to_load_from_cache(name, file, revision=revision), str) for file in files)
+    except ValueError:  # no name a hub could have
+        return False
 
 
 def data_set_cached(name: str) -> bool:
