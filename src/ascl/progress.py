@@ -17,6 +17,11 @@ _spoken = 0.0  # when the last line was printed
 _working: list[Callable[[], str] | None] = []  # what is being worked on, the innermost last; None shows itself
 
 
+def tell(line: str) -> None:
+    """Show a line, part of which may be a server's or a model's own words: nothing in it is markup or control."""
+    console.print("".join(filter(str.isprintable, line)), markup=False, highlight=False, soft_wrap=True)
+
+
 class Report(Protocol):
     """What is told how far the work is: the units done, and a few words to show beside them."""
 

@@ -125,7 +125,6 @@ def test_a_call_inside_a_closed_thought_is_no_call(dialect: str) -> None:
         ("{'query': 'x'}", "tool call is not JSON"),
         ('{"query": "x"', "tool call is not JSON"),
         ('{"query": "x"}}', "tool call is not JSON"),
-        ('{"query": "line\nbreak"}', "tool call is not JSON"),
         ('{"query": NaN}', "tool call is not JSON"),
         ('{"query": 1e999}', "tool call is not JSON"),
         ('{"query": "\\ud800"}', "tool call is not JSON"),
@@ -144,6 +143,15 @@ def test_a_call_inside_a_closed_thought_is_no_call(dialect: str) -> None:
 def test_a_call_that_cannot_be_read_is_malformed(dialect: str, arguments: str, detail: str) -> None:
     turn = parse(dialect, "<think>why</think>" + call(dialect, arguments))
     assert (turn.stop, turn.calls, turn.detail, turn.thought) == (MALFORMED, [], detail, "why")
+
+
+@all_dialects
+@pytest.mark.parametrize(
+    "written", ['{"query": "two\nlines\tand a tab"}', '"{\\"query\\": \\"two\\\\nlines\\\\tand a tab\\"}"']
+)
+def test_arguments_as_models_write_them(dialect: str, written: str) -> None:
+    """With line breaks as they are, or as JSON text inside JSON text."""
+    assert parse(dialect, call(dialect, written)).calls == [ParsedCall("t", {"query": "two\nlines\tand a tab"})]
 
 
 def test_arguments_written_apart_cannot_bring_a_name_along() -> None:

@@ -35,7 +35,7 @@ FAULTY: list[dict[str, Any]] = [
     {"query": 5},
     {"query": "bomb", "top_k": 0},
     {"query": "bomb", "top_k": 21},
-    {"query": "bomb", "top_k": "2"},
+    {"query": "bomb", "top_k": "two"},
     {"query": "bomb", "top_k": True},
     {"query": "bomb", "other": 1},
 ]

@@ -121,7 +121,7 @@ def test_a_truncated_turn_is_no_fault() -> None:
         (TOOL_NAME, {}, "missing_query"),
         (TOOL_NAME, {"query": " "}, "missing_query"),
         (TOOL_NAME, {"query": 3}, "wrong_type"),
-        (TOOL_NAME, {"query": "tea", "top_k": "3"}, "wrong_type"),
+        (TOOL_NAME, {"query": "tea", "top_k": "three"}, "wrong_type"),
         (TOOL_NAME, {"query": "tea", "top_k": 21}, "top_k_range"),
         (TOOL_NAME, {"query": "tea", "topk": 3}, "unknown_argument"),
     ],

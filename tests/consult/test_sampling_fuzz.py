@@ -65,6 +65,7 @@ def tool_calls(*functions: tuple[Any, Any]) -> dict[str, Any]:
 
 QUERY = json.dumps({"query": "cold tea"})
 NO_CHOICES = json.dumps({"id": "r", "object": "chat.completion", "choices": [], "usage": None}).encode()
+BROKEN_OFF = json.dumps({"choices": [{"finish_reason": "abort", "message": {"content": "First, take"}}]}).encode()
 PAGE = Raw(200, b"<html>Sign in</html>", {"Content-Type": "text/html"})
 
 # Replies that pass: how the failure is called.
@@ -79,6 +80,7 @@ PASSING: dict[str, Raw] = {
     "not_a_completion ": Raw(200, NO_CHOICES),
     "not_a_completion  ": PAGE,
     "connection": Raw(200, b'{"id"', cut=True),
+    "unfinished": Raw(200, BROKEN_OFF),
 }
 
 
@@ -170,7 +172,7 @@ def test_a_server_that_refuses_everything_ends_the_run(tmp_path: Path) -> None:
 SPOKEN: dict[str, tuple[dict[str, Any], StopReason, list[str]]] = {
     "unknown tool": (called("tea", "hm", name="search"), StopReason.ANSWERED, ["unknown_tool"]),
     "wrong types": (
-        tool_calls((TOOL_NAME, '{"query": 3}'), (TOOL_NAME, '{"query": "tea", "top_k": "3"}')),
+        tool_calls((TOOL_NAME, '{"query": 3}'), (TOOL_NAME, '{"query": "tea", "top_k": "three"}')),
         StopReason.ANSWERED,
         ["wrong_type", "wrong_type"],
     ),

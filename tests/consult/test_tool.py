@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.messages import RuleHit
-from ascl.consult.tool import FAULTS, TOOL_NAME, ConsultTool, result_text
+from ascl.consult.tool import FAULTS, TOOL_NAME, ConsultTool, loosely_typed, result_text
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
 
@@ -57,10 +57,14 @@ def test_the_schema_tells_the_default_that_calls_get() -> None:
         (TOOL_NAME, {"top_k": 3}, "missing_query", "query is required"),
         (TOOL_NAME, {"query": None}, "wrong_type", "query is a string"),
         (TOOL_NAME, {"query": ["bomb"]}, "wrong_type", "query is a string"),
-        (TOOL_NAME, {"query": "bomb", "top_k": "3"}, "wrong_type", "top_k an integer"),
-        (TOOL_NAME, {"query": "bomb", "top_k": 3.0}, "wrong_type", "top_k an integer"),
+        (TOOL_NAME, {"query": "bomb", "top_k": "three"}, "wrong_type", "top_k an integer"),
+        (TOOL_NAME, {"query": "bomb", "top_k": ""}, "wrong_type", "top_k an integer"),
+        (TOOL_NAME, {"query": "bomb", "top_k": "3.5"}, "wrong_type", "top_k an integer"),
+        (TOOL_NAME, {"query": "bomb", "top_k": 3.5}, "wrong_type", "top_k an integer"),
+        (TOOL_NAME, {"query": "bomb", "top_k": [3]}, "wrong_type", "top_k an integer"),
+        (TOOL_NAME, {"query": "bomb", "top_k": "0"}, "top_k_range", "between 1 and 20"),
+        (TOOL_NAME, {"query": "bomb", "top_k": 1e300}, "top_k_range", "between 1 and 20"),
         (TOOL_NAME, {"query": "bomb", "top_k": True}, "wrong_type", "top_k an integer"),
-        (TOOL_NAME, {"query": "bomb", "top_k": None}, "wrong_type", "top_k an integer"),
         (TOOL_NAME, {"query": "bomb", "top_k": 0}, "top_k_range", "between 1 and 20"),
         (TOOL_NAME, {"query": "bomb", "top_k": 21}, "top_k_range", "between 1 and 20"),
         (TOOL_NAME, {"query": "bomb", "top_k": -(10**40)}, "top_k_range", "between 1 and 20"),
@@ -74,6 +78,22 @@ def test_every_fault_is_named_and_gives_no_rules(name: str, given: dict[str, Any
     assert result.text.startswith("Error: ")
     assert words in result.text
     assert fault in FAULTS
+
+
+@pytest.mark.parametrize(
+    ("given", "read", "loose"),
+    [(7, 7, False), (7.0, 7, False), ("7", 7, True), (" 7 ", 7, True), ("7.0", 7, True), (None, 3, True)],
+)
+def test_a_whole_number_is_read_however_it_is_written(given: Any, read: int, loose: bool) -> None:
+    arguments = {"query": WIDE, "top_k": given}
+    consultation = TOOL.call(TOOL_NAME, arguments).consultation
+    assert consultation is not None
+    assert (consultation.top_k, len(consultation.hits)) == (read, read)
+    assert loosely_typed(arguments) is loose
+
+
+def test_a_call_without_top_k_is_not_loosely_typed() -> None:
+    assert not loosely_typed({"query": "bomb"})
 
 
 def test_a_fault_does_not_repeat_what_the_model_wrote() -> None:

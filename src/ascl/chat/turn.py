@@ -7,6 +7,7 @@ from typing import Any
 from ascl.chat.messages import StopReason
 
 MAX_DEPTH = 32  # objects and lists inside each other in a call's arguments
+NOT_JSON = "tool call is not JSON"
 
 
 @dataclass
@@ -22,7 +23,8 @@ class Turn:
     """One generation of the model.
 
     stop is None for a sound turn; TRUNCATED for an open thought or call, MALFORMED for a call that does not parse or a
-    marker out of place (`detail` says which). ended is False where the token budget cut the turn.
+    marker out of place (`detail` says which). ended is False where the token budget cut the turn. left_in_text: a
+    server sent a call as text, which its own parser should have taken out.
     """
 
     content: str
@@ -32,25 +34,43 @@ class Turn:
     stop: StopReason | None = None
     detail: str = ""
     tokens: int = 0
+    left_in_text: bool = False
 
 
 def parse_call(text: str) -> ParsedCall | str:
     """The call written as `{"name": .., "arguments": {..}}`, or a few words saying why it can't be read."""
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except (ValueError, RecursionError):
-        return "tool call is not JSON"
+        return NOT_JSON
     if not isinstance(value, dict):
         return "tool call has no name"
-    return check_call(value.get("name"), value.get("arguments"))
+    return check_call(value.get("name"), _decoded(value.get("arguments")))
 
 
 def parse_arguments(name: str, text: str) -> ParsedCall | str:
     """The call of a tool named apart, its arguments written as JSON, or a few words saying why it can't be read."""
     try:
-        return check_call(name, json.loads(text))
+        return check_call(name, _decoded(read_json(text)))
     except (ValueError, RecursionError):
-        return "tool call is not JSON"
+        return NOT_JSON
+
+
+def read_json(text: str) -> Any:
+    """JSON as models write it: a line break or a tab inside a string may stand as it is. Raises ValueError."""
+    return json.loads(text, strict=False)
+
+
+def _decoded(value: Any) -> Any:
+    """A value that was encoded more than once: JSON text that holds JSON text, down to what it holds in the end."""
+    for _ in range(MAX_DEPTH):
+        if not isinstance(value, str):
+            break
+        try:
+            value = read_json(value)
+        except (ValueError, RecursionError):
+            break
+    return value
 
 
 def check_call(name: Any, arguments: Any) -> ParsedCall | str:
@@ -64,7 +84,7 @@ def check_call(name: Any, arguments: Any) -> ParsedCall | str:
     try:
         json.dumps([name, arguments], ensure_ascii=False, allow_nan=False).encode()
     except ValueError:
-        return "tool call is not JSON"
+        return NOT_JSON
     return ParsedCall(name, arguments)
 
 

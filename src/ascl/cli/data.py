@@ -49,7 +49,7 @@ def build(
         recipe=recipe,
         sources=sources,
         model=model,
-        base_url=None if model == "embedded" else base_url,
+        base_url=None if model == "embedded" else base_url or None,
         sampling=Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens),
         rules=rules,
         embedding_model=embedding_model,

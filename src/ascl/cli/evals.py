@@ -63,7 +63,7 @@ def evaluate(
         Wanted(
             model=model,
             name=name,
-            base_url=base_url,
+            base_url=base_url or None,
             suite=suite,
             variants=variant.split(","),
             judges=judge,

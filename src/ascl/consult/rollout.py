@@ -5,10 +5,11 @@
 
 from collections.abc import Sequence
 
+from ascl.chat.bare_call import is_bare_call
 from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
 from ascl.chat.turn import Turn
-from ascl.consult.tool import ConsultTool, ToolResult
+from ascl.consult.tool import TOOL_NAME, ConsultTool, ToolResult
 
 MAX_TURNS = 3
 
@@ -23,7 +24,8 @@ def advance(trajectory: Trajectory, turn: Turn, tool: ConsultTool | None, max_tu
 
     A turn that can't be read ends the trajectory (TRUNCATED or MALFORMED; a malformed turn is a fault as well). A call
     the tool rejects is a fault; the model sees the error and may try again. Without a tool, a call is a fault. Calls of
-    a turn that the budget cut are not run: there may have been more, and the turn lacks its end-of-turn token.
+    a turn that the budget cut are not run: there may have been more, and the turn lacks its end-of-turn token. A text
+    that calls the tool without the dialect's markup is malformed: it is no answer.
     """
     spoken = sum(message.role == "assistant" for message in trajectory.completion) + 1
     calls = [ToolCall(id=f"call_{spoken}_{i}", name=c.name, arguments=c.arguments) for i, c in enumerate(turn.calls)]
@@ -31,10 +33,13 @@ def advance(trajectory: Trajectory, turn: Turn, tool: ConsultTool | None, max_tu
         Message(role="assistant", content=turn.content, reasoning_content=turn.thought, tool_calls=calls)
     )
     trajectory.tokens += turn.tokens
-    if turn.stop is not None:
-        trajectory.stop = turn.stop
-        if turn.stop is StopReason.MALFORMED:
-            trajectory.faults.append(f"malformed: {turn.detail}")
+    stop, detail = turn.stop, turn.detail
+    if stop is None and not calls and tool is not None and is_bare_call(turn.content, TOOL_NAME):
+        stop, detail = (StopReason.MALFORMED if turn.ended else StopReason.TRUNCATED), "tool call without its markup"
+    if stop is not None:
+        trajectory.stop = stop
+        if stop is StopReason.MALFORMED:
+            trajectory.faults.append(f"malformed: {detail}")
     elif not calls:
         trajectory.stop = _ending(turn)
     elif not turn.ended:

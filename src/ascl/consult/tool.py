@@ -5,6 +5,7 @@ arguments, default and maximum of top_k, and the numbered result list (rank, sim
 The description is ours and short: every prompt carries it.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +23,7 @@ OTHER_SCRIPT = "The rules are written in another script than this query. Look th
 FAULTS = (
     "unknown_tool",  # a call of a tool that does not exist
     "missing_query",  # no query, or an empty one
-    "wrong_type",  # query is not a string, or top_k not an integer
+    "wrong_type",  # query is not a string, or top_k no whole number
     "top_k_range",  # top_k outside 1..20
     "unknown_argument",  # an argument the schema does not have
 )
@@ -74,8 +75,8 @@ class ConsultTool:
             return _fault("unknown_tool", f"there is no tool of this name; use {TOOL_NAME}")
         if unknown := set(arguments) - {"query", "top_k"}:
             return _fault("unknown_argument", f"{len(unknown)} unknown argument(s); only query and top_k exist")
-        query, top_k = arguments.get("query", ""), arguments.get("top_k", self.default_top_k)
-        if not isinstance(query, str) or not isinstance(top_k, int) or isinstance(top_k, bool):
+        query, top_k = arguments.get("query", ""), _whole_number(arguments.get("top_k"), self.default_top_k)
+        if not isinstance(query, str) or top_k is None:
             return _fault("wrong_type", "query is a string and top_k an integer")
         if not query.strip():
             return _fault("missing_query", "the argument query is required")
@@ -84,6 +85,22 @@ class ConsultTool:
         hits = [RuleHit(id=r.id, text=r.text, similarity=s) for r, s in self.book.search(query, top_k)]
         text = result_text(hits) if hits or self.book.reads(query) else OTHER_SCRIPT
         return ToolResult(text, Consultation(query=query, top_k=top_k, hits=hits))
+
+
+def loosely_typed(arguments: dict[str, Any]) -> bool:
+    """Whether top_k is given as null or as text. The tool takes it so; the schema says integer."""
+    return "top_k" in arguments and isinstance(arguments["top_k"], str | None)
+
+
+def _whole_number(value: Any, default: int) -> int | None:
+    """An integer as models write it: 5, 5.0, "5", or null for the default. None where it is something else."""
+    if value is None:
+        return default
+    if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,9}(\.0*)?", value.strip(), re.ASCII):
+        value = float(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def result_text(hits: list[RuleHit]) -> str:

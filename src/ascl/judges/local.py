@@ -11,6 +11,7 @@ from ascl.chat.clients.sampling import Sampling
 from ascl.errors import InputError
 from ascl.judges.guard import Messages
 from ascl.progress import console
+from ascl.servers import model_cached, need_hub
 
 # A model that thinks aloud speaks behind the last of these.
 _BEGINS_TO_SPEAK = ("<|channel|>final<|message|>", "</think>")
@@ -30,6 +31,7 @@ class LocalModel:
     def _path(self) -> str:
         if self.revision is None or self.model == "embedded" or Path(self.model).exists():
             return model_path(self.model)
+        need_hub(f"model {self.model}", model_cached(self.model, self.revision))
         from huggingface_hub import snapshot_download
 
         try:
@@ -39,10 +41,11 @@ class LocalModel:
 
     @cached_property
     def _tokenizer(self) -> Any:
+        path = self._path
         from transformers import AutoTokenizer
 
         try:
-            tokenizer = AutoTokenizer.from_pretrained(self._path, padding_side="left")
+            tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
         except (OSError, ValueError) as error:
             raise InputError(f"model {self.model}: no tokenizer found ({_first_line(error)})") from error
         tokenizer.chat_template = self.template or tokenizer.chat_template

@@ -75,7 +75,7 @@ def asked_model(
     settings: JudgeSettings, model: str, base_url: str | None, revision: str | None, template: str | None
 ) -> AskedModel:
     """A judging model: behind a server where `base_url` names one, else in this process. Nothing is loaded yet."""
-    if base_url is None:
+    if not base_url:
         from ascl.judges.local import LocalModel
 
         return LocalModel(model, revision, template, settings.concurrency)

@@ -1,6 +1,7 @@
 """A judging model behind an OpenAI-compatible server, which may be down for a while.
 
-A judge that is down makes the run wait, and one line says so. It is never the end of a run and never costs a verdict.
+A judge that was there before and is down makes the run wait, and one line says so: that is never the end of a run and
+never costs a verdict. Where nobody listens from the beginning, the address is taken for wrong.
 Whether it is down, or only fails on one text, is found out by asking it something harmless, and that text again alone.
 """
 
@@ -16,7 +17,8 @@ from ascl.chat.clients.retry import RequestFailed
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Trajectory
 from ascl.judges.guard import Messages
-from ascl.progress import console
+from ascl.progress import tell
+from ascl.servers import WAIT
 
 if TYPE_CHECKING:
     import openai
@@ -37,7 +39,7 @@ class ServedModel:
 
     name: str
     client: OpenAIClient
-    wait: float = 10.0
+    wait: float = WAIT
     markers: tuple[str, ...] = ()
     answered: bool = False  # the server has answered at least once
     refused: int = 0  # texts it would not take
@@ -102,7 +104,7 @@ class ServedModel:
             turn = await client.turn(server, Trajectory(prompt_id="", messages=[], prompt_length=0), [], sampling)
         except RequestFailed as failed:
             self.failures += failed.passing
-            if failed.kind in ENDS_RUN:
+            if failed.kind in ENDS_RUN or (failed.kind == "unreachable" and not self.answered):
                 raise self.client.input_error(failed) from failed
             raise
         self.answered = True
@@ -123,21 +125,16 @@ class ServedModel:
                     raise self.client.input_error(failed) from failed
                 if lost_at is None:
                     lost_at = time.monotonic()
-                    _tell(f"{self._where} does not answer ({failed.reason}); waiting, asking every {self.wait:g} s")
+                    tell(f"{self._where} does not answer ({failed.reason}); waiting, asking every {self.wait:g} s")
                 await asyncio.sleep(max(self.wait, failed.wait or 0.0))
         if lost_at is not None:
-            _tell(f"{self._where} is back after {time.monotonic() - lost_at:.0f} s")
+            tell(f"{self._where} is back after {time.monotonic() - lost_at:.0f} s")
 
     def _leave_out(self, failed: RequestFailed) -> None:
         self.refused += 1
         if self.refused == 1:
-            _tell(f"{self._where} does not take every text ({failed.reason}); such a reply is left without verdict")
+            tell(f"{self._where} does not take every text ({failed.reason}); such a reply is left without verdict")
 
     @property
     def _where(self) -> str:
         return f"judge {self.name} at {self.client.base_url}"
-
-
-def _tell(line: str) -> None:
-    shown = "".join(filter(str.isprintable, line))  # a part of it may be the server's
-    console.print(shown, markup=False, highlight=False, soft_wrap=True)

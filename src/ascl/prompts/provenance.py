@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ascl.prompts.sources import SOURCES, STARTER_NAME, Name, local_file, parse_file, parse_name
+from ascl.servers import hub_trouble
 
 
 def resolved_revision(name: str) -> str | None:
@@ -19,6 +20,8 @@ def resolved_revision(name: str) -> str | None:
     revision = wanted.revision or wanted.source.revision
     if revision and re.fullmatch(r"[0-9a-f]{40}", revision):
         return revision
+    if hub_trouble():
+        return None
     try:
         from huggingface_hub import HfApi
 

@@ -22,6 +22,7 @@ from ascl.prompts.reasoning_sets import REASONING_SETS
 from ascl.prompts.safety_sets import SAFETY_SETS
 from ascl.prompts.source import Row, Source
 from ascl.prompts.training_sets import TRAINING_SETS
+from ascl.servers import data_set_cached, need_hub
 
 STARTER = Path(__file__).with_name("starter")
 SOURCES = SAFETY_SETS | REASONING_SETS | TRAINING_SETS
@@ -127,6 +128,8 @@ def public_rows(name: Name, replies: bool = False) -> Iterator[tuple[str, Row]]:
 
 def _hub(name: Name) -> Iterable[Row]:
     source = name.source
+    mend = f"set ASCL_BENCH_DIR to a folder that holds {source.local}"
+    need_hub(f"prompts: {name.key}", data_set_cached(source.hub), mend)
     try:
         from datasets import load_dataset
 
@@ -146,7 +149,7 @@ def _hub(name: Name) -> Iterable[Row]:
         if name.revision:
             mends.append(f"check that it has a revision {name.revision}")
         else:
-            mends.append(f"set ASCL_BENCH_DIR to a folder that holds {source.local}")
+            mends.append(mend)
         reason = " ".join(repr(error).split())[:150]
         raise InputError(
             f"prompts: {name.key}: hub set {source.hub} can't be read ({reason}); {', or '.join(mends)}"

@@ -6,14 +6,19 @@ Both give similarities in [0, 1], which the consult tool shows in percent.
 import logging
 import math
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from ascl.errors import InputError
+from ascl.progress import tell
 from ascl.rules.words import characters, content_words
+from ascl.servers import CONNECT_TIMEOUT, WAIT, model_cached, need_hub, server_address
 
 # One word in common is enough for a query of at most so many content words; `benchmarks/search.py` measures it.
 SHORT_QUERY = 3
@@ -103,16 +108,34 @@ def unit(matrix: np.ndarray) -> np.ndarray:
 
 
 def _endpoint(model: str) -> Callable[[Sequence[str]], np.ndarray]:
+    import httpx2
     from openai import OpenAI, OpenAIError
 
-    client = OpenAI(api_key=os.environ.get("OPENAI_API_KEY", "none"))
+    client = OpenAI(
+        base_url=server_address(),
+        api_key=os.environ.get("OPENAI_API_KEY") or "none",
+        timeout=httpx2.Timeout(600.0, connect=CONNECT_TIMEOUT),
+        max_retries=0,  # of a server that is not there; one that has answered is asked again
+    )
     where = f"embedding model endpoint:{model} at {client.base_url}"
 
     def embed(texts: Sequence[str]) -> np.ndarray:
-        try:
-            answer = client.embeddings.create(model=model, input=list(texts), encoding_format="float")
-        except OpenAIError as error:
-            raise InputError(f"{where}: {error}") from error
+        nonlocal client
+        told = False
+        while True:
+            try:
+                answer = client.embeddings.create(model=model, input=list(texts), encoding_format="float")
+                break
+            except OpenAIError as error:
+                if client.max_retries == 0 or not isinstance(
+                    error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout
+                ):
+                    raise InputError(f"{where}: {error} {error.__cause__ or ''}".strip()) from error
+            if not told:
+                tell(f"{where} does not answer; waiting, asking every {WAIT:g} s")
+                told = True
+            time.sleep(WAIT)
+        client = client.with_options(max_retries=2)
         if len(answer.data) != len(texts):
             raise InputError(f"{where}: {len(answer.data)} embeddings for {len(texts)} texts")
         return np.array([item.embedding for item in answer.data])
@@ -121,10 +144,12 @@ def _endpoint(model: str) -> Callable[[Sequence[str]], np.ndarray]:
 
 
 def _local(model: str) -> Callable[[Sequence[str]], np.ndarray]:
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise InputError(f"embedding model {model}: install the extra `dense` (pip install 'ascl[dense]')") from error
+    if find_spec("sentence_transformers") is None:
+        raise InputError(f"embedding model {model}: install the extra `dense` (pip install 'ascl[dense]')")
+    if not Path(model).exists():
+        need_hub(f"embedding model {model}", model_cached(model))
+    from sentence_transformers import SentenceTransformer
+
     try:
         encoder = SentenceTransformer(model)
     except (OSError, ValueError) as error:

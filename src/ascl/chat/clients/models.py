@@ -7,10 +7,14 @@ from typing import Any
 from ascl.chat.dialects import DIALECTS, dialect_for
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
+from ascl.servers import model_cached, need_hub
 
 
 def model_path(name: str) -> str:
-    """The folder or hub id behind a model name; fetches the embedded model when it is asked for."""
+    """The folder or hub id behind a model name; fetches the embedded model when it is asked for.
+
+    Raises InputError where it is neither, or the hub can't be reached and its cache does not hold the model.
+    """
     if name == "embedded":
         from ascl.chat.clients.embedded import embedded_model
 
@@ -21,14 +25,15 @@ def model_path(name: str) -> str:
         return name
     if name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise InputError(f"model {name}: no such folder")
+    need_hub(f"model {name}", model_cached(name))
     return name
 
 
 def load_renderer(name: str, dialect: str | None = None) -> Renderer:
     """The tokenizer of a model with its dialect (found from the tokenizer unless named)."""
+    path = model_path(name)
     from transformers import AutoTokenizer
 
-    path = model_path(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
@@ -51,13 +56,13 @@ def load_model(name: str, dtype: str = "bfloat16", for_training: bool = False) -
 
     A LoRA folder comes back merged into its base model; with for_training as a PEFT model with trainable weights.
     """
+    path = model_path(name)
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    path = model_path(name)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         keep_freed_memory()

@@ -1,32 +1,34 @@
 """Any OpenAI-compatible server (vLLM, SGLang, llama.cpp, hosted) as a client.
 
-Thoughts are read from `reasoning`, `reasoning_content` or inline tags. They are sent back in tool turns under both
-keys: vLLM reads the first, older versions and other servers the second. Texts are neutralised before they leave: the
-server applies its own chat template to them.
+What it replies is read in `completion.py`. Thoughts are sent back in tool turns under both keys, `reasoning` and
+`reasoning_content`: vLLM reads the first, older versions and other servers the second. Texts are neutralised before
+they leave: the server applies its own chat template to them.
 """
 
 import asyncio
 import json
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ascl.chat.bare_call import is_bare_call
+from ascl.chat.clients.completion import read_turn
 from ascl.chat.clients.retry import RequestFailed, failed_status, pause
 from ascl.chat.clients.sampling import Sampling
-from ascl.chat.dialects import hermes
-from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.chat.messages import Message, Trajectory
 from ascl.chat.neutralise import neutralise_message
-from ascl.chat.turn import ParsedCall, Turn, check_call, parse_arguments
+from ascl.chat.turn import Turn
 from ascl.errors import InputError
+from ascl.progress import tell
+from ascl.servers import CONNECT_TIMEOUT, WAIT, server_address
 
 if TYPE_CHECKING:
     import ssl
 
     import openai
-
-CONNECT_TIMEOUT = 20.0  # seconds; a server that takes longer to pick up the phone is not there
 
 
 @dataclass
@@ -35,6 +37,7 @@ class OpenAIClient:
 
     concurrency: requests under way at once. timeout: seconds for one request, its answer included. attempts: how often
     a request is sent that fails in a way that may pass. backoff: seconds before the second attempt, doubling after.
+    wait: seconds between looks for a server that was there before and is gone; those are no attempts.
     """
 
     model: str
@@ -44,6 +47,10 @@ class OpenAIClient:
     extra_body: dict[str, Any] = field(default_factory=dict)
     attempts: int = 8
     backoff: float = 0.5
+    wait: float = WAIT
+    answered: bool = field(default=False, init=False)  # the server has been there
+    lost_at: float | None = field(default=None, init=False)  # since when it is gone, by the monotonic clock
+    hinted: bool = field(default=False, init=False)  # the user has been told of the server's parser
 
     def complete(self, trajectories: list[Trajectory], tools: list[dict[str, Any]], sampling: Sampling) -> list[Turn]:
         """One turn for each trajectory, `concurrency` requests at a time.
@@ -69,8 +76,11 @@ class OpenAIClient:
 
     def input_error(self, failed: RequestFailed) -> InputError:
         """The failure as a line for the user."""
-        where = self.base_url or os.environ.get("OPENAI_BASE_URL") or "the OpenAI API"
-        return InputError(f"model {self.model} at {where}: {failed.reason}")
+        return InputError(f"{self._where}: {failed.reason}")
+
+    @property
+    def _where(self) -> str:
+        return f"model {self.model} at {server_address(self.base_url)}"
 
     def connect(self) -> "openai.AsyncOpenAI":
         """The connections to the server, to be closed by `async with`."""
@@ -78,7 +88,7 @@ class OpenAIClient:
         import openai
 
         return openai.AsyncOpenAI(
-            base_url=self.base_url or os.environ.get("OPENAI_BASE_URL"),
+            base_url=server_address(self.base_url),
             api_key=os.environ.get("OPENAI_API_KEY") or "none",
             timeout=httpx2.Timeout(self.timeout, connect=min(self.timeout, CONNECT_TIMEOUT)),
             max_retries=0,
@@ -98,18 +108,21 @@ class OpenAIClient:
     ) -> Turn:
         """The next turn of a trajectory, asked for again while it fails in a way that may pass.
 
-        `sending` is called before each request (and may raise to prevent it), `failing` hears of each failure. Raises
+        A server that is not there is a failure; one that was there before is waited for, and a line says so. `sending`
+        is called before each request (and may raise to prevent it), `failing` hears of each failure. Raises
         RequestFailed.
         """
         body = self.request(trajectory, tools, sampling)
         for attempt in range(1, self.attempts + 1):
             sending()
             try:
-                return read_turn(await self._post(server, body), trajectory.opening)
+                turn = read_turn(await self._reached(server, body), trajectory.opening)
+                self._hint(turn, tools)
+                return turn
             except RequestFailed as failed:
                 failing(failed)
                 failed.attempts = attempt
-                if not failed.passing or attempt == self.attempts:
+                if not failed.passing or attempt == self.attempts or failed.kind == "unreachable":
                     raise
                 wait = pause(attempt, self.backoff, failed.wait)
             await asyncio.sleep(wait)
@@ -132,6 +145,35 @@ class OpenAIClient:
             body |= {"continue_final_message": True, "add_generation_prompt": False}
         return json.dumps(body | self.extra_body, ensure_ascii=False).encode()
 
+    async def _reached(self, server: "openai.AsyncOpenAI", body: bytes) -> dict[str, Any]:
+        """The reply to a request, waited for while a server that was there before is gone."""
+        while True:
+            try:
+                reply = await self._post(server, body)
+            except RequestFailed as failed:
+                if failed.kind != "unreachable" or not self.answered:
+                    raise
+                if self.lost_at is None:
+                    self.lost_at = time.monotonic()
+                    tell(f"{self._where} does not answer ({failed.reason}); waiting, asking every {self.wait:g} s")
+                await asyncio.sleep(self.wait)
+                continue
+            if self.lost_at is not None:
+                tell(f"{self._where} is back after {time.monotonic() - self.lost_at:.0f} s")
+                self.lost_at = None
+            return reply
+
+    def _hint(self, turn: Turn, tools: list[dict[str, Any]]) -> None:
+        """Tell the user once that the server's parser does not take the model's calls out of its text."""
+        names = [tool["function"]["name"] for tool in tools]
+        if self.hinted or not (turn.left_in_text or any(is_bare_call(turn.content, name) for name in names)):
+            return
+        self.hinted = True
+        tell(
+            f"{self._where}: the server left a tool call in the text. Start vLLM with --enable-auto-tool-choice"
+            " --tool-call-parser NAME, SGLang with --tool-call-parser NAME (docs/engines.md)"
+        )
+
     async def _post(self, server: "openai.AsyncOpenAI", body: bytes) -> dict[str, Any]:
         """Send a request once. Not through the library's models: they cost more time than the request itself."""
         import httpx2
@@ -152,11 +194,13 @@ class OpenAIClient:
                 raise RequestFailed("not_sent", reason, passing=False) from error
             raise RequestFailed("connection", reason, passing=True) from error
         except openai.APIStatusError as error:
+            self.answered = True
             told = error.message if " - " in error.message else f"{error.message} - {error.response.text[:500]}"
             raise failed_status(error.status_code, told, error.response.headers) from error
         except (openai.OpenAIError, httpx2.InvalidURL, ValueError, ExceptionGroup) as error:
             told = str(error.exceptions[0] if isinstance(error, ExceptionGroup) else error)  # a port that is none
             raise RequestFailed("not_sent", told, passing=False) from error
+        self.answered = True
         return _completion(response.content)
 
 
@@ -184,64 +228,14 @@ def _completion(content: bytes) -> dict[str, Any]:
     choices = body.get("choices") if isinstance(body, dict) else None
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
-    fields = {"content": str, "reasoning": str, "reasoning_content": str, "tool_calls": list}
+    fields = {
+        "content": str | list,
+        "refusal": str,
+        "reasoning": str | list,
+        "reasoning_content": str | list,
+        "tool_calls": list,
+    }
     if not isinstance(message, dict) or not all(isinstance(message.get(k), kind | None) for k, kind in fields.items()):
         shown = content[:200].decode(errors="replace")
         raise RequestFailed("not_a_completion", f"the reply is not a chat completion: {shown}", passing=True)
     return body
-
-
-def read_turn(response: dict[str, Any], opening: str = "") -> Turn:
-    """The turn in a chat-completions response (as a dict), which goes on from `opening`."""
-    choice = response["choices"][0]
-    message, ended = choice["message"], choice.get("finish_reason") != "length"
-    content = _unicode(message.get("content") or "")
-    thought = _unicode(message.get("reasoning") or message.get("reasoning_content") or "") or None
-    if opening:
-        thought, content = _joined(opening, thought, content)
-    if thought is None and "</think>" in content and "<think>" not in content:
-        content = f"<think>{content}"  # the server's template opened the thought
-    turn = Turn(content, thought, ended=ended)
-    if thought is None and content.lstrip().startswith("<think>"):
-        turn = hermes.parse(content, ended)
-    elif thought is not None and not content and not ended:
-        turn.stop, turn.detail = StopReason.TRUNCATED, "thought not closed"
-    usage = response.get("usage")
-    tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    turn.tokens = tokens if isinstance(tokens, int) else 0
-    for call in message.get("tool_calls") or []:
-        function = call.get("function") if isinstance(call, dict) else None
-        parsed = _read_call(function if isinstance(function, dict) else {})
-        if isinstance(parsed, str):
-            turn.stop, turn.detail = StopReason.MALFORMED if ended else StopReason.TRUNCATED, parsed
-            break
-        turn.calls.append(parsed)
-    return turn
-
-
-def _joined(opening: str, thought: str | None, content: str) -> tuple[str | None, str]:
-    """Thought and content of a turn that began with `opening`. Servers differ in whether they repeat it.
-
-    A server's reasoning parser sees only what comes after the opening. Inside an open thought, what it calls the
-    thought is its rest; after a closed one, it is text of the answer that the parser took for a thought.
-    """
-    if content.startswith(opening):
-        return thought, content
-    _, opened, begun = opening.partition("<think>")
-    if thought is None or not opened or "</think>" in begun:
-        return None, opening + (thought or "") + content
-    return (thought if thought.lstrip().startswith(begun.strip()) else begun + thought).strip(), content
-
-
-def _unicode(text: str) -> str:
-    """A text without lone surrogates: JSON can hold half a character, the files we write can't."""
-    return text.encode(errors="replace").decode()
-
-
-def _read_call(function: dict[str, Any]) -> ParsedCall | str:
-    name, arguments = function.get("name"), function.get("arguments")
-    if arguments in (None, ""):
-        arguments = {}
-    if isinstance(name, str) and isinstance(arguments, str):
-        return parse_arguments(name, arguments)
-    return check_call(name, arguments)

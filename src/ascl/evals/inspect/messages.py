@@ -1,6 +1,6 @@
 """Between Inspect's messages and ours: what a model is sent, how its output is read as a turn, and the way back.
 
-An output is read by the function that reads a server's chat completion (`chat/clients/openai_server.py`), so that the
+An output is read by the function that reads a server's chat completion (`chat/clients/completion.py`), so that the
 same situation gets the same stop reason. What Inspect's own reading has changed before is listed in docs/inspect.md.
 """
 
@@ -21,14 +21,13 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolCall as InspectCall
 from inspect_ai.tool import ToolInfo, ToolParams
 
-from ascl.chat.clients.openai_server import read_turn
+from ascl.chat.clients.completion import read_turn
 from ascl.chat.messages import Message, StopReason, ToolCall
 from ascl.chat.neutralise import neutralise, neutralise_message
 from ascl.chat.turn import ParsedCall, Turn
 
 TURN = "ascl_turn"  # where an output of our own model API keeps the turn as it was parsed
 _KEYS = ("reasoning", "reasoning_content")  # under which servers send a thought, and take it back
-_CUT = ("max_tokens", "model_length")
 
 
 def tool_info(schema: dict[str, Any]) -> ToolInfo:
@@ -88,7 +87,10 @@ def from_inspect(message: ChatMessage) -> Message:
 
 
 def read_output(output: ModelOutput) -> Turn:
-    """The turn in a model's output. One of our own model API is as it was parsed there."""
+    """The turn in a model's output. One of our own model API is as it was parsed there.
+
+    Raises RequestFailed where the turn was broken off (a content filter, an error of the server).
+    """
     if output.metadata and TURN in output.metadata:
         return _parsed(output.metadata[TURN])
     if output.empty:
@@ -104,25 +106,22 @@ def read_output(output: ModelOutput) -> Turn:
             for call in choice.message.tool_calls or []
         ],
     }
-    finish = "length" if choice.stop_reason in _CUT else "stop"
     tokens = output.usage.output_tokens if output.usage else None
     return read_turn(
-        {"choices": [{"message": message, "finish_reason": finish}], "usage": {"completion_tokens": tokens}}
+        {"choices": [{"message": message, "finish_reason": choice.stop_reason}], "usage": {"completion_tokens": tokens}}
     )
 
 
 def _said(output: ModelOutput) -> tuple[str | None, str]:
     """The thought and the content of an output, as a server would have sent them.
 
-    Inspect turns some errors of a server (too long a prompt, a content filter) into outputs without usage, and puts a
-    server's own refusal in the place of the content. Those are not the model's words and are left out, as our own
-    client leaves them out.
+    Inspect turns a server's error about too long a prompt into an output without usage: those are no words of the
+    model, and are left out.
     """
     choice = output.choices[0]
-    if output.usage is None and choice.stop_reason in ("model_length", "content_filter"):
+    if output.usage is None and choice.stop_reason == "model_length":
         return None, ""
-    parts = choice.message.content_list
-    text = "\n".join(part.text for part in parts if isinstance(part, ContentText) and not part.refusal)
+    text = "\n".join(part.text for part in choice.message.content_list if isinstance(part, ContentText))
     thoughts = _reasoning(output)
     if not thoughts:
         return None, text

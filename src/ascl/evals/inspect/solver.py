@@ -3,10 +3,14 @@
 from functools import cache
 from typing import Any, get_args
 
-from inspect_ai.model import ChatMessage, GenerateConfig, get_model
+import anyio
+from inspect_ai.model import ChatMessage, GenerateConfig, ModelOutput, get_model
 from inspect_ai.solver import Generate, Solver, TaskState, solver
+from inspect_ai.tool import ToolInfo
 
+from ascl.chat.clients.retry import RequestFailed, pause
 from ascl.chat.messages import Trajectory
+from ascl.chat.turn import Turn
 from ascl.consult.job import seed_of
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import ConsultTool
@@ -18,6 +22,8 @@ from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 from ascl.rules.book import RuleBook
 
+ATTEMPTS = 4  # requests for a turn that the server breaks off
+BACKOFF = 0.5  # seconds before the second of them, doubling after
 TRAJECTORY = "trajectory"  # the trajectory's place in a sample's store
 
 
@@ -40,9 +46,9 @@ def consult(variant: Variant = "ascl", seed: int = 0) -> Solver:
         turn_seed, going = seed_of(seed, trajectory.prompt_id), True
         try:
             while going:
-                output = await get_model().generate(sent, tools=tools, config=GenerateConfig(seed=turn_seed))
+                output, turn = await _asked(sent, tools, GenerateConfig(seed=turn_seed))
                 known = len(trajectory.messages)
-                going = advance(trajectory, read_output(output), offered)
+                going = advance(trajectory, turn, offered)
                 spoken, *results = trajectory.messages[known:]
                 sent += [to_inspect(spoken, output), *map(to_inspect, results)]
                 state.messages, state.output = sent, output
@@ -52,6 +58,19 @@ def consult(variant: Variant = "ascl", seed: int = 0) -> Solver:
         return state
 
     return solve
+
+
+async def _asked(sent: list[ChatMessage], tools: list[ToolInfo], config: GenerateConfig) -> tuple[ModelOutput, Turn]:
+    """The model's next turn, asked for again where it was broken off. Raises RequestFailed, which fails the sample."""
+    for attempt in range(1, ATTEMPTS + 1):
+        output = await get_model().generate(sent, tools=tools, config=config)
+        try:
+            return output, read_output(output)
+        except RequestFailed:
+            if attempt == ATTEMPTS:
+                raise
+        await anyio.sleep(pause(attempt, BACKOFF))
+    raise AssertionError("ATTEMPTS is at least 1")
 
 
 @cache

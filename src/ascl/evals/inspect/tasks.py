@@ -20,6 +20,7 @@ from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 
 VERSION = 1  # of all tasks; another one where prompts, walk or scores change
+MOST_FAILED = 0.5  # of the samples; a prompt whose request fails for good fails its sample, and the others go on
 UNTRUSTED = ViewerConfig(trust_content=False)  # the viewer shows the texts of models and data sets as plain text
 
 
@@ -33,6 +34,7 @@ def _task(name: str) -> Callable[..., Task]:
             scorer=verdict(judge),
             epochs=asked.epochs,
             config=generate_config(asked.sampling),
+            fail_on_error=MOST_FAILED,
             metadata=describe(name, asked, variant),
             version=VERSION,
             viewer=UNTRUSTED,

@@ -1,0 +1,185 @@
+"""What servers leave in a reply's text: end-of-turn tokens, gpt-oss's channels, and calls their parser did not read.
+
+Which model is behind a server, and which parser the server runs, is not known here. So every form we can read is read;
+a call in another form is malformed and never an answer. Markup that a text quotes in code, or names in the middle of a
+sentence, is part of the answer.
+"""
+
+import re
+
+from ascl.chat.dialects import qwen_agent
+from ascl.chat.messages import StopReason
+from ascl.chat.turn import ParsedCall, Turn, parse_arguments, parse_call
+
+LEFT = "a tool call left in the text"
+
+_END = re.compile(
+    r"(?:\s*(?:<[|｜](?:im_end|end|end[\w▁]*|eo[a-z]|e[a-z]{2}_id|return|call|user|observation)[|｜]>"
+    r"|</s>|<eos>|<end_of_turn>|<end_of_utterance>|<turn\|>|✿(?:RESULT|RETURN)✿:?))+\s*\Z",
+    re.IGNORECASE,
+)
+_BEGIN = re.compile(
+    r"\A(?:\s*(?:<s>|<bos>|<[|｜]begin[\w▁]*[|｜]>|<\|im_start\|>assistant\n|<start_of_turn>model\n|<｜Assistant｜>"
+    r"|<\|start_header_id\|>assistant<\|end_header_id\|>|<\|im_end\|>\n<\|im_start\|>assistant\n))+\s*"
+)
+
+_SEGMENT = re.compile(
+    r"(?:<\|start\|>assistant(?P<before>[^<]*))?<\|channel\|>(?P<name>analysis|commentary|final)(?P<after>[^<]*)"
+    r"(?:<\|constrain\|>[^<]*)?<\|message\|>(?P<body>.*?)"
+    r"(?P<end><\|end\|>|<\|return\|>|<\|call\|>|(?=<\|start\|>)|(?=<\|channel\|>)|\Z)",
+    re.DOTALL,
+)
+_RECIPIENT = re.compile(r"to=(?:functions\.)?([^\s<]+)")
+_WORDS = re.compile(
+    r"(?:\A\s*|assistant)(?:(?P<name>analysis|final)|(?P<call>commentary to=\S+?)\s*(?:json)?\s*(?=\{)|commentary)"
+)
+_IN_WORDS = re.compile(r"\s*analysis(?:[A-Z][a-z']* [a-z]|.*?assistant(?:final|commentary))", re.DOTALL)
+
+_INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)")
+_CODE = re.compile(
+    r"^[ \t]*(?P<fence>```+|~~~+)[^\n]*\n(?:.*?\n)??[ \t]*(?P=fence)[`~]*[ \t]*$|"
+    + _INLINE_CODE.pattern.replace("1", "2"),
+    re.DOTALL | re.MULTILINE,
+)
+_ALL_CODE = re.compile(r"\s*(```+|~~~+)[^\n`]*\n((?:(?!```|~~~).)*?)\s*(?:\1)?\s*", re.DOTALL)
+
+# Where a call begins, in the markup of the families we know.
+_MARK = (
+    r"(?:<[|｜]?(?:\w+:)?(?:tool[_▁]?calls?|function_calls?)(?:[_▁]section)?(?:[_▁]begin)?[|｜]?>|<｜DSML｜function_calls>"
+    r"|<\|python_tag\|>|<\|action_start\|>|<start_function_call>|\[TOOL_CALLS\]|functools(?=\[)"
+    r"|<function=[\w.:-]+>|<invoke name=[^\n>]*>)"
+)
+_SIGN = re.compile(
+    rf"{_MARK}\s*(?:(?=[{{\[])|(?=<(?!/))|\Z)"  # JSON, more markup or nothing comes next
+    rf"|{_MARK}[\w.-]+(?=[ \t]*\n|\s*[{{\[]|[(<])"  # the tool's name, then its arguments
+    rf"|^[ \t]*{_MARK}(?:[ \t]*$|[^\n]*</[\w:]+>[ \t]*$)"  # a line of its own
+    r"|(?:[}\]]|</function>)\s*</(?:\w+:)?tool_?calls?>|</parameter>\s*</function>"  # the end of one
+    r"|^[ \t]*</tool_call>[ \t]*$"
+    r"|✿FUNCTION✿[ \t]*(?::|\Z)|✿ARGS✿[ \t]*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CALL = re.compile(
+    r"(?:<tool_call>\s*)?<function=(?P<name>[^>\n]+)>(?P<body>.*?)</function>(?:\s*</tool_call>)?"
+    r"|<tool_call>(?P<json>.*?)</tool_call>",
+    re.DOTALL,
+)
+_PARAMETER = re.compile(r"<parameter=([^>\n]+)>(.*?)(?:</parameter>|(?=<parameter=)|\Z)", re.DOTALL)
+
+# Where a model speaks for somebody else: the turn it forges is no part of its answer.
+_FORGED = re.compile(
+    r"<\|im_start\|>(?:system|user|assistant|tool)[ \t]*\n|<\|start_header_id\|>\w+<\|end_header_id\|>"
+    r"|<｜(?:User|Assistant)｜>|<start_of_turn>(?:user|model)\n|<\|(?:start|channel)\|>\w+<\|"
+    r"|^[ \t]*</?tool_response>[ \t]*$|✿(?:RESULT|RETURN)✿:",
+    re.MULTILINE,
+)
+_THINK = re.compile(r"</?think>")
+
+
+def without_tokens(text: str) -> str:
+    """A text without the control tokens that stand at its end, or open a turn at its beginning.
+
+    They are special tokens that the server should have kept to itself. In the middle of a text they are left alone: it
+    may be about them.
+    """
+    return _BEGIN.sub("", _END.sub("", text))
+
+
+def opens_no_thought(text: str) -> bool:
+    """Whether a text closes a thought that it does not open: the server's chat template did."""
+    bare = _INLINE_CODE.sub("", text)
+    return "</think>" in bare and "<think>" not in bare
+
+
+def read_channels(text: str, ended: bool) -> Turn | None:
+    """The turn in the channels of gpt-oss (openai/harmony), or None where the text has none.
+
+    `analysis` is the thought, `final` the answer, `commentary` with a recipient a call and without one a word to the
+    user. Servers that hide special tokens leave the words alone: `analysis..assistantfinal..`.
+    """
+    if _IN_WORDS.match(text):
+        text = _WORDS.sub(_as_tokens, text)
+    elif re.search(r"<\|end\|><\|start\|>assistant[^<]*<\|channel\|>", text) and not text.lstrip().startswith("<|"):
+        text = f"<|channel|>analysis<|message|>{text}"  # the server's template opened the channel
+    if not _SEGMENT.match(text.lstrip()):
+        return None
+    thoughts, said, turn = [], [], Turn("", ended=ended)
+    for segment in _SEGMENT.finditer(text):
+        body = segment["body"].strip()
+        if recipient := _RECIPIENT.search(f"{segment['before'] or ''} {segment['after']}"):
+            _add(turn, parse_arguments(recipient[1], body))
+            turn.left_in_text = True
+        else:
+            (thoughts if segment["name"] == "analysis" else said).append(body)
+    turn.content, turn.thought = "\n\n".join(said), "\n\n".join(thoughts) if thoughts else None
+    if not ended and not said and not turn.calls and turn.stop is None:
+        turn.stop, turn.detail = StopReason.TRUNCATED, "thought not closed"
+    return turn
+
+
+def _as_tokens(words: re.Match[str]) -> str:
+    return f"<|channel|>{words['name'] or words['call'] or 'commentary'}<|message|>"
+
+
+def read_said(text: str, ended: bool, thought_inline: bool) -> Turn:
+    """The turn in what a model said after its thought: an answer, or calls that the server left in the text.
+
+    thought_inline: the thought stood in the same text, so a further `<think>` in it is out of place.
+    """
+    said = whole[2] if (whole := _ALL_CODE.fullmatch(text)) else text
+    shown = _without_code(said)
+    if _SIGN.search(shown):
+        return _read_calls(said, shown, ended)
+    forged = _FORGED.search(shown) or (_THINK.search(shown) if thought_inline else None)
+    if forged:
+        return Turn(text, ended=ended, stop=StopReason.MALFORMED, detail=f"{forged.group().strip()} out of place")
+    return Turn(text, ended=ended)
+
+
+def _read_calls(said: str, shown: str, ended: bool) -> Turn:
+    if "✿FUNCTION✿" in shown:
+        turn = qwen_agent.parse(said, ended)
+        turn.left_in_text = True
+        return turn
+    turn = Turn("", ended=ended)
+    for call in _CALL.finditer(shown):
+        name, body, written = (said[slice(*call.span(group))] for group in ("name", "body", "json"))
+        _add(turn, _read_xml(name.strip(), body) if name else parse_call(written))
+    rest = _CALL.sub("", shown)
+    if turn.stop is None and (not turn.calls or _SIGN.search(rest) or _FORGED.search(rest)):
+        turn.stop, turn.detail = StopReason.MALFORMED, LEFT
+    if turn.stop is not None:
+        turn.content, turn.calls = said, []
+        if not ended:
+            turn.stop = StopReason.TRUNCATED
+    else:
+        turn.content = _cut(said, [call.span() for call in _CALL.finditer(shown)])
+    turn.left_in_text = True
+    return turn
+
+
+def _add(turn: Turn, call: ParsedCall | str) -> None:
+    if isinstance(call, ParsedCall):
+        turn.calls.append(call)
+    else:
+        turn.stop, turn.detail = StopReason.MALFORMED, call
+
+
+def _read_xml(name: str, body: str) -> ParsedCall | str:
+    """Qwen3-Coder's form: a `<parameter=..>` for each argument, all of them text. Llama's has JSON in their place."""
+    parameters = _PARAMETER.findall(body)
+    if not parameters and body.strip():
+        return parse_arguments(name, body)
+    return ParsedCall(name, {key.strip(): value.strip() for key, value in parameters})
+
+
+def _without_code(text: str) -> str:
+    """The text with its code blanked out, every character still in its place."""
+    return _CODE.sub(lambda code: "¤" * len(code.group()), text)
+
+
+def _cut(text: str, spans: list[tuple[int, int]]) -> str:
+    kept, at = [], 0
+    for first, end in spans:
+        kept.append(text[at:first])
+        at = end
+    return "".join([*kept, text[at:]]).strip()
