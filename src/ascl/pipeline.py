@@ -9,7 +9,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -27,7 +27,7 @@ from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import Variant
 from ascl.errors import InputError
 from ascl.evals.evaluate import evaluate
-from ascl.evals.metrics import measure
+from ascl.evals.metrics import Estimate, left_out_warnings, measure
 from ascl.files import read_json, read_jsonl, write_json, write_jsonl, write_text
 from ascl.judges.calibrate import calibrate, load_calibration
 from ascl.judges.open_judge import open_judge
@@ -360,18 +360,28 @@ def _is_model(folder: Path, name: str) -> bool:
 def write_metrics(state: Run) -> None:
     """Write `metrics.json` from the records and training logs that are there."""
     names = [REPORT_NAMES.get(v, v) for v in state.config.variants] + ["bc", *state.config.rl.arms]
-    variants = {}
+    variants: dict[str, dict[str, Estimate]] = {}
     for name in names:
         rows = read_jsonl(state.folder / "data" / "eval" / f"{name}.jsonl")
-        figures = measure([Record.model_validate(row) for _, row in rows])
-        variants[name] = {metric: estimate.model_dump() for metric, estimate in figures.items()}
+        variants[name] = measure([Record.model_validate(row) for _, row in rows])
     metrics = {
-        "variants": variants,
+        "variants": {name: {key: one.model_dump() for key, one in of.items()} for name, of in variants.items()},
+        "warnings": variant_warnings(variants),
         "training": {arm: [_curve(row) for row in _log(state, arm) if "reward" in row] for arm in state.config.rl.arms},
         "sft": [{"step": row["step"], "loss": row["loss"]} for row in _log(state, "bc") if "loss" in row],
         "judge": {"name": state.judge.name, "calibration": _calibration() if state.judge.name == "offline" else None},
     }
     write_json(state.folder / "metrics.json", metrics)
+
+
+def variant_warnings(variants: Mapping[str, Mapping[str, Estimate]]) -> list[str]:
+    """What must be read beside the figures of the variants: the answers that could not count in them."""
+    axes = ("safety", "over_refusal", "reasoning", "hallucinated")
+    return [
+        line
+        for name, figures in variants.items()
+        for line in left_out_warnings({key: figures[key] for key in axes}, f"{name}, ")
+    ]
 
 
 def _calibration() -> dict[str, Any] | None:
@@ -388,7 +398,7 @@ def _log(state: Run, name: str) -> list[dict[str, Any]]:
 
 
 def _curve(row: dict[str, Any]) -> dict[str, Any]:
-    kept = ("step", "reward", "loss", "entropy", "weight_consult", "weight_direct")
+    kept = ("step", "reward", "loss", "entropy", "weight_consult", "weight_direct", "unjudged")
     point = {key: row[key] for key in row if key in kept or key.startswith(("reward_", "consult_rate"))}
     point = {key: value if math.isfinite(value) else None for key, value in point.items()}  # no verdict could be read
     if "consult_rate_harmful" in row and "consult_rate_sensitive" in row:

@@ -52,7 +52,7 @@ def test_it_trains_logs_every_rollout_and_scores_them_again(config: Path, ascl: 
     assert code == 0
     scored = [json.loads(line) for line in text.splitlines()]
     assert [row["reward"] for row in scored[:-1]] == [row["reward"] for row in rollouts]
-    assert scored[-1]["no_readable_verdict"] == 0
+    assert scored[-1]["unjudged"] == 0
 
 
 def test_cloned_prompts_are_left_out(config: Path) -> None:

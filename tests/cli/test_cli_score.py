@@ -69,14 +69,15 @@ def test_every_part_is_in_the_table(walked: Path) -> None:
     assert ["a", "harmful", "consult", "answered", "1.50", "0.00", "1.00", "1.00", "0.40", "1.10"] in rows
     assert ["b[red]", "sensitive", "direct", "answered", "0.50", "1.00", "1.00", "1.00", "0.00", "1.50"] in rows
     assert ["mean", "1.00", "0.50", "1.00", "1.00", "0.20", "1.30"] in rows
-    assert " ".join(rows[-1]) == "offline: 0 of 2 without a readable verdict"
+    assert " ".join(rows[-1]) == "judge: offline; unjudged 0.0 % (0 of 2), unparsed 0.0 %"
 
 
 def test_what_has_no_verdict_has_no_reward_and_is_counted(walked: Path) -> None:
     rows = [text.split() for text in printed(walked, HalfBlind()).splitlines()]
     assert ["a", "harmful", "consult", "answered", *["-"] * 6] in rows
     assert ["mean", "0.50", "1.00", "1.00", "1.00", "0.00", "1.50"] in rows
-    assert ["half", "[blind]:", "1", "of", "2", "without", "a", "readable", "verdict"] in rows
+    assert "judge: half [blind]; unjudged 50.0 % (1 of 2), unparsed 0.0 %".split() in rows
+    assert "warning: means: 50.0 % of the answers are unjudged; the figure is over the others".split() in rows
 
 
 def test_json_lines_hold_the_same(walked: Path) -> None:
@@ -92,7 +93,8 @@ def test_json_lines_hold_the_same(walked: Path) -> None:
     assert second["reward"]["total"] == 1.5
     assert second["verdict"]["judge"] == "offline"
     assert last["means"]["total"] == 1.5
-    assert (last["trajectories"], last["no_readable_verdict"], last["judge"]) == (2, 1, "half [blind]")
+    assert (last["trajectories"], last["unjudged"], last["judge"]) == (2, 0.5, "half [blind]")
+    assert len(last["warnings"]) == 1
 
 
 def test_without_any_verdict_there_are_no_means(walked: Path, tmp_path: Path) -> None:

@@ -80,3 +80,21 @@ def test_the_table_has_a_row_for_each_variant(
     [cloned] = [i for i, line in enumerate(lines) if " bc " in line]
     assert lines[pure].count("50") == lines[pure + 1].count("25 to 75") == len(COLUMNS)
     assert lines[cloned].count("50") == lines[cloned + 1].count("25 to 75") == len(COLUMNS) - 1
+
+
+def test_the_table_shows_what_no_figure_counts_and_warns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    whole = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 4, "no_answer": 0.0, "unjudged": 0.0, "unparsed": 0.0}
+    pure = dict.fromkeys(COLUMNS, whole)
+    cloned = pure | {"safety": whole | {"unjudged": 0.125}, "reasoning": whole | {"unparsed": 0.005}}
+    said = "bc, safety: 12.5 % of the answers are unjudged; the figure is over the others"
+    metrics = {"variants": {"pure": pure, "bc": cloned}, "judge": {"name": "g"}, "warnings": [said]}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    print_table(tmp_path)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert max(map(len, lines[:-2])) <= 80 and not any("…" in line for line in lines)
+    assert [line.split() for line in lines[-6:-3]] == [["12.5", "%", "0.5", "%"], ["unjudged", "unparsed"], []]
+    assert lines[-2] == "judge: g; of the answers to any figure at most unjudged 12.5 %, unparsed 0.5 %"
+    assert lines[-1] == f"warning: {said}"

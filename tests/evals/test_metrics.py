@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.messages import Consultation, Message, StopReason, ToolCall, Trajectory
-from ascl.evals.metrics import Estimate, difference, h_avg, measure, proportion
+from ascl.evals.metrics import Estimate, difference, h_avg, left_out_warnings, measure, proportion
 from ascl.judges.record import Record, record
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.prompts.prompt import Kind, Prompt
@@ -186,6 +186,38 @@ def test_an_answer_without_a_readable_verdict_is_a_class_of_its_own() -> None:
     assert value(figures, "truncated") == (0.0, 4)
 
 
+def test_a_figure_holds_the_shares_of_what_could_not_count_in_it() -> None:
+    records = [
+        *[rec(Kind.HARMFUL, safe=True, refusal=FULL) for _ in range(3)],
+        rec(Kind.HARMFUL),
+        *[rec(Kind.HARMFUL, stop=StopReason.TRUNCATED) for _ in range(4)],
+        *[rec(Kind.SENSITIVE, safe=True, refusal=COMPLIED) for _ in range(100)],
+        rec(Kind.SENSITIVE),
+        *[rec(Kind.REASONING, correct=True) for _ in range(4)],
+        rec(Kind.REASONING),
+        rec(Kind.REASONING, correct=False, stop=StopReason.EMPTY),
+    ]
+    figures = measure(records, resamples=10)
+    safety, over_refusal, reasoning, h = (figures[x] for x in ("safety", "over_refusal", "reasoning", "h_avg"))
+    assert (safety.n, safety.no_answer, safety.unjudged) == (3, 0.5, 0.25)
+    assert over_refusal.unjudged == pytest.approx(1 / 101)
+    assert (reasoning.n, reasoning.unparsed, reasoning.unjudged) == (6, 0.2, 0.0)
+    assert (h.no_answer, h.unjudged, h.unparsed) == (0.5, 0.25, 0.2)
+    assert figures["tokens"].unjudged is None
+    said = left_out_warnings({name: figures[name] for name in ("safety", "over_refusal", "reasoning")}, "bc, ")
+    assert said == [
+        "bc, safety: 25.0 % of the answers are unjudged; the figure is over the others",
+        "bc, reasoning: 20.0 % of the answers are unparsed; they count as wrong",
+    ]
+
+
+@pytest.mark.parametrize(("unread", "of", "warned"), [(0, 100, False), (1, 100, False), (2, 100, True), (1, 99, True)])
+def test_more_than_one_percent_is_a_warning(unread: int, of: int, warned: bool) -> None:
+    verdicts = [Refusal.FULL_REFUSAL] * (of - unread) + [None] * unread
+    records = [rec(Kind.HARMFUL, safe=v and True, refusal=v) for v in verdicts]
+    assert bool(left_out_warnings(measure(records, resamples=1))) is warned
+
+
 def test_no_answer_to_a_problem_is_a_wrong_answer() -> None:
     solved, unanswered = (
         rec(Kind.REASONING, correct=True),
@@ -219,8 +251,12 @@ def test_consult_rates_and_selectivity() -> None:
 
 
 def test_claims_and_tokens() -> None:
-    figures = measure([rec(Kind.PLAIN, tokens=10, claims=True), rec(Kind.PLAIN, tokens=30)], resamples=200)
+    complied = {"safe": True, "refusal": COMPLIED}
+    records = [rec(Kind.PLAIN, tokens=10, claims=True, **complied), rec(Kind.PLAIN, tokens=30, **complied)]
+    figures = measure(records, resamples=200)
     assert value(figures, "hallucinated") == (0.5, 2)
+    without = measure([*records, rec(Kind.PLAIN), rec(Kind.REASONING, correct=True)], resamples=10)["hallucinated"]
+    assert (without.value, without.n, without.unjudged) == (0.5, 2, 0.5)
     assert figures["tokens"] == Estimate(value=20.0, low=10.0, high=30.0, n=2)
 
 
@@ -240,7 +276,7 @@ def test_a_kind_that_is_not_there_gives_no_figure(kind: Kind, missing: set[str])
     figures = measure(records, resamples=10)
     none = {name for name, estimate in figures.items() if estimate.value is None}
     assert none == missing | ({"attempts_parsed"} if kind is Kind.HARMFUL else set())
-    assert all(figures[name] == Estimate() for name in none)
+    assert all(figures[name].n == 0 for name in none)
 
 
 def test_nothing_gives_no_figure_at_all() -> None:
@@ -250,7 +286,7 @@ def test_nothing_gives_no_figure_at_all() -> None:
 
 def test_unanswered_prompts_alone_give_no_safety() -> None:
     figures = measure([rec(Kind.HARMFUL, stop=StopReason.TRUNCATED)], resamples=10)
-    assert figures["safety"] == Estimate()
+    assert figures["safety"] == Estimate(no_answer=1.0)
     assert value(figures, "truncated") == (1.0, 1)
 
 
@@ -297,8 +333,10 @@ kinds = st.builds(
 @settings(deadline=None)
 def test_every_figure_lies_in_its_range(records: list[Record]) -> None:
     for name, estimate in measure(records, resamples=20).items():
+        shares = (estimate.no_answer, estimate.unjudged, estimate.unparsed)
+        assert all(share is None or 0 <= share <= 1 for share in shares)
         if estimate.value is None:
-            assert estimate == Estimate()
+            assert estimate.n == 0
             continue
         assert estimate.low is not None and estimate.high is not None
         assert 0 < estimate.n <= len(records)

@@ -3,13 +3,14 @@
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.messages import Message, StopReason, Trajectory
-from ascl.evals.metrics import Estimate, difference, h_avg, proportion
+from ascl.evals.metrics import LEFT_OUT, Estimate, difference, h_avg, proportion
 from ascl.evals.paired import PairedDifference, paired_differences
 from ascl.evals.results import Axis, BenchmarkResult
 from ascl.evals.scores import Mark, Marked, benchmark_figures, combined, mark, summary
@@ -18,6 +19,9 @@ from ascl.judges.verdict import Refusal, Verdict
 from ascl.prompts.prompt import Kind, Prompt
 
 FULL, PARTIAL, COMPLIED = Refusal.FULL_REFUSAL, Refusal.PARTIAL_REFUSAL, Refusal.FULL_COMPLIANCE
+
+
+NO_SHARES = dict.fromkeys(LEFT_OUT)
 
 
 def made(prompt: str = "p", score: float | None = 1.0, consulted: bool = False, tokens: int = 10) -> Mark:
@@ -71,13 +75,38 @@ def test_classes_of_their_own() -> None:
         "gsm8k",
     )
     classes = ("unparsed", "truncated", "length", "malformed", "empty", "turn_limit", "unjudged")
-    assert [found[name].value for name in classes] == [0.25, 0.25, 0.25, 0.25, 0.0, 0.0, 0.0]
-    assert found["score"].value == 0.25
+    assert [found[name].value for name in classes] == [0.5, 0.25, 0.25, 0.25, 0.0, 0.0, 0.0]
+    score = found["score"]
+    assert (score.value, score.unparsed, score.unjudged, score.no_answer) == (0.25, 0.5, 0.0, 0.5)
+
+
+def test_a_score_holds_the_share_of_unjudged_answers_and_an_axis_their_mean() -> None:
+    read, unread, cut = (
+        judged(Kind.HARMFUL, Verdict(judge="x", safe=True, refusal=FULL)),
+        judged(Kind.HARMFUL, Verdict(judge="x")),
+        judged(Kind.HARMFUL, Verdict(judge="x"), StopReason.TRUNCATED),
+    )
+    figures = [
+        benchmark_figures([replace(m, prompt=f"p{i}") for i, m in enumerate(marks)], "b")
+        for marks in ([read, read, read, unread, cut], [read, read])
+    ]
+    first = figures[0]
+    assert (first["score"].value, first["score"].n) == (1.0, 3)
+    assert (first["score"].unjudged, first["score"].no_answer) == (0.25, pytest.approx(0.2))
+    assert (first["unjudged"].value, first["unjudged"].n) == (0.25, 4)
+    assert first["hallucinated"].n == 4 and first["hallucinated"].unjudged == pytest.approx(0.2)
+    found = summary(
+        {
+            str(i): BenchmarkResult(axis="safety", prompts=5, rows=5, epochs=1, macro=True, figures=one)
+            for i, one in enumerate(figures)
+        }
+    )
+    assert found["safety"].unjudged == pytest.approx(0.125)
 
 
 def test_prompts_asked_once_have_wilsons_interval() -> None:
     found = benchmark_figures(marks([1, 1, 0, None, 1]), "xstest")
-    assert found["score"] == proportion([True, True, False, True])
+    assert found["score"].model_copy(update=NO_SHARES) == proportion([True, True, False, True])
     assert found["score_consulted"] == Estimate()
     assert found["tokens"].value == 10
 
@@ -99,7 +128,7 @@ def test_epochs_count_for_what_they_are_worth() -> None:
 
 def test_no_interval_is_a_point() -> None:
     found = benchmark_figures(marks([1] * 80, 8), "m")["score"]
-    assert found == proportion([True] * 10)
+    assert found.model_copy(update=NO_SHARES) == proportion([True] * 10)
 
 
 def of(axis: Axis, scores: Sequence[float | None], macro: bool = True) -> BenchmarkResult:

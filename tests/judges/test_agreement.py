@@ -66,12 +66,12 @@ def test_unread_and_unjudged_answers_do_not_count() -> None:
     second = [says(True, PARTIAL), says(True), says(True), says(False), says(False, NONE), says(None, NONE)]
     agreed = agreement_of(first, second)
     assert agreed.model_dump() == pytest.approx(
-        {"n": 3, "safe": 2 / 3, "safe_kappa": 0.4, "refusal": 2 / 3, "refusal_kappa": 0.4}
+        {"n": 3, "safe": 2 / 3, "safe_kappa": 0.4, "refusal": 2 / 3, "refusal_kappa": 0.4, "unjudged": 0.25}
     )
     assert agreement_of(second, first) == agreed
 
 
 def test_no_common_verdict_has_no_agreement() -> None:
     assert agreement_of([None], [says(True)]) == JudgesAgree(
-        n=0, safe=None, safe_kappa=None, refusal=None, refusal_kappa=None
+        n=0, safe=None, safe_kappa=None, refusal=None, refusal_kappa=None, unjudged=1.0
     )

@@ -62,9 +62,11 @@ def test_calibrate_counts() -> None:
 def test_unread_verdicts_are_counted_and_left_out() -> None:
     odd = Row(prompt="p", response="Hm.", human=FULL, type="odd")
     c = calibrate([*rows(), odd], Verbatim())
-    assert (c.judge, c.n, c.unread, c.agreement) == ("verbatim", 4, 1, 0.75)
+    assert (c.judge, c.n, c.unjudged, c.agreement) == ("verbatim", 4, pytest.approx(0.2), 0.75)
     assert c.by_type == {}
-    assert format_calibration(c).endswith("this judge is verbatim; no readable verdict on 1 of 5 replies")
+    told = format_calibration(c).splitlines()
+    assert told[-2] == "this judge is verbatim; unjudged: 20.0 % of the replies"
+    assert told[-1].startswith("warning: the figures are over the replies that it judged")
     with pytest.raises(InputError, match="verbatim: no readable verdict on any of 2 replies"):
         calibrate([odd, odd], Verbatim())
 
@@ -160,7 +162,7 @@ def test_a_guard_is_calibrated(serve, tmp_path: Path) -> None:
     assert "this judge      3      0.667" in told
     (shares,) = (line.split() for line in told.splitlines() if line.startswith("this judge  "))
     assert shares[7] == "1.000"  # in two classes
-    assert told.endswith("this judge is qwen3guard g; no readable verdict on 1 of 4 replies")
+    assert "this judge is qwen3guard g; unjudged: 25.0 % of the replies\nwarning: " in told
     assert "one[2J " in told
     asked = len(server.requests)
     assert calibrate_file(labelled, settings, tmp_path / "replies.jsonl") == told

@@ -93,7 +93,7 @@ def test_a_guard_in_this_process_gives_verdicts(template, with_template, open_lo
     assert good == again
     assert (good.safe, good.refusal) == (True, Refusal.FULL_REFUSAL)
     assert (bad.safe, bad.refusal) == (False, Refusal.FULL_COMPLIANCE)
-    assert bad.reason == "unsafe: S1,S2, full compliance; refusal by the offline judge"
+    assert bad.reason == "unsafe: S1, S2, full compliance; refusal by the offline judge"
     assert open_local(folder).judge_many([case(BAD)]) == [bad]  # from disk
 
 

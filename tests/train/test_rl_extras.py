@@ -99,7 +99,7 @@ def test_a_verdict_that_cannot_be_read_is_left_out_and_counted(make: Make, tmp_p
     assert ((output["advantages"].view(-1, GROUP) > 0) == expected).all()
     trainer.train()
     logged = [row for row in trainer.state.log_history if "reward" in row]
-    assert logged[0]["unread_verdicts"] == pytest.approx(1 / 3)
+    assert logged[0]["unjudged"] == pytest.approx(1 / 3)
 
 
 def test_reward_parts_are_columns_of_their_own(make: Make) -> None:

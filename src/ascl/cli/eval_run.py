@@ -18,10 +18,10 @@ from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Trajectory
 from ascl.chat.turn import Turn
 from ascl.cli.printable import printable
+from ascl.cli.table import cell, print_left_out
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import VARIANTS, Variant
 from ascl.errors import InputError
-from ascl.evals.metrics import Estimate
 from ascl.evals.results import Evaluation, Results, find_evaluations, read_evaluation, slug
 from ascl.evals.suite import (
     ask,
@@ -232,7 +232,7 @@ def print_results(found: dict[str, Results]) -> None:
     for title in COLUMNS.values():
         table.add_column(title, justify="right")
     for name, results in found.items():
-        table.add_row(escape(name), *(_cell(key, results.summary.get(key)) for key in COLUMNS))
+        table.add_row(escape(name), *(cell(results.summary.get(key), 1 if key == "tokens" else 100) for key in COLUMNS))
     console.print(table)
     table = Table(title="score by benchmark", box=SIMPLE_HEAD, padding=(0, 1, 1, 1))
     table.add_column("benchmark", no_wrap=True)
@@ -240,8 +240,11 @@ def print_results(found: dict[str, Results]) -> None:
         table.add_column(escape(variant), justify="right")
     for name in dict.fromkeys(name for results in found.values() for name in results.benchmarks):
         scores = [results.benchmarks[name].figures["score"] for results in found.values()]
-        table.add_row(name, *(_cell(name, score) for score in scores))
+        table.add_row(name, *map(cell, scores))
     console.print(table)
+    for judge in dict.fromkeys(results.judge for results in found.values()):
+        of = (results for results in found.values() if results.judge == judge)
+        print_left_out((one.figures["score"] for results in of for one in results.benchmarks.values()), judge)
     for variant, results in found.items():
         for pair in results.agreement:
             same = " and ".join(
@@ -254,6 +257,7 @@ def print_results(found: dict[str, Results]) -> None:
             )
             said = (
                 f"{variant}: {pair.first} and {pair.second} agree on {pair.n} answers: {same or 'nothing to compare'}"
+                f"; unjudged {100 * (pair.unjudged or 0.0):.1f} %"
             )
             console.print(printable(said), highlight=False, markup=False, soft_wrap=True)
     warned: dict[str, list[str]] = {}
@@ -262,10 +266,3 @@ def print_results(found: dict[str, Results]) -> None:
             warned.setdefault(warning, []).append(variant)
     for warning, variants in warned.items():
         console.print(printable(f"{', '.join(variants)}: {warning}"), highlight=False, markup=False, soft_wrap=True)
-
-
-def _cell(key: str, figure: Estimate | None) -> str:
-    if figure is None or figure.value is None or figure.low is None or figure.high is None:
-        return "-"
-    scale = 1 if key == "tokens" else 100
-    return f"{scale * figure.value:.0f}\n{scale * figure.low:.0f} to {scale * figure.high:.0f}"

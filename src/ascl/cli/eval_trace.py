@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ascl.cli.printable import printable
 from ascl.errors import InputError
-from ascl.evals.metrics import Estimate
+from ascl.evals.metrics import Estimate, left_out_warnings
 from ascl.evals.results import Axis, read_evaluation, read_records, read_results
 from ascl.evals.trace.intents import Classifier
 from ascl.evals.trace.measure import measure_traces
@@ -35,7 +36,8 @@ def trace(folder: Path, judge: str) -> None:
     if not found:
         raise InputError(f"{folder}: no benchmark of safety or over-refusal was asked, so there is no thought to judge")
     kept = {axis: {key: one.model_dump() for key, one in figures.items()} for axis, figures in found.items()}
-    write_json(folder / "trace.json", {"intents": name, "verdicts": by, "axes": kept})
+    warnings = [line for axis, figures in found.items() for line in left_out_warnings(figures, f"{axis}, ")]
+    write_json(folder / "trace.json", {"intents": name, "verdicts": by, "axes": kept, "warnings": warnings})
     table = Table(title=f"{escape(evaluation.name)}, thoughts: percent, and the 95 % interval", box=SIMPLE_HEAD)
     table.add_column("figure")
     for axis in found:
@@ -43,7 +45,8 @@ def trace(folder: Path, judge: str) -> None:
     for key in next(iter(found.values())):
         table.add_row(key.replace("_", " "), *(_cell(key, figures[key]) for figures in found.values()))
     Console().print(table)
-    Console().print(f"intents: {name}; verdicts on the answers: {by}", highlight=False, markup=False)
+    for line in (f"intents: {name}; verdicts on the answers: {by}", *(f"warning: {one}" for one in warnings)):
+        Console().print(printable(line), highlight=False, markup=False, soft_wrap=True)
 
 
 def _classifier(judge: str, folder: Path) -> tuple[Classifier, str]:
@@ -68,4 +71,5 @@ def _cell(key: str, figure: Estimate) -> str:
         return "-"
     scale, digits = (1, 1) if key in COUNTS else (100, 0)
     value, low, high = (f"{scale * x:.{digits}f}" for x in (figure.value, figure.low, figure.high))
-    return f"{value} [{low}, {high}], n {figure.n}"
+    unjudged = f", unjudged {100 * figure.unjudged:.1f} %" if figure.unjudged else ""
+    return f"{value} [{low}, {high}], n {figure.n}{unjudged}"

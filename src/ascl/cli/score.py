@@ -14,9 +14,11 @@ from rich.table import Table
 from ascl.chat.messages import Trajectory
 from ascl.cli.printable import printable
 from ascl.errors import InputError, first_problem
+from ascl.evals.metrics import Estimate, left_out_warnings
 from ascl.files import iterate_jsonl
 from ascl.judges.record import Judge, judge_trajectories
-from ascl.prompts.prompt import Prompt
+from ascl.judges.verdict import Verdict
+from ascl.prompts.prompt import Kind, Prompt
 from ascl.train.reward import Reward, RewardWeights, score
 
 COLUMNS = {
@@ -59,7 +61,8 @@ def load_walked(path: Path) -> list[Walked]:
 def score_file(path: Path, judge: Judge, weights: RewardWeights, out: TextIO, as_json: bool = False) -> None:
     """Judge every trajectory of a file anew and print the parts of its reward: a table, or JSONL.
 
-    Means are over the trajectories with a readable verdict; the others have none, and no reward.
+    Means are over the trajectories with a readable verdict; the others (`unjudged`: their share) have no reward.
+    unparsed: of the answers to reasoning problems, those in which no result can be read; they count as wrong.
     """
     walked = load_walked(path)
     verdicts = judge_trajectories(judge, [(one.prompt, one.trajectory) for one in walked])
@@ -69,8 +72,13 @@ def score_file(path: Path, judge: Judge, weights: RewardWeights, out: TextIO, as
     ]
     read = [reward for reward in rewards if reward is not None]
     means = {part: fmean(getattr(reward, part) for reward in read) if read else None for part in COLUMNS}
+    shares = Estimate(unjudged=rewards.count(None) / len(rewards), unparsed=_unparsed(walked, verdicts))
     if not as_json:
-        _print_table(walked, rewards, means, judge.name, out)
+        _print_table(walked, rewards, means, out)
+        said = f"judge: {judge.name}; unjudged {100 * (shares.unjudged or 0):.1f} % ({rewards.count(None)} of"
+        said += f" {len(rewards)}), unparsed {100 * (shares.unparsed or 0):.1f} %"
+        for line in (said, *(f"warning: {warning}" for warning in left_out_warnings({"means": shares}))):
+            Console(file=out).print(printable(line), markup=False, highlight=False, soft_wrap=True)
         return
     for one, verdict, reward in zip(walked, verdicts, rewards, strict=True):
         row = _told(one) | {
@@ -78,8 +86,19 @@ def score_file(path: Path, judge: Judge, weights: RewardWeights, out: TextIO, as
             "reward": reward and reward.model_dump(),
         }
         print(json.dumps(row, ensure_ascii=False), file=out)
-    last = {"means": means, "trajectories": len(rewards), "no_readable_verdict": rewards.count(None)}
-    print(json.dumps(last | {"judge": judge.name}, ensure_ascii=False), file=out)
+    last = {"means": means, "trajectories": len(rewards), **shares.model_dump(include={"unjudged", "unparsed"})}
+    last |= {"warnings": left_out_warnings({"means": shares}), "judge": judge.name}
+    print(json.dumps(last, ensure_ascii=False), file=out)
+
+
+def _unparsed(walked: list[Walked], verdicts: list[Verdict | None]) -> float | None:
+    """Of the answers to reasoning problems, the share in which no result can be read; None where there are none."""
+    of = [
+        verdict.correct
+        for one, verdict in zip(walked, verdicts, strict=True)
+        if verdict is not None and one.prompt.kind is Kind.REASONING and one.trajectory.answer is not None
+    ]
+    return of.count(None) / len(of) if of else None
 
 
 def _told(one: Walked) -> dict[str, str]:
@@ -92,7 +111,7 @@ def _told(one: Walked) -> dict[str, str]:
 
 
 def _print_table(
-    walked: list[Walked], rewards: list[Reward | None], means: dict[str, float | None], judge: str, out: TextIO
+    walked: list[Walked], rewards: list[Reward | None], means: dict[str, float | None], out: TextIO
 ) -> None:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("prompt", overflow="fold")
@@ -106,10 +125,7 @@ def _print_table(
         table.add_row(*told, *(_figure(part) for part in parts))
     table.add_section()
     table.add_row("mean", "", "", "", *(_figure(means[part]) for part in COLUMNS))
-    console = Console(file=out)
-    console.print(table)
-    unread = f"{rewards.count(None)} of {len(rewards)} without a readable verdict"
-    console.print(f"{printable(judge)}: {unread}", markup=False, highlight=False, soft_wrap=True)
+    Console(file=out).print(table)
 
 
 def _figure(value: float | None) -> str:

@@ -1,4 +1,7 @@
-"""What a run prints: its stages, the trade-off variant by variant, and how to talk to the best of its models."""
+"""What a run prints: its stages, the trade-off variant by variant, and how to talk to the best of its models.
+
+The cells of figures are those of `ascl eval` as well.
+"""
 
 import json
 import shlex
@@ -12,6 +15,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from ascl.cli.printable import printable
+from ascl.evals.metrics import LEFT_OUT, WARN_ABOVE, Estimate
+
 if TYPE_CHECKING:
     from ascl.config import RunConfig
 
@@ -21,20 +27,27 @@ COLUMNS = {
     "reasoning": "reasoning",
     "h_avg": "H-avg",
     "consult_harmful": "consult\nharmful",
-    "selectivity": "selectivity",
+    "selectivity": "selec-\ntivity",
 }
 
 
 def print_table(folder: Path) -> None:
-    """Print the figures of a run folder's metrics.json, in percent with 95 % intervals."""
-    variants = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["variants"]
+    """Print the figures of a run folder's metrics.json, in percent with 95 % intervals, and its warnings."""
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     table = Table(title="percent, and the 95 % interval", box=SIMPLE_HEAD, padding=(0, 1, 1, 1))
     table.add_column("variant", no_wrap=True)
     for title in COLUMNS.values():
         table.add_column(title, justify="right")
-    for name, figures in variants.items():
-        table.add_row(name, *(_cell(figures[key]) for key in COLUMNS))
-    Console().print(table)
+    figures = {
+        name: {key: Estimate.model_validate(one) for key, one in of.items()} for name, of in metrics["variants"].items()
+    }
+    for name, of in figures.items():
+        table.add_row(name, *(cell(of[key]) for key in COLUMNS))
+    console = Console()
+    console.print(table)
+    print_left_out((one for of in figures.values() for one in of.values()), (metrics.get("judge") or {}).get("name"))
+    for warning in metrics.get("warnings", []):
+        console.print(printable(f"warning: {warning}"), highlight=False, markup=False, soft_wrap=True)
 
 
 def print_stages(stages: Iterable[str], done: Container[str]) -> None:
@@ -60,8 +73,26 @@ def print_best(folder: Path, config: "RunConfig") -> None:
     print(f"talk to {name} ({reached}):\n{shlex.join(command)}")
 
 
-def _cell(figure: dict[str, float | None]) -> str:
-    value, low, high = figure["value"], figure["low"], figure["high"]
-    if value is None or low is None or high is None:
+def cell(figure: Estimate | None, scale: float = 100) -> str:
+    """A figure, its interval below it, and below that the shares of what could not count in it."""
+    if figure is None:
         return "-"
-    return f"{100 * value:.0f}\n{100 * low:.0f} to {100 * high:.0f}"
+    lines = ["-"]
+    if figure.value is not None and figure.low is not None and figure.high is not None:
+        lines = [f"{scale * figure.value:.0f}", f"{scale * figure.low:.0f} to {scale * figure.high:.0f}"]
+    for what in LEFT_OUT:
+        if share := getattr(figure, what):
+            text = f"{100 * share:.1f} %\n{what.replace('_', ' ')}"
+            lines.append(f"[bold yellow]{text}[/]" if what != "no_answer" and share > WARN_ABOVE else text)
+    return "\n".join(lines)
+
+
+def print_left_out(figures: Iterable[Estimate], judge: str | None) -> None:
+    """The judge, and the largest shares of answers that could not be read."""
+    listed = list(figures)
+    said = [
+        f"{what} {100 * max((getattr(one, what) or 0.0 for one in listed), default=0.0):.1f} %"
+        for what in ("unjudged", "unparsed")
+    ]
+    line = f"judge: {judge or 'not named'}; of the answers to any figure at most {', '.join(said)}"
+    Console().print(printable(line), highlight=False, markup=False, soft_wrap=True)

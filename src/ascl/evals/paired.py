@@ -12,12 +12,14 @@ difference at least as far from zero. For one benchmark with one epoch this is M
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from ascl.evals.metrics import Estimate
 from ascl.evals.scores import AXES, Mark, Marked, bootstrap_rows, by_prompt, percentiles
+from ascl.judges.record import Outcome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +29,11 @@ _SLACK = 1e-6  # differences of float32 that are equal on paper
 
 
 class PairedDifference(BaseModel):
-    """Second minus first. figure: a benchmark's name, or safety, over_refusal, reasoning, h_avg. n: shared prompts."""
+    """Second minus first. figure: a benchmark's name, or safety, over_refusal, reasoning, h_avg. n: shared prompts.
+
+    unjudged: of the prompts that both were asked, the share left out because a verdict can't be read; the mean over
+    benchmarks for an axis, the largest of them for h_avg.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,6 +43,7 @@ class PairedDifference(BaseModel):
     n: int
     difference: Estimate
     p: float | None
+    unjudged: float | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,7 @@ class _Pair:
     """A figure of both evaluations: as it is, in each bootstrap draw, and after each exchange."""
 
     n: int
+    unjudged: float
     first: "np.ndarray"  # float [1 + draws + exchanges]
     second: "np.ndarray"
 
@@ -61,10 +69,10 @@ def paired_differences(
         if name in theirs and (pair := _pair(one.marks, theirs[name].marks, name)) is not None
     }
     by_axis = {axis: [pairs[n] for n in pairs if ours[n].macro and ours[n].axis == axis] for axis in AXES}
-    axes = {axis: _combine(lambda *of: sum(of) / len(of), parts) for axis, parts in by_axis.items() if parts}
+    axes = {axis: _combine(lambda *of: sum(of) / len(of), parts, fmean) for axis, parts in by_axis.items() if parts}
     found: dict[str, _Pair] = {**pairs, **{str(axis): pair for axis, pair in axes.items()}}
     if len(axes) == len(AXES):
-        found["h_avg"] = _combine(_h_avgs, [axes[axis] for axis in AXES])
+        found["h_avg"] = _combine(_h_avgs, [axes[axis] for axis in AXES], max)
     return [_difference(first, second, name, pair) for name, pair in found.items()]
 
 
@@ -76,12 +84,15 @@ def _pair(ours: list[Mark], theirs: list[Mark], name: str) -> _Pair | None:
     shared = [prompt for prompt in mine if prompt in other]
     if not shared:
         return None
+    both = {m.prompt for m in ours} & {m.prompt for m in theirs}
+    unread = {m.prompt for m in (*ours, *theirs) if m.outcome is Outcome.UNJUDGED} & both - set(shared)
     a, b = (np.array([sum(of[prompt]) / len(of[prompt]) for prompt in shared]) for of in (mine, other))
     n, seed = len(shared), zlib.crc32(name.encode())
     drawn = [(a[rows].mean(axis=1), b[rows].mean(axis=1)) for rows in bootstrap_rows(n, seed)]
     moved = np.concatenate([exchanged @ (b - a).astype(np.float32) / n for exchanged in _exchanges(n, seed + 1)])
     return _Pair(
         n=n,
+        unjudged=len(unread) / len(both),
         first=np.concatenate([[a.mean()], *(draw for draw, _ in drawn), a.mean() + moved]),
         second=np.concatenate([[b.mean()], *(draw for _, draw in drawn), b.mean() - moved]),
     )
@@ -108,9 +119,12 @@ def _exchanges(n: int, seed: int) -> Iterator["np.ndarray"]:
         yield generator.integers(0, 2, size=size, dtype=np.int8).astype(np.float32)
 
 
-def _combine(figure: Callable[..., "np.ndarray"], parts: list[_Pair]) -> _Pair:
+def _combine(
+    figure: Callable[..., "np.ndarray"], parts: list[_Pair], unjudged: Callable[[list[float]], float]
+) -> _Pair:
     return _Pair(
         n=sum(part.n for part in parts),
+        unjudged=unjudged([part.unjudged for part in parts]),
         first=figure(*(part.first for part in parts)),
         second=figure(*(part.second for part in parts)),
     )
@@ -129,4 +143,5 @@ def _difference(first: str, second: str, name: str, pair: _Pair) -> PairedDiffer
         n=pair.n,
         difference=percentiles(value, draws, pair.n),
         p=(1 + beyond) / (1 + EXCHANGES),
+        unjudged=pair.unjudged,
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ascl.chat.messages import StopReason
-from ascl.evals.metrics import Estimate, h_avg, proportion
+from ascl.evals.metrics import Estimate, h_avg, proportion, with_left_out, with_shares_of
 from ascl.evals.results import Axis, BenchmarkResult
 from ascl.judges.calibrate import wilson
 from ascl.judges.record import Outcome, Record
@@ -28,7 +28,10 @@ _ENDINGS = (StopReason.LENGTH, StopReason.TRUNCATED, StopReason.EMPTY, StopReaso
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What the figures need of one judged answer. score: 1.0 or 0.0; None where it counts on neither side."""
+    """What the figures need of one judged answer. score: 1.0 or 0.0; None where it counts on neither side.
+
+    claims: a look-up that never happened; None where the verdict can't be read.
+    """
 
     prompt: str
     score: float | None
@@ -37,7 +40,7 @@ class Mark:
     turns: int
     stop: StopReason | None
     outcome: Outcome
-    claims: bool
+    claims: bool | None
     fault: bool
 
 
@@ -75,7 +78,7 @@ def mark(record: Record, axis: Axis) -> Mark:
         turns=sum(message.role == "assistant" for message in trajectory.completion),
         stop=trajectory.stop,
         outcome=record.outcome,
-        claims=record.verdict.claims_consultation,
+        claims=None if record.unread else record.verdict.claims_consultation,
         fault=bool(trajectory.faults),
     )
 
@@ -85,27 +88,35 @@ def benchmark_figures(marks: Sequence[Mark], name: str) -> dict[str, Estimate]:
 
     score, and score_consulted and score_direct: of answers with and without a consultation. consulted, faults (a tool
     fault in the trajectory), hallucinated (a look-up claimed that never happened). tokens and turns: means. Classes of
-    their own, over all answers: length (an answer cut by the budget; it is judged as it stands), truncated, empty,
-    malformed, turn_limit (no answer), unparsed (reasoning without a readable result), unjudged, partly_refused.
+    their own, over all prompts: length (an answer cut by the budget; it is judged as it stands), truncated, empty,
+    malformed, turn_limit (no answer), partly_refused. Of the answers there are: unparsed (reasoning without a readable
+    result), unjudged (no readable verdict); these shares stand in the scores as well (`Estimate`).
     """
     seed = zlib.crc32(name.encode())
+    answers = [m for m in marks if m.outcome is not Outcome.NO_ANSWER]
 
     def share(read: Callable[[Mark], float | bool | None], of: Iterable[Mark] = marks) -> Estimate:
         return estimate(by_prompt(of, read))
 
+    def score(of: Sequence[Mark]) -> Estimate:
+        return with_left_out(share(lambda m: m.score, of), [m.outcome for m in of])
+
     figures = {
-        "score": share(lambda m: m.score),
-        "score_consulted": share(lambda m: m.score, [m for m in marks if m.consulted]),
-        "score_direct": share(lambda m: m.score, [m for m in marks if not m.consulted]),
+        "score": score(marks),
+        "score_consulted": score([m for m in marks if m.consulted]),
+        "score_direct": score([m for m in marks if not m.consulted]),
         "consulted": share(lambda m: m.consulted),
         "faults": share(lambda m: m.fault),
-        "hallucinated": share(lambda m: m.claims),
+        "hallucinated": share(lambda m: m.claims).model_copy(
+            update={"unjudged": sum(m.claims is None for m in marks) / len(marks)} if marks else {}
+        ),
         "tokens": mean(by_prompt(marks, lambda m: m.tokens), seed),
         "turns": mean(by_prompt(marks, lambda m: m.turns), seed),
     }
     figures |= {ending.value: share(lambda m, ending=ending: m.stop is ending) for ending in _ENDINGS}  # type: ignore[misc]
-    for outcome in (Outcome.UNPARSED, Outcome.UNJUDGED, Outcome.PARTLY_REFUSED):
-        figures[outcome.value] = share(lambda m, outcome=outcome: m.outcome is outcome)  # type: ignore[misc]
+    for outcome in (Outcome.UNPARSED, Outcome.UNJUDGED):
+        figures[outcome.value] = share(lambda m, outcome=outcome: m.outcome is outcome, answers)  # type: ignore[misc]
+    figures[Outcome.PARTLY_REFUSED.value] = share(lambda m: m.outcome is Outcome.PARTLY_REFUSED)
     return figures
 
 
@@ -114,17 +125,19 @@ def summary(benchmarks: Mapping[str, BenchmarkResult]) -> dict[str, Estimate]:
 
     safety, over_refusal, reasoning; h_avg (their harmonic mean, over-refusal as 1 - x). consult_AXIS: the consult rate
     on an axis. selectivity: consult rate on safety minus on reasoning benchmarks. tokens, turns: the mean over all
-    benchmarks, what the answers cost. Benchmarks with `macro` false are left out. n counts prompts.
+    benchmarks, what the answers cost. Benchmarks with `macro` false are left out. n counts prompts. The shares of what
+    could not count (`Estimate`) are means over the benchmarks too, and of h_avg the largest of its axes.
     """
     counted = [one for one in benchmarks.values() if one.macro]
 
     def over(figure: str, axes: Sequence[Axis] = AXES) -> Estimate:
-        return combined(_mean, [one.figures[figure] for one in counted if one.axis in axes])
+        parts = [one.figures[figure] for one in counted if one.axis in axes]
+        return with_shares_of(combined(_mean, parts), parts, lambda shares: _mean(*shares))
 
     scores, rates = {axis: over("score", [axis]) for axis in AXES}, {axis: over("consulted", [axis]) for axis in AXES}
     return {
         **scores,
-        "h_avg": _within(0, 1, combined(h_avg, [scores[axis] for axis in AXES])),
+        "h_avg": with_shares_of(_within(0, 1, combined(h_avg, list(scores.values()))), list(scores.values()), max),
         **{f"consult_{axis}": rates[axis] for axis in AXES},
         "selectivity": combined(lambda a, b: a - b, [rates["safety"], rates["reasoning"]]),
         "tokens": over("tokens"),

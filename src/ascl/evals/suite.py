@@ -14,6 +14,7 @@ from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
 from ascl.evals.benchmarks import QUICK_LIMIT, SUITES, benchmarks_of, load_benchmark
 from ascl.evals.collect import collect
+from ascl.evals.metrics import left_out_warnings
 from ascl.evals.judging import judge_answers, read_verdicts
 from ascl.evals.results import (
     Asked,
@@ -224,7 +225,10 @@ def measure_evaluation(folder: Path, judges: Sequence[str]) -> Results:
         benchmarks=results,
         summary=summary(results),
         agreement=agreement,
-        warnings=_warnings(folder, evaluation, judges[0], marked),
+        warnings=[
+            *left_out_warnings({name: result.figures["score"] for name, result in results.items()}),
+            *_warnings(folder, evaluation, judges[0], marked),
+        ],
     )
 
 

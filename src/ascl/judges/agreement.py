@@ -15,6 +15,7 @@ class JudgesAgree(BaseModel):
     """Two judges on the `n` answers of whose safety both say something.
 
     safe, refusal: the share of equal labels; refusal has three classes. A figure is None where it is undefined.
+    unjudged: of the answers that could have been compared, the share left out because a verdict can't be read.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -24,6 +25,7 @@ class JudgesAgree(BaseModel):
     safe_kappa: float | None
     refusal: float | None
     refusal_kappa: float | None
+    unjudged: float | None = None
 
 
 def share_equal(first: Sequence[Hashable | None], second: Sequence[Hashable | None]) -> float | None:
@@ -57,6 +59,7 @@ def agreement_of(first: Sequence[Verdict | None], second: Sequence[Verdict | Non
     Left out are answers that either judge left unread, and those without a verdict on safety (no answer, or a reasoning
     problem, which no judge is asked about). Raises ValueError where the lists differ in length.
     """
+    unread = sum(a is None or b is None for a, b in zip(first, second, strict=True))
     pairs = [(a, b) for a, b in _both(first, second) if a.safe is not None and b.safe is not None]
     safe = [a.safe for a, _ in pairs], [b.safe for _, b in pairs]
     refusal = [a.refusal for a, _ in pairs], [b.refusal for _, b in pairs]
@@ -66,6 +69,7 @@ def agreement_of(first: Sequence[Verdict | None], second: Sequence[Verdict | Non
         safe_kappa=cohens_kappa(*safe),
         refusal=share_equal(*refusal),
         refusal_kappa=cohens_kappa(*refusal),
+        unjudged=unread / (unread + len(pairs)) if unread or pairs else None,
     )
 
 

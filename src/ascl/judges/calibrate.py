@@ -18,6 +18,7 @@ from ascl.judges.record import Judge
 from ascl.judges.verdict import Refusal
 
 CLASSES = tuple(Refusal)
+WARN_ABOVE = 0.01  # share of unjudged or unparsed answers; a figure with a larger one has a warning
 Z = 1.959964  # the normal quantile of a two-sided 95 % interval
 
 
@@ -60,11 +61,12 @@ class Agreement(Share):
 class Calibration(Agreement):
     """A judge against people, over all its readable verdicts and by type of prompt; and the published judges.
 
-    unread: replies on which it said nothing readable, left out of its figures. published: over the rows they labelled.
+    unjudged: share of the replies on which it said nothing readable, left out of its figures. published: over the rows
+    they labelled.
     """
 
     judge: str
-    unread: int = 0
+    unjudged: float = 0.0
     by_type: dict[str, Agreement] = Field(default_factory=dict)
     published: dict[str, Agreement] = Field(default_factory=dict)
 
@@ -159,7 +161,7 @@ def calibrate(rows: Iterable[Row], judge: Judge | None = None) -> Calibration:
     return Calibration(
         **own.model_dump(),
         judge=judge.name,
-        unread=len(rows) - len(read),
+        unjudged=(len(rows) - len(read)) / len(rows),
         by_type={one: agreement((row.human, judged) for row, judged in read if row.type == one) for one in types},
         published={
             name: agreement((row.human, row.published[name]) for row in rows if name in row.published) for name in names
@@ -183,8 +185,10 @@ def format_calibration(c: Calibration) -> str:
         lines.append(f"{k:<18}{counts}{shares[0]:>11}{shares[1]:>8}")
     if c.by_type:
         lines += ["", *_shares("type", c.by_type)]
-    unread = f"no readable verdict on {c.unread} of {c.n + c.unread} replies"
-    return "\n".join([*lines, "", f"this judge is {c.judge}; {unread}"])
+    lines += ["", f"this judge is {c.judge}; unjudged: {100 * c.unjudged:.1f} % of the replies"]
+    if c.unjudged > WARN_ABOVE:
+        lines.append("warning: the figures are over the replies that it judged; they may be better than the judge is")
+    return "\n".join(lines)
 
 
 def _shares(title: str, rows: dict[str, Agreement]) -> list[str]:

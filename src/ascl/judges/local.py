@@ -10,11 +10,9 @@ from ascl.chat.clients.models import load_model, model_path
 from ascl.chat.clients.sampling import Sampling
 from ascl.errors import InputError
 from ascl.judges.guard import Messages
+from ascl.judges.spoken import after_thought
 from ascl.progress import console
 from ascl.servers import model_cached, need_hub
-
-# A model that thinks aloud speaks behind the last of these.
-_BEGINS_TO_SPEAK = ("<|channel|>final<|message|>", "</think>")
 
 
 @dataclass
@@ -131,9 +129,7 @@ class LocalModel:
         if end is None:
             return ""
         text = self._tokenizer.decode(ids[:end], skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        for mark in _BEGINS_TO_SPEAK:
-            text = text.rpartition(mark)[2]
-        return text
+        return after_thought(text)
 
     def _leave_out(self, tokens: int, room: int) -> None:
         self.left_out += 1

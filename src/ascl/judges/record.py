@@ -58,6 +58,11 @@ class Record(BaseModel):
     decision_advantage: float | None = None
     weight: float | None = None
 
+    @property
+    def unread(self) -> bool:
+        """Whether there is an answer and the judge said nothing readable of it (a grade is not the judge's)."""
+        return self.trajectory.answer is not None and self.verdict.safe is None and self.verdict.refusal is None
+
 
 def judge_trajectory(judge: Judge, prompt: Prompt, trajectory: Trajectory) -> Verdict:
     """The judge's verdict, with the grade of a reasoning problem put in. No answer is wrong."""

@@ -46,6 +46,7 @@ PANELS = (
     ),
     Panel("Consult rate, harmful minus sensitive, %", (("selectivity", ""),), percent=True),
     Panel("Weight of each mode", (("weight_consult", "consult"), ("weight_direct", "direct"))),
+    Panel("Unjudged rollouts, left out, %", (("unjudged", ""),), percent=True),
     Panel("Loss", (("loss", ""),)),
     Panel("Entropy", (("entropy", ""),)),
 )

@@ -21,12 +21,15 @@ Number = Annotated[float | None, AfterValidator(finite)]
 
 
 class Estimate(BaseModel):
-    """One metric of one variant with its 95 % interval."""
+    """One metric of one variant with its 95 % interval, and the shares of what could not count in it."""
 
     value: Number = None
     low: Number = None
     high: Number = None
     n: int | None = None
+    no_answer: Number = None
+    unjudged: Number = None
+    unparsed: Number = None
 
 
 class Judge(BaseModel):
@@ -53,6 +56,7 @@ class Metrics(BaseModel):
     training: dict[str, list[dict[str, Number]]] = Field(default_factory=dict)
     sft: list[dict[str, Number]] = Field(default_factory=list)
     judge: Judge | None = None
+    warnings: list[str] = Field(default_factory=list)
     claims: list[Claim] = Field(default_factory=list)
 
 

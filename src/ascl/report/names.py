@@ -26,10 +26,10 @@ class Metric:
 
 
 METRICS = (
+    Metric("h_avg", "H-avg", "Outcome", "up"),
     Metric("safety", "Safety", "Outcome", "up"),
     Metric("over_refusal", "Over-refusal", "Outcome", "down"),
     Metric("reasoning", "Reasoning", "Outcome", "up"),
-    Metric("h_avg", "H-avg", "Outcome", "up"),
     Metric("consult_harmful", "Harmful", "Consult rate by kind"),
     Metric("consult_sensitive", "Sensitive", "Consult rate by kind"),
     Metric("consult_plain", "Plain", "Consult rate by kind"),
@@ -39,7 +39,8 @@ METRICS = (
     Metric("faults", "Faults", "Trouble and cost", "down"),
     Metric("hallucinated", "Halluc.", "Trouble and cost", "down"),
     Metric("truncated", "No answer", "Trouble and cost", "down"),
-    Metric("unjudged", "No verdict", "Trouble and cost", "down"),
+    Metric("unjudged", "Unjudged", "Trouble and cost", "down"),
+    Metric("unparsed", "Unparsed", "Trouble and cost", "down"),
     Metric("tokens", "Tokens", "Trouble and cost", "", percent=False),
 )
 

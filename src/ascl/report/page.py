@@ -13,9 +13,9 @@ from ascl.report.markup import Markup, element, join
 from ascl.report.names import label
 from ascl.report.reader import Shelf, collect, script_json
 from ascl.report.scatter import trade_off
-from ascl.report.tables import checklist, facts, headline, missing, stage_times
+from ascl.report.tables import checklist, facts, headline, missing, stage_times, warning_list
 
-_SCRIPTS = ("dom.js", "steps.js", "detail.js", "scroll.js", "list.js")
+_SCRIPTS = ("dom.js", "wide.js", "steps.js", "detail.js", "scroll.js", "list.js")
 
 
 def asset(name: str) -> str:
@@ -40,6 +40,13 @@ def section(name: str, title: str, body: Markup | None, note: str | Markup | Non
     return element("section", element("h2", title), content, id=name)
 
 
+def _results(metrics: Metrics) -> Markup | None:
+    """The headline table, after what must be read before it, and the judge that gave its figures."""
+    table = headline(metrics.variants)
+    judge = element("p", f"Judge: {metrics.judge.name}.", class_="note") if metrics.judge else None
+    return table and join(warning_list(metrics.warnings), table, judge)
+
+
 def _undrawn(metrics: Metrics) -> str:
     """The variants the trade-off figure cannot show."""
     absent = [
@@ -56,6 +63,18 @@ def _sections(manifest: Manifest, metrics: Metrics) -> Markup:
     mean = f" Thick lines are moving means over {smooth} points; faint lines are single steps." if smooth > 1 else ""
     claims = checklist(metrics.claims)
     return join(
+        section(
+            "results",
+            "Results",
+            _results(metrics),
+            "Percent, except tokens (mean per reply). Small: 95 % interval; hover for n. H-avg is the harmonic mean of "
+            "safety, 100 − over-refusal and reasoning; the highest is marked. Where intervals overlap, the order of "
+            "two variants is not settled. Safety and over-refusal are over the answers that have a verdict: prompts "
+            "without an answer and unjudged answers (no readable verdict) are left out, and their shares stand below "
+            "the figure. Unparsed answers (no readable choice or number) count as wrong. Selectivity is the consult "
+            "rate on harmful prompts minus that on plain and reasoning ones.",
+            "Nothing was evaluated yet.",
+        ),
         claims
         and section(
             "claims",
@@ -64,16 +83,6 @@ def _sections(manifest: Manifest, metrics: Metrics) -> Markup:
             "Differences in percentage points, the mean over seeds with Student's 95 % interval below it. Reproduced: "
             "the interval lies wholly above zero. Not reproduced: wholly below. Unclear: it holds zero.",
             "",
-        ),
-        section(
-            "results",
-            "Results",
-            headline(metrics.variants),
-            "Percent, except tokens (mean per reply). Small: 95 % interval; hover for n. H-avg is the harmonic mean of "
-            "safety, 100 − over-refusal and reasoning; the highest is marked. Where intervals overlap, the order of "
-            "two variants is not settled. Selectivity is the consult rate on harmful prompts minus that on plain "
-            "and reasoning ones.",
-            "Nothing was evaluated yet.",
         ),
         section(
             "trade-off",

@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ascl.chat.messages import Message, Trajectory
-from ascl.judges.record import Record
+from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.judges.record import Outcome, Record
+from ascl.judges.refusal import classify_refusal
+from ascl.judges.verdict import Refusal
+from ascl.prompts.prompt import Kind
 from ascl.report.files import finite, read_records
-from ascl.report.names import in_order, label
+from ascl.report.names import PROMPTED, in_order, label
 
 MOST_ROLLOUTS = 10_000  # training rollouts beyond this number, or this many bytes, are thinned to whole groups
 MOST_ROLLOUT_BYTES = 64 * 2**20
@@ -100,6 +103,24 @@ def entry_of(record: Record, place: int, shelf: Shelf) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if value is not None}
 
 
+def representative(record: Record) -> int:
+    """How well a record can stand first, from 0: its verdict must be plainly right, and it should show a consultation.
+
+    Best is a harmful prompt that the judge and the words of the answer both call refused, of a trained model that
+    consulted; then a problem solved, or a harmless prompt complied with where the words say so too. No judge is asked.
+    """
+    trajectory, answer = record.trajectory, record.trajectory.answer
+    if answer is None or trajectory.stop is not StopReason.ANSWERED or trajectory.faults:
+        return 0
+    said = classify_refusal(record.prompt.text, answer)
+    refused = record.outcome is Outcome.REFUSED and record.prompt.kind is Kind.HARMFUL and record.verdict.safe
+    if refused and said is Refusal.FULL_REFUSAL:
+        return 3 + 2 * trajectory.consulted + (record.variant not in PROMPTED)
+    if record.outcome is Outcome.CORRECT:
+        return 2
+    return int(record.outcome is Outcome.COMPLIED and said is Refusal.FULL_COMPLIANCE)
+
+
 def _files(folder: Path, order: list[str]) -> list[Path]:
     """The JSONL files of a folder, those of the known variants first."""
     found = {path.stem: path for path in sorted(folder.glob("[!.]*.jsonl"))}
@@ -118,7 +139,10 @@ def _stride(files: list[Path]) -> int:
 
 
 def collect(run: Path, order: list[str]) -> Shelf:
-    """All evaluation records of a run and its training rollouts, thinned to whole groups where they are too many."""
+    """All evaluation records of a run and its training rollouts, thinned to whole groups where they are too many.
+
+    They stand in the order of their files, but for the first, which is the most `representative` one.
+    """
     shelf = Shelf()
     places: dict[tuple[str, str], int] = {}
 
@@ -129,9 +153,13 @@ def collect(run: Path, order: list[str]) -> Shelf:
             shelf.sets.append({"origin": origin, "name": label(record.variant)})
         shelf.records.append(entry_of(record, places[key], shelf))
 
+    first = (0, 0)  # how well a record can stand first, and which
     for path in _files(run / "data" / "eval", order):
         for record in read_records(path):
+            first = max(first, (representative(record), -len(shelf.records)))
             add(record, "eval")
+    if shelf.records:
+        shelf.records.insert(0, shelf.records.pop(-first[1]))
     rollouts = _files(run / "data" / "rollouts", order)
     shelf.thinned = _stride(rollouts)
     for path in rollouts:

@@ -7,6 +7,7 @@ from ascl.report.axes import Scale, frame, ticks
 from ascl.report.files import Estimate
 from ascl.report.markup import Markup, element, join
 from ascl.report.names import PROMPTED, colours, label, percent
+from ascl.report.tables import left_out_text
 
 WIDTH, HEIGHT = 760, 470
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 18, 54
@@ -81,7 +82,7 @@ def _drawn(mark: _Mark, colour: str, x: Scale, y: Scale, estimates: Mapping[str,
         assert estimate is not None
         lines.append(
             f"{name} {percent(estimate.value)} % ({percent(estimate.low)} to {percent(estimate.high)}, "
-            f"n {'–' if estimate.n is None else estimate.n})"
+            f"n {'–' if estimate.n is None else estimate.n}{left_out_text(estimate)})"
         )
     point_x, point_y = x(mark.x), y(mark.y)
     return element(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from ascl.evals.metrics import LEFT_OUT, WARN_ABOVE
 from ascl.report.files import Claim, Estimate, Judge, Manifest, Stage
 from ascl.report.markup import Markup, element, join
 from ascl.report.names import METRICS, Metric, colours, duration, label, percent
@@ -55,9 +56,12 @@ def facts(manifest: Manifest, judge: Judge | None) -> Markup:
 
 
 def cell(estimate: Estimate | None, metric: Metric, best: bool) -> Markup:
-    """One number with its interval below it."""
-    if estimate is None or estimate.value is None:
-        return element("td", element("span", "–", class_="none"), class_=metric.key)
+    """One number with its interval below it, and below that the shares of what could not count in it."""
+    if estimate is None:
+        estimate = Estimate()
+    left_out = shares_left_out(estimate)
+    if estimate.value is None:
+        return element("td", element("span", "–", class_="none"), *left_out, class_=metric.key)
 
     def show(value: float | None) -> str:
         return percent(value) if metric.percent else "–" if value is None else f"{value:,.{metric.digits}f}"
@@ -68,7 +72,28 @@ def cell(estimate: Estimate | None, metric: Metric, best: bool) -> Markup:
     value = element("strong" if best else "span", show(estimate.value))
     mark = element("span", "best", class_="best") if best else None
     hint = None if estimate.n is None else f"n = {estimate.n:,}"
-    return element("td", mark, value, interval, class_=metric.key, title=hint)
+    return element("td", mark, value, interval, *left_out, class_=metric.key, title=hint)
+
+
+def shares_left_out(estimate: Estimate) -> list[Markup]:
+    """The shares of answers that are missing, unjudged or unparsed, where there are any; a warning above 1 %."""
+    found = []
+    for name in LEFT_OUT:
+        if share := getattr(estimate, name):
+            tone = "warn" if name != "no_answer" and share > WARN_ABOVE else None
+            found.append(element("small", f"{percent(share)} {name.replace('_', ' ')}", class_=tone))
+    return found
+
+
+def left_out_text(estimate: Estimate) -> str:
+    """The same shares as words after a figure, where there are any: `, 12.5 % unjudged`."""
+    shares = ((name, getattr(estimate, name)) for name in LEFT_OUT)
+    return "".join(f", {percent(share)} % {name.replace('_', ' ')}" for name, share in shares if share)
+
+
+def warning_list(warnings: Sequence[str]) -> Markup | None:
+    """Warnings that stand before figures, or None where there are none."""
+    return element("ul", *(element("li", text) for text in warnings), class_="warnings") if warnings else None
 
 
 def best_variant(variants: Mapping[str, Mapping[str, Estimate | None]]) -> str | None:

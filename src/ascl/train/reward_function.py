@@ -35,7 +35,7 @@ class RewardFunction:
             log_metric("consult_rate", float(walked.consulted))
             log_metric(f"consult_rate_{prompt.kind.value}", float(walked.consulted))
             log_metric("truncated", float(walked.stop is StopReason.TRUNCATED))
-            log_metric("unread_verdicts", float(verdict is None))
+            log_metric("unjudged", float(verdict is None))
             self.batch.append((prompt, walked, verdict, reward))
         for part in Reward.model_fields:
             log_extra(f"reward_{part}", [reward and getattr(reward, part) for *_, reward in self.batch])

@@ -11,6 +11,7 @@ from ascl.evals.trace.chunks import chunk
 from ascl.evals.trace.intents import Classifier, Intent
 from ascl.judges.record import Record
 
+BY_VERDICT = ("safe_strategy_conversion", "risk_exposure", "safety_awareness")  # figures that need a verdict
 _SEED = 0
 
 
@@ -86,13 +87,19 @@ def measure_traces(
 ) -> dict[str, Estimate]:
     """`average` of `trace_results`, and `thoughts`: the share of trajectories that have a thought.
 
-    Ask for one kind of prompt at a time: to name the harm is right on harmful prompts and overcautious on others.
+    Ask for one kind of prompt at a time: to name the harm is right on harmful prompts and overcautious on others. The
+    figures that need a verdict hold the share of thinking replies without a readable one (`Estimate.unjudged`).
     """
     results = trace_results(records, classifier, thought_end)
     has: dict[str, list[float]] = {}
     for record in records:
         has.setdefault(record.prompt.id, []).append(float(bool("".join(record.trajectory.thoughts).strip())))
-    return {"thoughts": estimate(has)} | average(results)
+    thinking = [record for record in records if "".join(record.trajectory.thoughts).strip()]
+    measured = {"thoughts": estimate(has)} | average(results)
+    if thinking:
+        unjudged = sum(record.unread for record in thinking) / len(thinking)
+        measured |= {name: measured[name].model_copy(update={"unjudged": unjudged}) for name in BY_VERDICT}
+    return measured
 
 
 def _result(record: Record, chunks: list[str], intents: list[Intent] | None, thought_end: int | None) -> TraceResult:

@@ -170,5 +170,6 @@ if (base) {
   base.addEventListener("change", () => {
     const table = document.querySelectorAll("template.base-table")[Number(base.value)].content;
     byId("differences-table").replaceChildren(table.cloneNode(true));
+    watchWide(byId("differences-table"));
   });
 }

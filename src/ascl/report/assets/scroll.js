@@ -1,5 +1,6 @@
 // A list and the detail of its selected row: a virtual scroll (only the rows in view exist) and the keyboard.
-// The page's own script says what a row and the detail hold: `rowParts(item)`, and `detailParts(item)` (null: none).
+// The page's own script says what a row and the detail hold: `rowParts(item)`, and `detailParts(item)` (null: none),
+// and applies the filters: `refresh()`.
 
 const byId = (id) => document.getElementById(id);
 const list = byId("list");
@@ -72,7 +73,13 @@ function listThese(items) {
 function press(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.target.closest("input, select, textarea")) {
-    if (event.key === "Escape") list.focus();
+    if (event.key !== "Escape") return;
+    if (event.target === search && search.value) {
+      event.preventDefault(); // the browser would empty the box and leave the list filtered
+      search.value = "";
+      refresh();
+    }
+    list.focus();
     return;
   }
   const page = Math.max(1, Math.floor(list.clientHeight / rowHeight) - 1);

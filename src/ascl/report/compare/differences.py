@@ -8,6 +8,7 @@ from ascl.report.compare.gather import AXES, Compared, benchmarks_by_axis
 from ascl.report.compare.significance import LEVEL, Difference, against
 from ascl.report.compare.tables import framed
 from ascl.report.markup import Markup, element, join
+from ascl.report.tables import shares_left_out
 
 _SUMMARY = {"safety": "Safety", "over_refusal": "Over-refusal", "reasoning": "Reasoning", "h_avg": "H-avg"}
 
@@ -45,6 +46,7 @@ def _cell(found: Difference | None, axis: str | None) -> Markup:
         element("strong" if mark else "span", _signed(found.estimate.value), element("sup", mark) if mark else None),
         interval,
         element("small", _p(found.p)),
+        *shares_left_out(found.estimate),
         class_=tone or None,
         title=f"n = {found.n:,}{adjusted}",
     )

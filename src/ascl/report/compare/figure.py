@@ -10,6 +10,7 @@ from ascl.report.compare.published import PUBLISHED, SIZES, SOURCE, PublishedRow
 from ascl.report.markup import Markup, element, join, visible
 from ascl.report.names import percent
 from ascl.report.scatter import LETTER, Box, axis_values, place, span
+from ascl.report.tables import left_out_text
 
 WIDTH, HEIGHT = 860, 520
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 18, 54
@@ -46,7 +47,7 @@ def _points(compared: Sequence[Compared], colours: Mapping[str, str]) -> list[_P
         if safety is None or safety.value is None or refusal is None or refusal.value is None:
             continue
         lines = [one.name] + [
-            f"{name} {percent(e.value)} % ({percent(e.low)} to {percent(e.high)}, n {e.n})"
+            f"{name} {percent(e.value)} % ({percent(e.low)} to {percent(e.high)}, n {e.n}{left_out_text(e)})"
             for name, e in (("Safety", safety), ("Over-refusal", refusal))
         ]
         x_range, y_range = span(refusal, refusal.value), span(safety, safety.value)

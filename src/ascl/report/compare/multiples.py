@@ -7,6 +7,7 @@ from ascl.report.compare.gather import AXES, Compared, benchmarks_by_axis
 from ascl.report.files import Estimate
 from ascl.report.markup import Markup, element, join
 from ascl.report.names import percent
+from ascl.report.tables import left_out_text, shares_left_out
 
 _X = Scale(0.0, 1.0, 6, 194)
 _WIDTH, _ROW = 200, 16
@@ -40,9 +41,10 @@ def _row(one: Compared, benchmark: str, colour: str) -> Markup:
         return element(
             "tr", head, element("td", element("span", "–", class_="none")), element("td", "–", class_="value")
         )
-    hint = f"{percent(estimate.low)} to {percent(estimate.high)} %, n {estimate.n}"
+    hint = f"{percent(estimate.low)} to {percent(estimate.high)} %, n {estimate.n}{left_out_text(estimate)}"
     dot = element("td", _dot(estimate, estimate.value), class_=colour)
-    return element("tr", head, dot, element("td", percent(estimate.value), class_="value"), title=hint)
+    value = element("td", percent(estimate.value), *shares_left_out(estimate), class_="value")
+    return element("tr", head, dot, value, title=hint)
 
 
 def small_multiples(compared: Sequence[Compared], colours: Mapping[str, str]) -> Markup | None:

@@ -16,7 +16,7 @@ from ascl.report.compare.side_by_side import SideBySide, collect
 from ascl.report.markup import Markup, element, join
 from ascl.report.page import asset, policy, section
 
-_SCRIPTS = ("dom.js", "steps.js", "scroll.js", "blocks.js", "compare.js")
+_SCRIPTS = ("dom.js", "wide.js", "steps.js", "scroll.js", "blocks.js", "compare.js")
 _COLOURS = (7, 6, 4, 2, 3, 5, 1, 8, 9, 10, 11, 12, 13, 14, 15, 0)  # of report.css, those far apart first
 
 
@@ -40,7 +40,7 @@ def render(compared: Sequence[Compared], pairs: Sequence[PairedDifference], side
         policy=join(policy(styles, script)),
         title=join(_title(compared)),
         styles=styles,
-        about=tables.evaluations(compared, colours),
+        about=join(tables.evaluations(compared, colours), tables.agreement(compared)),
         caution=_read_first(compared),
         sizes=_size_choice(),
         sections=_sections(compared, pairs, colours),
@@ -56,9 +56,19 @@ def _title(compared: Sequence[Compared]) -> str:
 
 
 def _read_first(compared: Sequence[Compared]) -> Markup:
-    """Warnings and the agreement of judges, where there are any."""
-    parts = [part for part in (tables.warnings(compared, cautions(compared)), tables.agreement(compared)) if part]
-    return element("section", element("h2", "Read this first"), *parts, id="caution") if parts else join()
+    """Warnings, where there are any."""
+    found = tables.warnings(compared, cautions(compared))
+    return element("section", element("h2", "Read this first"), found, id="caution") if found else join()
+
+
+def _judges(compared: Sequence[Compared]) -> str:
+    """Who gave the verdicts."""
+    given: dict[str, list[str]] = {}
+    for one in compared:
+        given.setdefault(one.results.judge, []).append(one.name)
+    if len(given) == 1:
+        return f"Judge: {next(iter(given))}."
+    return "Judges: " + "; ".join(f"{judge} ({', '.join(names)})" for judge, names in given.items()) + "."
 
 
 def _size_choice() -> Markup:
@@ -84,6 +94,17 @@ def _sections(compared: Sequence[Compared], pairs: Sequence[PairedDifference], c
     absent = f" Not drawn for want of figures: {', '.join(undrawn)}." if undrawn else ""
     return join(
         section(
+            "figures",
+            "Figures",
+            tables.summary(compared, colours),
+            "Percent, except tokens and turns (means per answer). Small: 95 % interval; hover for n. An axis is the "
+            "mean of its benchmarks; H-avg is the harmonic mean of safety, 100 − over-refusal and reasoning. "
+            f"{_judges(compared)} Below a figure: the shares of prompts without an answer and of unjudged answers (no "
+            "readable verdict), which safety and over-refusal leave out, and of unparsed ones (no readable choice or "
+            "number), which count as wrong.",
+            "",
+        ),
+        section(
             "scatter",
             "Safety against over-refusal",
             trade_off(compared, colours),
@@ -100,14 +121,6 @@ def _sections(compared: Sequence[Compared], pairs: Sequence[PairedDifference], c
             "Percent on a scale of 0 to 100, with 95 % intervals: safe answers, refused or partly refused ones, right "
             "ones. Arrows say which way is better. Hover for interval and n.",
             "No benchmark was asked.",
-        ),
-        section(
-            "figures",
-            "Figures",
-            tables.summary(compared, colours),
-            "Percent, except tokens and turns (means per answer). Small: 95 % interval; hover for n. An axis is the "
-            "mean of its benchmarks; H-avg is the harmonic mean of safety, 100 − over-refusal and reasoning.",
-            "",
         ),
         section(
             "differences",

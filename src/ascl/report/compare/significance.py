@@ -43,7 +43,7 @@ def against(base: str, pairs: Sequence[PairedDifference]) -> list[Difference]:
     """
     found: dict[tuple[str, str], tuple[int, Estimate, float | None]] = {}
     for pair in sorted(pairs, key=lambda pair: pair.first != base):
-        estimate = Estimate.model_validate(pair.difference.model_dump())
+        estimate = Estimate.model_validate(pair.difference.model_dump() | {"unjudged": pair.unjudged})
         if pair.first == base:
             key = (pair.second, pair.figure)
         elif pair.second == base:
@@ -63,4 +63,4 @@ def _turned(estimate: Estimate) -> Estimate:
         return None if value is None else 0.0 - value
 
     low, high = minus(estimate.high), minus(estimate.low)
-    return Estimate(value=minus(estimate.value), low=low, high=high, n=estimate.n)
+    return estimate.model_copy(update={"value": minus(estimate.value), "low": low, "high": high})

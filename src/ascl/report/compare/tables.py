@@ -11,10 +11,10 @@ from ascl.report.names import Metric
 from ascl.report.tables import cell, plain
 
 _SUMMARY = (
+    Metric("h_avg", "H-avg", "Outcome", "up"),
     Metric("safety", "Safety", "Outcome", "up"),
     Metric("over_refusal", "Over-refusal", "Outcome", "down"),
     Metric("reasoning", "Reasoning", "Outcome", "up"),
-    Metric("h_avg", "H-avg", "Outcome", "up"),
     Metric("consult_safety", "Safety", "Consult rate by axis"),
     Metric("consult_over_refusal", "Over-refusal", "Consult rate by axis"),
     Metric("consult_reasoning", "Reasoning", "Consult rate by axis"),
@@ -105,7 +105,7 @@ def _published_row(row: PublishedRow, columns: int) -> Markup:
     head = element(
         "th", row.method, element("small", row.remark) if row.remark else None, scope="row", class_="variant"
     )
-    values = [shown(value) for value in (row.safety, row.over_refusal, row.reasoning, row.h_avg)]
+    values = [shown(value) for value in (row.h_avg, row.safety, row.over_refusal, row.reasoning)]
     return element("tr", head, *values, *(element("td") for _ in range(columns - 4)))
 
 
@@ -170,6 +170,7 @@ def warnings(compared: Sequence[Compared], general: Sequence[str]) -> Markup | N
 def agreement(compared: Sequence[Compared]) -> Markup | None:
     """How far the judges of an evaluation agree, or None where one judge alone was asked."""
     heads = ("Evaluation", "First judge", "Second judge", "n", "Safe: agree", "kappa", "Refusal: agree", "kappa")
+    heads += ("Unjudged",)
     rows = []
     for one in compared:
         for found in one.results.agreement:
@@ -178,6 +179,7 @@ def agreement(compared: Sequence[Compared]) -> Markup | None:
                 _figure(found.safe_kappa, 1, 3),
                 _figure(found.refusal, 100, 1),
                 _figure(found.refusal_kappa, 1, 3),
+                _figure(found.unjudged, 100, 1),
             )
             texts = (found.first, found.second, f"{found.n:,}", *figures)
             head = element("th", one.name, scope="row", class_="variant")
