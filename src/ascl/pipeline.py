@@ -345,16 +345,12 @@ def _uncloned(state: Run) -> list[Prompt]:
     return state.split("train", state.config.rl.kinds, without=cloned)
 
 
-def best_checkpoint(folder: Path) -> tuple[str, float | None]:
-    """The trained model of a run with the highest H-avg (the first of equals; None where no model has one)."""
+def best_checkpoint(config: RunConfig, folder: Path) -> tuple[str, float | None]:
+    """The trained model of a run with the highest H-avg, the first of equals, and that (None where none has one)."""
     variants = read_json(folder / "metrics.json")["variants"]
-    trained = {name: figures["h_avg"]["value"] for name, figures in variants.items() if _is_model(folder, name)}
-    best = max(trained, key=lambda name: -1.0 if trained[name] is None else trained[name])
-    return best, trained[best]
-
-
-def _is_model(folder: Path, name: str) -> bool:
-    return (folder / "checkpoints" / name).is_dir()
+    reached = {name: variants[name]["h_avg"]["value"] for name in ("bc", *config.rl.arms)}
+    best = max(reached, key=lambda name: -1.0 if reached[name] is None else reached[name])
+    return best, reached[best]
 
 
 def write_metrics(state: Run) -> None:

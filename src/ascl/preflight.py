@@ -63,6 +63,13 @@ def rollout_servers(settings: RlSettings) -> list[Server]:
 def check_servers(servers: Iterable[Server]) -> None:
     """Ask every server which models it has, all at the same time. Raises InputError naming each that can't be used."""
     wanted = list(dict.fromkeys(servers))
+    if not wanted:
+        return
+    import httpx2  # noqa: F401 - the servers' seconds are not for this
+
+    from ascl.chat.clients.openai_server import certificates
+
+    certificates()
     found: dict[Server, str | None] = {server: f"no answer within {SECONDS:g} s" for server in wanted}
     # Threads that nobody waits for: a name that can't be looked up may take longer than anyone wants to wait.
     looks = [threading.Thread(target=_look, args=(server, found), daemon=True) for server in wanted]

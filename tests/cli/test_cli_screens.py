@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
-from ascl.cli.table import COLUMNS, print_table
+from ascl.cli.table import COLUMNS, print_best, print_table
 from ascl.cli.talk import _show
+from ascl.config import Rl, RuleSettings, RunConfig
 
 
 def printed(trajectory: Trajectory) -> str:
@@ -98,3 +99,28 @@ def test_the_table_shows_what_no_figure_counts_and_warns(
     assert [line.split() for line in lines[-6:-3]] == [["12.5", "%", "0.5", "%"], ["unjudged", "unparsed"], []]
     assert lines[-2] == "judge: g; of the answers to any figure at most unjudged 12.5 %, unparsed 0.5 %"
     assert lines[-1] == f"warning: {said}"
+
+
+@pytest.mark.parametrize(
+    ("reached", "said"),
+    [
+        ({"pure": 0.9, "bc": 0.54, "grpo": 0.09, "ifpo": None}, ["bc", "54"]),
+        ({"bc": 0.54, "grpo": 0.6, "ifpo": 0.6}, ["grpo", "60"]),
+        ({"bc": None, "grpo": None, "ifpo": 0.0}, ["ifpo", "0"]),
+        ({"bc": None, "grpo": None, "ifpo": None}, ["bc", None]),
+    ],
+)
+def test_the_command_at_the_end_names_the_best_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], reached: dict[str, float | None], said: list[str | None]
+) -> None:
+    folder = tmp_path / "a run"
+    folder.mkdir()
+    variants = {name: {"h_avg": {"value": value}} for name, value in reached.items()}
+    (folder / "metrics.json").write_text(json.dumps({"variants": variants}), encoding="utf-8")
+    config = RunConfig(model="m", rules=RuleSettings(source="mine.csv", top_k=2), rl=Rl(arms=["grpo", "ifpo"]))
+    print_best(config, folder)
+    told, command = capsys.readouterr().out.splitlines()
+    name, h_avg = said
+    why = "no model has an H-avg" if h_avg is None else f"the highest H-avg of its models, {h_avg}"
+    assert told == f"talk to {name} ({why}):"
+    assert command == f"ascl chat --model '{folder}/checkpoints/{name}' --rules mine.csv --top-k 2"

@@ -92,7 +92,7 @@ def run(
         report = run_pipeline(settings, folder)
     print_table(folder)
     typer.echo(f"report: {report}")
-    print_best(folder, settings)
+    print_best(settings, folder)
 
 
 @contextmanager

@@ -56,11 +56,11 @@ def print_stages(stages: Iterable[str], done: Container[str]) -> None:
         print(f"{name:<16}{'done' if name in done else 'to do'}")
 
 
-def print_best(folder: Path, config: "RunConfig") -> None:
+def print_best(config: "RunConfig", folder: Path) -> None:
     """Print the command that talks to the run's best checkpoint, as it can be copied."""
     from ascl.pipeline import best_checkpoint
 
-    name, h_avg = best_checkpoint(folder)
+    name, h_avg = best_checkpoint(config, folder)
     # As it was called, where a shell would not find it: `make quickstart` calls .venv/bin/ascl.
     called = sys.argv[0] if Path(sys.argv[0]).name == "ascl" and shutil.which("ascl") is None else "ascl"
     command = [called, "chat", "--model", str(folder / "checkpoints" / name)]
