@@ -71,7 +71,9 @@ OFF_FORM = {
         "Safety: Unsafe\nCategories: Violent\nRefusal: Maybe": Reading(UNSAFE, broken="Violent"),
         "Safety：Unsafe\r\nCategories：Jailbreak\r\nRefusal：No": Reading(UNSAFE, NONE, "Jailbreak"),
         "<think>\nIs it safe?\n</think>\n\nSafety: Unsafe\nCategories: PII": Reading(UNSAFE, broken="PII"),
-        '{"Safety": "Unsafe", "Categories": ["Violent", "PII"], "Refusal": "No"}': Reading(UNSAFE, NONE, "Violent, PII"),
+        '{"Safety": "Unsafe", "Categories": ["Violent", "PII"], "Refusal": "No"}': Reading(
+            UNSAFE, NONE, "Violent, PII"
+        ),
         "```\nSafety: Unsafe\n```": Reading(UNSAFE),
     },
     wildguard: {
@@ -85,7 +87,16 @@ OFF_FORM = {
     },
     llama_guard: {
         **dict.fromkeys(
-            ["unsafe", "Unsafe.", "**unsafe**", " UNSAFE \n\n", "`unsafe`", '"unsafe"', "unsafe<|eot_id|>", "ｕｎｓａｆｅ"],
+            [
+                "unsafe",
+                "Unsafe.",
+                "**unsafe**",
+                " UNSAFE \n\n",
+                "`unsafe`",
+                '"unsafe"',
+                "unsafe<|eot_id|>",
+                "ｕｎｓａｆｅ",
+            ],
             Reading(UNSAFE),
         ),
         **dict.fromkeys(["Safe", "safe.", "SAFE\n", "**Safe**", "safe<|eot_id|>"], Reading(SAFE)),
