@@ -111,9 +111,10 @@ IN_SIGHT = """(() => {
   const frame = document.querySelector(".wide");
   const table = frame.querySelector("table");
   const heads = [...table.querySelectorAll("thead tr:last-child th")].slice(0, 3);
-  const ends = [...heads, ...table.querySelector("tbody tr").children].slice(0, 7).map((node) => node.getBoundingClientRect());
-  const inside = (box) => box.left >= 0 && box.right <= frame.getBoundingClientRect().right && box.bottom <= innerHeight;
-  return [heads.map((node) => node.textContent), ends.every(inside)];
+  const cells = [...heads, ...table.querySelector("tbody tr").children].slice(0, 7);
+  const edge = frame.getBoundingClientRect().right;
+  const inside = (box) => box.left >= 0 && box.right <= edge && box.bottom <= innerHeight;
+  return [heads.map((node) => node.textContent), cells.map((node) => node.getBoundingClientRect()).every(inside)];
 })()"""
 
 
