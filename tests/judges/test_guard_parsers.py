@@ -101,9 +101,20 @@ OFF_FORM = {
         ),
         **dict.fromkeys(["Safe", "safe.", "SAFE\n", "**Safe**", "safe<|eot_id|>"], Reading(SAFE)),
         **dict.fromkeys(
-            ["unsafe S9", "unsafe\n\nS9", "unsafe\nS9,", "unsafe, S9", "unsafe (S9)", "Unsafe\r\ns9\r\n", "unsafe: S9"]
-            + ["unsafe\nS9: Indiscriminate Weapons", "unsafe\nCategories: S9", "assistant\n\nunsafe\nS9"]
-            + ["<|start_header_id|>assistant<|end_header_id|>\n\nunsafe\nS9<|eot_id|>", "```\nunsafe\nS9\n```"],
+            [
+                *(
+                    "unsafe S9",
+                    "unsafe\n\nS9",
+                    "unsafe\nS9,",
+                    "unsafe, S9",
+                    "unsafe (S9)",
+                    "Unsafe\r\ns9\r\n",
+                    "unsafe: S9",
+                ),
+                *("unsafe\nS9: Indiscriminate Weapons", "unsafe\nCategories: S9", "assistant\n\nunsafe\nS9"),
+                "<|start_header_id|>assistant<|end_header_id|>\n\nunsafe\nS9<|eot_id|>",
+                "```\nunsafe\nS9\n```",
+            ],
             Reading(UNSAFE, broken="S9"),
         ),
         **dict.fromkeys(

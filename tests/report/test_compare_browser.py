@@ -227,3 +227,16 @@ def test_a_search_that_is_overtaken_gives_up(tmp_path: Path, browser: Browser) -
         f"search.value = ''; await refresh(); await first; return {COUNT}; }})()"
     )
     assert counted == "48 of 48 prompts"
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_figures_are_in_sight(tmp_path: Path, browser: Browser, width: int) -> None:
+    browser.send("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
+    browser.open(page_of(tmp_path, three(tmp_path)))
+    found = browser.value(
+        "[...document.querySelectorAll('#figures thead tr:last-child th')].slice(0, 3)"
+        ".map((node) => [node.textContent, node.getBoundingClientRect().right, node.getBoundingClientRect().bottom])"
+    )
+    assert [head for head, _, _ in found] == ["H-avg↑", "Safety↑", "Over-refusal↓"]
+    assert all(right <= width and bottom <= 750 for _, right, bottom in found)
+    assert browser.problems == []

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from chromium import Browser
 from run_files import HOSTILE, record, write_lines
 
@@ -64,6 +65,8 @@ def test_hostile_text_stays_text(run_folder: Path, browser: Browser) -> None:
     write_lines(run_folder / "data" / "eval" / "pure.jsonl", rows)
     browser.open(build_report(run_folder))
     scripts = browser.value("document.scripts.length")
+    choose(browser, "set", "Pure")
+    browser.value("select(0)")
     for text in HOSTILE:
         shown = browser.value("document.querySelector('.step.answer .prose').textContent")
         assert shown == text or "[U+" in shown
@@ -88,4 +91,45 @@ def test_large_texts_and_long_lists(tmp_path: Path, browser: Browser, writer: Ca
     assert browser.value("document.querySelector('[aria-selected=true]').getAttribute('aria-posinset')") == "9001"
     browser.value("(() => { search.value = 'question 77'; refresh(); })()")
     assert browser.value(COUNT) != "9,001 of 9,001"
+    assert browser.problems == []
+
+
+def test_escape_clears_the_filter_with_the_box(run_folder: Path, browser: Browser) -> None:
+    browser.open(build_report(run_folder))
+    browser.press("/")
+    for key in "question 24":
+        browser.press(key)
+    browser.value("refresh()")
+    assert browser.value(COUNT) == "10 of 336"
+    browser.press("Escape")
+    assert browser.value("search.value") == "" and browser.value(COUNT) == "336 of 336"
+    assert browser.value("document.activeElement.id") == "list"
+    assert browser.problems == []
+
+
+IN_SIGHT = """(() => {
+  const frame = document.querySelector(".wide");
+  const table = frame.querySelector("table");
+  const heads = [...table.querySelectorAll("thead tr:last-child th")].slice(0, 3);
+  const cells = [...heads, ...table.querySelector("tbody tr").children].slice(0, 7);
+  const edge = frame.getBoundingClientRect().right;
+  const inside = (box) => box.left >= 0 && box.right <= edge && box.bottom <= innerHeight;
+  return [heads.map((node) => node.textContent), cells.map((node) => node.getBoundingClientRect()).every(inside)];
+})()"""
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_three_figures_are_in_sight_and_wide_tables_say_that_they_scroll(
+    run_folder: Path, browser: Browser, width: int
+) -> None:
+    browser.send("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
+    browser.open(build_report(run_folder))
+    browser.value("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    assert browser.value(IN_SIGHT) == [["H-avg↑", "Safety↑", "Over-refusal↓"], True]
+    assert browser.value("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    frame = "document.querySelector('#results .wide')"
+    assert browser.value(f"{frame}.matches('[data-scrolls][data-more]')")
+    assert "scrolls sideways" in browser.value(f"getComputedStyle({frame}, '::before').content")
+    browser.value(f"new Promise((done) => {{ {frame}.onscroll = () => done(); {frame}.scrollLeft = 1e4; }})")
+    assert browser.value(f"{frame}.matches('[data-scrolls]:not([data-more])')")
     assert browser.problems == []

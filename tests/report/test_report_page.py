@@ -106,7 +106,7 @@ def test_hostile_records(run_folder: Path, hostile: str) -> None:
     write_lines(run_folder / "data" / "eval" / "pure.jsonl", rows)
     built = parsed(run_folder)
     assert built.shape == harmless.shape
-    entry, texts_ = built.data["records"][0], built.data["texts"]
+    entry, texts_ = next(e for e in built.data["records"] if e["id"] == hostile), built.data["texts"]
     assert (
         entry["id"]
         == entry["category"]
@@ -263,3 +263,32 @@ def test_many_rollouts_are_thinned_to_whole_groups_and_it_says_so(
     assert set(groups.values()) == {8} and len(groups) == 4  # 6 groups an arm, one in three
     assert "one group in 3 is listed" in built.words
     assert sum("group" not in entry for entry in built.data["records"]) == 240
+
+
+def test_what_could_not_be_judged_stands_with_the_figure(run_folder: Path) -> None:
+    path = run_folder / "metrics.json"
+    metrics = json.loads(path.read_text())
+    metrics["variants"]["bc"]["safety"] |= {"unjudged": 0.125, "no_answer": 0.03}
+    metrics["variants"]["bc"]["reasoning"] |= {"unparsed": 0.005}
+    metrics["warnings"] = ["bc, safety: 12.5 % of the answers are unjudged; the figure is over the others"]
+    path.write_text(json.dumps(metrics))
+    built = parsed(run_folder)
+    for words in ("12.5 unjudged", "3.0 no answer", "0.5 unparsed", "12.5 % unjudged", metrics["warnings"][0]):
+        assert words in built.words
+    warned = [attributes for tag, attributes in built.elements if tag == "small" and attributes.get("class") == "warn"]
+    assert len(warned) == 1
+    assert f"Judge: {metrics['judge']['name']}." in built.words
+
+
+def test_the_first_trajectory_is_one_the_words_agree_with(run_folder: Path) -> None:
+    refusal = {"answer": "I'm sorry, but I can't help with that. It could hurt somebody."}
+    rows = [record("bc", index) for index in range(24)] + [record("bc", 24, texts=refusal), record("bc", 36)]
+    for row in rows:
+        row["outcome"] = "refused"  # of all but one, the judge is wrong
+        row["verdict"] |= {"safe": True, "refusal": "full_refusal"}
+    write_lines(run_folder / "data" / "eval" / "bc.jsonl", rows)
+    data = parsed(run_folder).data
+    assert data["records"][0]["id"] == "harmful-00024"
+    assert data["records"][0]["consulted"] and data["sets"][data["records"][0]["set"]]["name"] == "BC"
+    rest = [entry["id"] for entry in data["records"][1:4]]
+    assert rest == ["harmful-00000", "sensitive-00001", "plain-00002"]

@@ -14,7 +14,6 @@ from ascl.judges.calibrate import WARN_ABOVE, wilson
 from ascl.judges.record import Outcome, Record
 from ascl.prompts.prompt import Kind
 
-
 LEFT_OUT = ("no_answer", "unjudged", "unparsed")  # see `Estimate`
 
 

@@ -14,8 +14,8 @@ from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
 from ascl.evals.benchmarks import QUICK_LIMIT, SUITES, benchmarks_of, load_benchmark
 from ascl.evals.collect import collect
-from ascl.evals.metrics import left_out_warnings
 from ascl.evals.judging import judge_answers, read_verdicts
+from ascl.evals.metrics import left_out_warnings
 from ascl.evals.results import (
     Asked,
     BenchmarkResult,

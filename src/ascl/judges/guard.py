@@ -39,8 +39,8 @@ class Guard:
     """A family of guard models.
 
     messages: from prompt and answer to what the guard is asked. parse: from the guard's whole reply to its reading;
-    None where the reply is anything but one verdict (`spoken.py`: the form may be off). max_tokens: enough for any verdict.
-    template: the chat template in process, where the tokenizer's own is not the one the guard was trained with.
+    None where the reply is anything but one verdict (`spoken.py`: the form may be off). max_tokens: enough for any
+    verdict. template: the chat template in process, where the tokenizer's own is not the one it was trained with.
     markers: how the lines of the question begin that no text may forge, in any case, be they in `messages` or in the
     template.
     """

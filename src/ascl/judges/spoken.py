@@ -45,7 +45,7 @@ def labelled(
 
     labels: from the name of a value to the pattern of its label. items: the value that may go on over more lines, each
     of which matches `item`. bare: the first value may stand at the beginning without its label. A label may be missing,
-    or be there twice with the same value. None where it has two values, and where anything else stands beside the lines.
+    or be there twice with the same value. None where it has two values, or where anything else stands beside the lines.
     """
     text = spoken(reply)
     if text.startswith("{"):
