@@ -3,10 +3,11 @@
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ascl.chat.clients.dtype import Dtype
 from ascl.chat.clients.sampling import Sampling
 from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K
 from ascl.consult.variants import Variant
@@ -53,15 +54,16 @@ class Rl(BaseModel):
 class RunConfig(BaseModel):
     """Everything a run depends on.
 
-    prompts: see `prompts/sources.py`. test_limit and train_limit bound the prompts per kind (0: all).
-    variants: the zero-shot variants to measure. eval_batch: prompts walked at once, the unit of resumption.
+    prompts: see `prompts/sources.py`. test_limit and train_limit bound the prompts per kind (0: all). dtype: auto takes
+    what this machine is fast in, and the run keeps it. variants: the zero-shot variants to measure. eval_batch: prompts
+    walked at once, the unit of resumption.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     model: str
     dialect: str | None = None
-    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    dtype: Dtype = "auto"
     seed: int = Field(default=0, ge=0, lt=2**32)
     prompts: list[str] = Field(default=["starter"], min_length=1)
     test_limit: int = Field(default=0, ge=0)

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from ascl.chat.clients.dtype import machine_dtype
 from ascl.chat.clients.in_process import InProcessClient
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.render import Renderer
@@ -127,6 +128,7 @@ def open_run(config: RunConfig, folder: Path) -> Run:
     from ascl.chat.clients.models import load_renderer
 
     check_writable(folder)
+    config = config.model_copy(update={"dtype": machine_dtype(config.dtype)})
     saved = folder / "config.yaml"
     if saved.exists() and saved.read_text(encoding="utf-8") != _resolved(config):
         raise InputError(f"{folder}: holds a run with other settings ({saved}); name another --out or pass --fresh")

@@ -167,7 +167,7 @@ def test_bad_input_is_one_line(
     [
         (("--data", "none.jsonl"), "none.jsonl: no such file"),
         (("--data", "source.jsonl"), "source.jsonl, line 1: `messages`"),
-        (("--data", "source.jsonl", "--dtype", "float16"), "--dtype float16"),
+        (("--data", "source.jsonl", "--dtype", "float16"), "dtype float16: use one of"),
         (("--data", "source.jsonl", "--batch-size", "3", "--micro-batch-size", "2"), "must divide"),
     ],
 )

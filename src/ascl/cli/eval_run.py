@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ascl.chat.clients.dtype import machine_dtype
 from ascl.chat.clients.models import load_renderer
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.sampling import Client, Sampling
@@ -116,8 +117,6 @@ def run_variants(wanted: Wanted) -> None:
     for variant in variants:
         if variant not in get_args(Variant):
             raise InputError(f"--variant {variant}: use one or several of {', '.join(VARIANTS)}, separated by commas")
-    if wanted.dtype not in ("bfloat16", "float32"):
-        raise InputError(f"--dtype {wanted.dtype}: use bfloat16 or float32")
     if wanted.dialect and wanted.base_url:
         raise InputError("--dialect: a server writes thoughts and calls its own way; leave it out with --base-url")
     folder = Path(wanted.model) if wanted.base_url is None and Path(wanted.model).is_dir() else None
@@ -130,12 +129,12 @@ def run_variants(wanted: Wanted) -> None:
         wanted.suite, wanted.limit, wanted.epochs, wanted.greedy, wanted.max_tokens, wanted.seed, wanted.skip_missing
     )
     client: Client
+    dtype = None
     if wanted.base_url is not None:
         client = OpenAIClient(wanted.model, wanted.base_url, wanted.concurrency)
     else:
-        import torch  # noqa: F401  (a missing extra is told before anything is written)
-
-        client = LoadedWhenAsked(wanted.model, wanted.dialect, wanted.dtype)
+        dtype = machine_dtype(wanted.dtype)  # needs torch: a missing extra is told before anything is written
+        client = LoadedWhenAsked(wanted.model, wanted.dialect, dtype)
     rule_book = {"source": wanted.rules, "hash": book.hash, "rules": len(book.rules), "top_k": wanted.top_k}
     if wanted.embedding_model:
         rule_book["embedding_model"] = wanted.embedding_model
@@ -150,7 +149,7 @@ def run_variants(wanted: Wanted) -> None:
             suite=wanted.suite,
             benchmarks={name: benchmark for name, (benchmark, _) in asked.items()},
             rule_book=rule_book,
-            dtype=None if wanted.base_url else wanted.dtype,
+            dtype=dtype,
             batch=None if wanted.base_url else wanted.batch,
             reward_judge=reward_judge(folder) if folder else None,
             created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -44,7 +44,7 @@ def evaluate(
     embedding_model: Annotated[str | None, typer.Option(help="Search the rules with it instead of BM25.")] = None,
     top_k: Annotated[int, typer.Option(min=1, max=20, help="Rules a look-up returns.")] = 3,
     dialect: Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")] = None,
-    dtype: Annotated[str, typer.Option(help="bfloat16 or float32 (in this process).")] = "bfloat16",
+    dtype: Annotated[str, typer.Option(help="In this process: bfloat16, float32, or auto.")] = "auto",
     batch: Annotated[int, typer.Option(min=1, help="Prompts walked at once in this process.")] = 32,
     concurrency: Annotated[int, typer.Option(min=1, help="Prompts walked at once on a server.")] = 64,
     check: Annotated[

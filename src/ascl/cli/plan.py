@@ -7,6 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from ascl.chat.clients.dtype import machine_dtype
 from ascl.chat.clients.models import load_renderer, model_path
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.config import RunConfig
@@ -60,9 +61,10 @@ def plan_of(
         shape = model_shape(config.model, AutoConfig.from_pretrained(model_path(config.model)))
     except OSError as error:
         raise InputError(f"model {config.model}: no configuration found") from error
-    found = MACHINES.get(machine) or probe(config.model, settings, lengths, config.lora, config.dtype)
+    dtype = "bfloat16" if config.dtype == "auto" and machine in MACHINES else machine_dtype(config.dtype)
+    found = MACHINES.get(machine) or probe(config.model, settings, lengths, config.lora, dtype)
     steps = steps_of(settings, len(prompts))
-    return plan_step(shape, settings, lengths, found, config.lora, config.dtype, processes, sharded, steps)
+    return plan_step(shape, settings, lengths, found, config.lora, dtype, processes, sharded, steps)
 
 
 def lengths_of(config: RunConfig, prompts: list[Prompt]) -> Lengths:

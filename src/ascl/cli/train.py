@@ -21,7 +21,7 @@ def sft(
     max_length: Annotated[int, typer.Option(min=16, help="A longer row is an error: no trace is cut.")] = 4096,
     lora_rank: Annotated[int, typer.Option(min=0, help="Train LoRA adapters of this rank (0: all weights).")] = 0,
     dialect: Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")] = None,
-    dtype: Annotated[str, typer.Option(help="bfloat16 or float32.")] = "bfloat16",
+    dtype: Annotated[str, typer.Option(help="bfloat16, float32, or auto: what this machine is fast in.")] = "auto",
     save_steps: Annotated[int, typer.Option(min=1)] = 50,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 0,
     check: Annotated[bool, typer.Option("--check", help="Look whether all is there that it needs, and stop.")] = False,
@@ -30,14 +30,14 @@ def sft(
     import os
 
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    from ascl.chat.clients.dtype import machine_dtype
     from ascl.chat.clients.models import load_renderer
     from ascl.errors import InputError
     from ascl.progress import waiting
     from ascl.train.data import read_rows
     from ascl.train.settings import Lora, SftSettings
 
-    if dtype not in ("bfloat16", "float32"):
-        raise InputError(f"--dtype {dtype}: use bfloat16 or float32")
+    dtype = machine_dtype(dtype)
     if out.exists():
         raise InputError(f"--out {out}: exists already; name another, or remove it")
     if batch_size % min(micro_batch_size, batch_size):
@@ -130,6 +130,7 @@ def rl(
     folder = out or Path("runs") / f"{config.stem}-{algorithm}"
     if folder.exists():
         raise InputError(f"--out {folder}: exists already; name another, or remove it")
+    from ascl.chat.clients.dtype import machine_dtype
     from ascl.chat.clients.models import load_renderer
     from ascl.consult.tool import ConsultTool
     from ascl.files import read_jsonl
@@ -151,7 +152,8 @@ def rl(
     renderer = load_renderer(name, settings.dialect)
     judge = open_judge(settings.judge, book, folder.with_name(f"{folder.name}.judge_replies.jsonl"))
     check_judge(judge)
-    _check_room(name, settings.dtype, settings.lora, folder)
+    dtype = machine_dtype(settings.dtype)
+    _check_room(name, dtype, settings.lora, folder)
     if check:
         typer.echo(f"to do: rl by {algorithm}, {len(prompts)} prompts")
         return
@@ -171,6 +173,6 @@ def rl(
             lora=settings.lora,
             seed=settings.seed,
             rollout_log=folder.with_name(f"{folder.name}.rollouts.jsonl"),
-            dtype=settings.dtype,
+            dtype=dtype,
         )
     typer.echo(f"{len(prompts)} prompts; the model: {folder}; its rollouts: {folder.name}.rollouts.jsonl beside it")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ascl.chat.clients.dtype import machine_dtype
 from ascl.chat.dialects import DIALECTS, dialect_for
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
@@ -51,12 +52,12 @@ def load_renderer(name: str, dialect: str | None = None) -> Renderer:
     return Renderer(tokenizer, found)
 
 
-def load_model(name: str, dtype: str = "bfloat16", for_training: bool = False) -> Any:
-    """The model itself, on the GPU where there is one.
+def load_model(name: str, dtype: str = "auto", for_training: bool = False) -> Any:
+    """The model itself, on the GPU where there is one; dtype as in `dtype.py`.
 
     A LoRA folder comes back merged into its base model; with for_training as a PEFT model with trainable weights.
     """
-    path = model_path(name)
+    path, dtype = model_path(name), machine_dtype(dtype)
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM

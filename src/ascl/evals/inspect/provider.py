@@ -52,7 +52,7 @@ class Call:
 class AsclModel(ModelAPI):
     """`embedded`, a hub id or a folder, loaded when it is first asked.
 
-    dialect: found from the tokenizer unless named. dtype: bfloat16 or float32. Of the configuration it keeps
+    dialect: found from the tokenizer unless named. dtype: as in `chat/clients/dtype.py`. Of the configuration it keeps
     temperature, top_p, max_tokens and seed. Calls that wait are sampled as one batch, in a thread; with a temperature
     above 0 the outcome depends on which calls met, and the first one's seed counts.
     """
@@ -64,7 +64,7 @@ class AsclModel(ModelAPI):
         api_key: str | None = None,
         config: GenerateConfig = GenerateConfig(),  # noqa: B008 (Inspect's own signature)
         dialect: str | None = None,
-        dtype: str = "bfloat16",
+        dtype: str = "auto",
     ) -> None:
         super().__init__(model_name, base_url, api_key, [], config)
         self.dialect, self.dtype = dialect, dtype
