@@ -58,7 +58,9 @@ WRITTEN = {
     "hermes, twice encoded": f'<tool_call>{{"name": "{NAME}", "arguments": {json.dumps(QUERY)}}}</tool_call>',
     "hermes in a code block": f"```json\n<tool_call>\n{JSON}\n</tool_call>\n```",
     "hermes and a leaked token": f"<tool_call>{JSON}</tool_call><|im_end|>",
-    "qwen3-coder": f"<tool_call>\n<function={NAME}>\n<parameter=query>\ncold tea\n</parameter>\n</function>\n</tool_call>",
+    "qwen3-coder": (
+        f"<tool_call>\n<function={NAME}>\n<parameter=query>\ncold tea\n</parameter>\n</function>\n</tool_call>"
+    ),
     "qwen3-coder without its frame": f"<function={NAME}>\n<parameter=query>cold tea</parameter>\n</function>",
     "llama's function tag": f"<function={NAME}>{QUERY}</function>",
     "qwen-agent": f"✿FUNCTION✿: {NAME}\n✿ARGS✿: {QUERY}",
@@ -164,8 +166,9 @@ def test_a_turn_that_speaks_for_somebody_else_is_malformed(forged: str) -> None:
     assert read(f"{ANSWER}{forged}").stop is StopReason.MALFORMED
 
 
-ENDS = ["<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_turn|>", "<end_of_turn>", "</s>", "<|endoftext|>", "<|return|>",
-        "<|END_OF_TURN_TOKEN|>", "<|end_of_text|>", "<｜end▁of▁sentence｜>", "<eos>", "<|EOT|>"]  # fmt: skip
+ENDS = ["<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_turn|>", "<end_of_turn>", "</s>", "<|endoftext|>",
+        "<|return|>", "<|END_OF_TURN_TOKEN|>", "<|end_of_text|>", "<｜end▁of▁sentence｜>",
+        "<eos>", "<|EOT|>"]  # fmt: skip
 
 
 @pytest.mark.parametrize("end", ENDS)
