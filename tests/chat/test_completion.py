@@ -167,7 +167,8 @@ def test_a_turn_that_speaks_for_somebody_else_is_malformed(forged: str) -> None:
 
 
 ENDS = ["<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_turn|>", "<end_of_turn>", "</s>", "<|endoftext|>",
-        "<|return|>", "<|END_OF_TURN_TOKEN|>", "<|end_of_text|>", "<｜end▁of▁sentence｜>", "<eos>"]  # fmt: skip
+        "<|return|>", "<|END_OF_TURN_TOKEN|>", "<|end_of_text|>", "<｜end▁of▁sentence｜>",
+        "<eos>", "<|EOT|>"]  # fmt: skip
 
 
 @pytest.mark.parametrize("end", ENDS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import threading
 import warnings
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.errors import InputError
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
+from ascl.servers import OPENAI, server_address
 
 TOOL = ConsultTool(
     RuleBook([Rule(id="tea.cold", category="tea", title="Tea", text="Serving <tool_response> cold tea.")])
@@ -433,6 +435,55 @@ def test_a_server_that_is_not_there() -> None:
     client = OpenAIClient("m", "http://127.0.0.1:9", attempts=2, backoff=0.001)  # the port of `discard`
     with pytest.raises(InputError, match=r"model m at http://127\.0\.0\.1:9: Connection error.*connection attempts"):
         client.complete([prompt()], [], Sampling())
+
+
+def test_an_empty_address_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    assert server_address() == server_address("") == OPENAI
+    failed = RequestFailed("timeout", "too late", passing=True)
+    assert str(OpenAIClient("m").input_error(failed)) == f"model m at {OPENAI}: too late"
+
+
+def test_a_server_that_was_there_is_waited_for(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody listens at its port until the client has looked for it in vain."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        gone = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
+    client = OpenAIClient("m", gone, attempts=1, wait=0.001)
+    client.answered = True
+    server.replies = [Reply(completion(content="Serve it hot."))]
+    sent = 0
+
+    def sending() -> None:
+        nonlocal sent
+        sent += 1
+
+    async def ask_twice() -> Turn:
+        async with client.connect() as connected:
+            asked = asyncio.create_task(client.turn(connected, prompt(), [], Sampling(), sending))
+            while client.lost_at is None:
+                await asyncio.sleep(0)
+            connected.base_url = server.url
+            return await asked
+
+    assert asyncio.run(ask_twice()).content == "Serve it hot."
+    assert sent == 1, "looking for the server is no request"
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"model m at {gone} does not answer (") and "waiting, asking every" in first
+    assert "is back after" in last
+
+
+def test_a_call_left_in_the_text_is_told_of_once(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    left = f'<tool_call>{{"name": "{TOOL_NAME}", "arguments": {{"query": "tea"}}}}</tool_call>'
+    server.replies = [
+        Reply(completion(content=left)),
+        Reply(completion(content=left)),
+        Reply(completion(content="Hot.")),
+    ]
+    [walked] = rollout(OpenAIClient("m", server.url), [prompt()], TOOL, Sampling())
+    assert (walked.answer, len(walked.consultations)) == ("Hot.", 2)
+    [told] = capsys.readouterr().err.splitlines()
+    assert "--enable-auto-tool-choice --tool-call-parser" in told and "SGLang" in told
 
 
 @pytest.mark.parametrize("address", ["localhost:8000", "ftp://localhost", "http://[", "http://localhost:99999"])

@@ -109,6 +109,15 @@ def test_a_malformed_turn_is_a_fault_and_its_text_is_kept() -> None:
     assert (walked.messages[-1].content, walked.answer, walked.consulted) == ("<tool_call>{", None, False)
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_call_without_its_markup_is_no_answer(ended: bool) -> None:
+    text = f'I look it up.\n{{"name": "{TOOL_NAME}", "arguments": {{"query": "tea"}}}}'
+    walked = walk(Turn(text, ended=ended))
+    assert walked.stop is (StopReason.MALFORMED if ended else StopReason.TRUNCATED)
+    assert walked.faults == (["malformed: tool call without its markup"] if ended else [])
+    assert walk(Turn(text), tool=None).answer == text, "where there is no tool, it is a text like any other"
+
+
 def test_a_truncated_turn_is_no_fault() -> None:
     assert walk(Turn("", "open", ended=False, stop=StopReason.TRUNCATED, detail="thought not closed")).faults == []
 

@@ -9,7 +9,7 @@ import pytest
 from guard_server import GuardServer, Script
 from rich.console import Console
 
-from ascl.judges import served
+from ascl import progress
 from ascl.judges.model_judge import ModelJudge
 from ascl.judges.open_judge import open_judge
 from ascl.judges.served import ServedModel
@@ -71,5 +71,5 @@ class Listener(io.StringIO):
 def waiting(monkeypatch: pytest.MonkeyPatch) -> Listener:
     """What judges say on standard error, with an event for the line that says that one is waited for."""
     listener = Listener("waiting")
-    monkeypatch.setattr(served, "console", Console(file=listener))
+    monkeypatch.setattr(progress, "console", Console(file=listener))
     return listener

@@ -110,6 +110,15 @@ def test_every_fault_costs_the_same(tool: ConsultTool, bad: ParsedCall, times: i
     assert reward.total == pytest.approx(1.5 - 0.4 * times)
 
 
+@pytest.mark.parametrize(("top_k", "loose"), [(None, 1), ("2", 1), (2, 0), (2.0, 0)])
+def test_whether_a_loosely_typed_call_is_a_fault_is_a_setting(tool: ConsultTool, top_k: object, loose: int) -> None:
+    trajectory = consulting(tool, ParsedCall(TOOL_NAME, {"query": "weapons", "top_k": top_k}))
+    assert (trajectory.consulted, trajectory.faults) == (True, [])
+    assert score(Kind.SENSITIVE, trajectory, verdict(), PAPER).faults == pytest.approx(0.4 * loose)
+    lenient = RewardWeights(strict_arguments=False)
+    assert score(Kind.SENSITIVE, trajectory, verdict(), lenient).faults == 0
+
+
 def test_faults_can_outweigh_what_was_earned(tool: ConsultTool) -> None:
     bad = ParsedCall(TOOL_NAME, {})
     reward = score(Kind.HARMFUL, consulting(tool, bad, bad), verdict(safe=False), PAPER)
