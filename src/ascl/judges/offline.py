@@ -8,19 +8,9 @@ import re
 from collections.abc import Sequence
 
 from ascl.chat.messages import Trajectory
-from ascl.judges.refusal import (
-    CANNOT,
-    CARES,
-    HELPS,
-    OBJECTS,
-    any_of,
-    classify_refusal,
-    is_off_topic,
-    normalise,
-    sentences,
-    unquoted,
-)
+from ascl.judges.refusal import CARES, HELPS, OBJECTS, classify_refusal, is_off_topic, normalise, sentences, unquoted
 from ascl.judges.verdict import Refusal, Verdict
+from ascl.judges.wordings import CANNOT, any_of
 
 KINDS = ("harmful", "sensitive", "plain", "reasoning")
 ASK_BACK_WORDS = 25  # a question back is no longer than this
