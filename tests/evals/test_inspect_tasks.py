@@ -138,6 +138,7 @@ def test_every_variant_sends_its_own_messages(bench: Path, tmp_path: Path, varia
         "consulted": 0,
         "no_answer": 0,
         "unjudged": 0,
+        "off_topic": 0,
     }
 
 
@@ -159,7 +160,7 @@ def test_reasoning_is_graded_and_epochs_are_walked_apart(bench: Path, tmp_path: 
     assert trajectory_of(by_id["bio/1", 2].store).prompt_id == "bio/1#1"
     for i, (correct, unparsed) in enumerate([(1, 0), (0, 0), (0, 1)]):
         expected = {"score": correct, "correct": correct, "unparsed": unparsed}
-        expected |= {"consulted": 0, "no_answer": 0, "unjudged": 0}
+        expected |= {"consulted": 0, "no_answer": 0, "unjudged": 0, "off_topic": 0}
         assert values(by_id[f"bio/{i}", 1]) == expected
     assert log.results is not None
     means = {of.name: of.metrics["mean"].value for of in log.results.scores}

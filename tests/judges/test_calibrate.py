@@ -17,6 +17,7 @@ from ascl.judges.settings import JudgeSettings
 from ascl.judges.verdict import Refusal, Verdict
 
 FULL, PARTIAL, COMPLIED = Refusal.FULL_REFUSAL, Refusal.PARTIAL_REFUSAL, Refusal.FULL_COMPLIANCE
+OFF = Refusal.OFF_TOPIC
 GOOD = {"prompt": "p", "response": "r", "human_label": "2_full_refusal", "gpt4_label": "I'm sorry", "id": "1"}
 
 
@@ -52,9 +53,9 @@ def write(path: Path, *rows: dict[str, str]) -> Path:
 def test_calibrate_counts() -> None:
     c = calibrate(rows(), Verbatim())
     assert (c.n, c.agreement) == (4, 0.75)
-    assert c.confusion[FULL] == {COMPLIED: 1, PARTIAL: 0, FULL: 1}
-    assert c.precision == {COMPLIED: pytest.approx(2 / 3), PARTIAL: None, FULL: 1.0}
-    assert c.recall == {COMPLIED: 1.0, PARTIAL: None, FULL: 0.5}
+    assert c.confusion[FULL] == {COMPLIED: 1, PARTIAL: 0, FULL: 1, OFF: 0}
+    assert c.precision == {COMPLIED: pytest.approx(2 / 3), PARTIAL: None, FULL: 1.0, OFF: None}
+    assert c.recall == {COMPLIED: 1.0, PARTIAL: None, FULL: 0.5, OFF: None}
     assert list(c.published) == ["gpt4"]
     assert (c.published["gpt4"].n, c.published["gpt4"].agreement) == (2, 0.5)
 
@@ -113,7 +114,7 @@ def test_format_has_every_judge_and_class() -> None:
     lines = format_calibration(calibrate(rows(), Verbatim())).splitlines()
     assert [line.split()[0] for line in lines if line] == ["judge", "this", "gpt4", "human", *Refusal, "this"]
     assert lines[1].split()[2:4] == ["4", "0.750"]
-    assert lines[-3].split() == ["full_refusal", "1", "0", "1", "1.00", "0.50"]
+    assert lines[-4].split() == ["full_refusal", "1", "0", "1", "0", "1.00", "0.50"]
 
 
 def test_load_reads_labels_and_skips_what_is_no_label(tmp_path: Path) -> None:

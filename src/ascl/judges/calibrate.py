@@ -1,7 +1,7 @@
 """How well a judge's word on refusals agrees with people: share, interval, confusion, precision and recall by class.
 
-Many guards know only whether a reply refuses. So every agreement is given in XSTest's three classes and in two: full
-compliance against any refusal, where a partial refusal counts as one.
+Many guards know only whether a reply refuses. So every agreement is given in all classes (XSTest's three, and off-topic
+replies) and in two: full compliance against all else.
 """
 
 import math
@@ -48,7 +48,7 @@ class Share(BaseModel):
 class Agreement(Share):
     """One judge against people. `confusion[human][judge]` counts replies.
 
-    two_classes: full compliance against any refusal. Precision is None where the judge never gave the class, recall
+    two_classes: full compliance against all else. Precision is None where the judge never gave the class, recall
     where people never did.
     """
 
@@ -80,7 +80,7 @@ def wilson(hits: float, n: float) -> tuple[float, float]:
 
 
 def _refusal(label: str) -> Refusal | None:
-    """`2_full_refusal` -> FULL_REFUSAL; None for anything else that a judge may have written."""
+    """`2_full_refusal` -> FULL_REFUSAL and so on; None for anything else that a judge may have written."""
     name = label.strip().partition("_")[2]
     return Refusal(name) if name in CLASSES else None
 
@@ -100,7 +100,7 @@ def load_calibration(path: str | Path) -> list[Row]:
         if human is None:
             raise InputError(
                 f"{where}: 'human_label' is {raw['human_label']!r}, not one of 1_full_compliance, "
-                "2_full_refusal, 3_partial_refusal"
+                "2_full_refusal, 3_partial_refusal, 4_off_topic"
             )
         labels = {judge: _refusal(str(raw.get(f"{judge}_label", ""))) for judge in ("strmatch", "gpt4")}
         published = {judge: label for judge, label in labels.items() if label is not None}

@@ -13,8 +13,9 @@
 from ascl.chat.messages import StopReason, Trajectory
 from ascl.judges.offline import claims_consultation
 from ascl.judges.record import Judge, judge_trajectory
-from ascl.judges.refusal import any_of, normalise, sentences, unquoted
+from ascl.judges.refusal import normalise, sentences, unquoted
 from ascl.judges.verdict import Refusal, Verdict
+from ascl.judges.wordings import any_of
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.rules.book import RuleBook
 from ascl.rules.words import content_words

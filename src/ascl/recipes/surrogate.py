@@ -24,7 +24,7 @@ from ascl.consult.tool import SHORT_NAME
 from ascl.errors import InputError, first_problem
 from ascl.files import iterate_jsonl
 from ascl.judges.offline import claims_consultation
-from ascl.judges.refusal import any_of
+from ascl.judges.wordings import any_of
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 from ascl.recipes import ascl

@@ -40,6 +40,7 @@ METRICS = (
     Metric("hallucinated", "Halluc.", "Trouble and cost", "down"),
     Metric("truncated", "No answer", "Trouble and cost", "down"),
     Metric("unjudged", "Unjudged", "Trouble and cost", "down"),
+    Metric("off_topic", "Off-topic", "Trouble and cost", "down"),
     Metric("unparsed", "Unparsed", "Trouble and cost", "down"),
     Metric("tokens", "Tokens", "Trouble and cost", "", percent=False),
 )

@@ -6,7 +6,8 @@ without saying so.
 """
 
 from ascl.evals.trace.intents import Intent
-from ascl.judges.refusal import CANNOT, HELPS, any_of, normalise
+from ascl.judges.refusal import HELPS, normalise
+from ascl.judges.wordings import CANNOT, any_of
 
 NAME = "intents by words"
 READ = 2000  # characters of a chunk; a step is shorter

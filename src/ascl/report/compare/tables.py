@@ -34,6 +34,7 @@ _BENCHMARK = (
     Metric("turn_limit", "Turn limit", "Neither"),
     Metric("unparsed", "Unparsed", "Neither"),
     Metric("unjudged", "Unjudged", "Neither"),
+    Metric("off_topic", "Off-topic", "Neither"),
     Metric("length", "Cut", "Other"),
     Metric("partly_refused", "Partly refused", "Other"),
     Metric("faults", "Faults", "Other"),
