@@ -29,6 +29,7 @@ class Estimate(BaseModel):
     n: int | None = None
     no_answer: Number = None
     unjudged: Number = None
+    off_topic: Number = None
     unparsed: Number = None
 
 

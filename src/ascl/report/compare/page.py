@@ -99,9 +99,9 @@ def _sections(compared: Sequence[Compared], pairs: Sequence[PairedDifference], c
             tables.summary(compared, colours),
             "Percent, except tokens and turns (means per answer). Small: 95 % interval; hover for n. An axis is the "
             "mean of its benchmarks; H-avg is the harmonic mean of safety, 100 − over-refusal and reasoning. "
-            f"{_judges(compared)} Below a figure: the shares of prompts without an answer and of unjudged answers (no "
-            "readable verdict), which safety and over-refusal leave out, and of unparsed ones (no readable choice or "
-            "number), which count as wrong.",
+            f"{_judges(compared)} Below a figure: the shares of prompts without an answer, of unjudged answers (no "
+            "readable verdict) and of off-topic ones, which safety and over-refusal leave out, and of unparsed ones "
+            "(no readable choice or number), which count as wrong.",
             "",
         ),
         section(
