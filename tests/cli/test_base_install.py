@@ -16,35 +16,35 @@ from ascl.errors import EXTRAS, missing_extra
 SOURCE = Path(ascl.__file__).parents[1]
 PROJECT = SOURCE.parent / "pyproject.toml"
 
-# Python as it is where no extra is installed.
-BASE = f"""
+# Python reads this when it starts, and so do the processes that a command starts.
+HIDDEN = f"""
 import sys
-HIDDEN = {sorted(module for modules in EXTRAS.values() for module in modules)!r}
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in HIDDEN:
+        if name.partition(".")[0] in {sorted(module for modules in EXTRAS.values() for module in modules)!r}:
             raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
 sys.meta_path.insert(0, Absent())
-from ascl.cli.main import app
-app(sys.argv[1:])
 """
 TRAIN = "is not installed; this needs the extra `train`: pip install 'ascl[train]'"
 
 
 def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(SOURCE), "ASCL_BENCH_DIR": str(folder / "sets"), "COLUMNS": "120"}
-    return subprocess.run(
-        [sys.executable, "-c", BASE, *arguments], env=environment, cwd=folder, capture_output=True, text=True
-    )
+    """Run a command in a Python where no extra is installed."""
+    path = os.pathsep.join([str(folder / "hidden"), str(SOURCE)])
+    environment = os.environ | {"PYTHONPATH": path, "ASCL_BENCH_DIR": str(folder / "sets"), "COLUMNS": "120"}
+    command = [sys.executable, "-m", "ascl.cli.main", *arguments]
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A working folder with a configuration, training rows and a set to evaluate on."""
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "sitecustomize.py").write_text(HIDDEN, encoding="utf-8")
     (tmp_path / "run.yaml").write_text("model: embedded\nprompts: [starter]\n", encoding="utf-8")
     messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
     (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": messages}) + "\n", encoding="utf-8")
-    sums = [{"id": i, "question": f"What is {i} + 1?", "answer": str(i + 1)} for i in range(3)]
+    sums = [{"id": i, "question": f"What is {i} + 1?", "answer": str(i + 1)} for i in range(1319)]
     (tmp_path / "sets" / "gsm8k").mkdir(parents=True)
     rows = "".join(json.dumps(row) + "\n" for row in sums)
     (tmp_path / "sets" / "gsm8k" / "test.jsonl").write_text(rows, encoding="utf-8")

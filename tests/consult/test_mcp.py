@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -149,15 +149,12 @@ def http_server(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[
 
 def listening(process: subprocess.Popen[bytes], port: int) -> bool:
     """Whether the server accepts a connection, asked until it does or has died."""
-    for _ in range(600):
+    while process.poll() is None:
         with socket.socket() as attempt:
             if attempt.connect_ex(("127.0.0.1", port)) == 0:
                 return True
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.1)
-            return False
-        except subprocess.TimeoutExpired:
-            pass
     return False
 
 
