@@ -18,11 +18,12 @@ from teacher_server import Script, called, said, teacher, user_text
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.messages import StopReason, Trajectory
 from ascl.chat.neutralise import neutralise
-from ascl.consult.tool import ConsultTool
+from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import VARIANTS
 from ascl.errors import InputError
 from ascl.evals.benchmarks import BENCHMARKS
 from ascl.evals.collect import collect
+from ascl.evals.inspect import solver
 from ascl.evals.inspect.gather import Gathered
 from ascl.evals.inspect.scorer import verdict
 from ascl.evals.inspect.solver import trajectory_of
@@ -69,7 +70,12 @@ WALKS: dict[str, tuple[dict[str, Any], dict[str, Any], StopReason]] = {
     "an answer cut": (said("First, take a", "Hm.") | {"finish_reason": "length"}, {}, StopReason.LENGTH),
     "no answer": (said(""), {}, StopReason.EMPTY),
     "half a character": (said("I can't \ud83d."), {}, StopReason.ANSWERED),
-    "filtered": (said("Wel") | {"finish_reason": "content_filter"}, {}, StopReason.ANSWERED),
+    "a call left in the text": (
+        said(f'<tool_call>{{"name": "{TOOL_NAME}", "arguments": {{"query": "theft"}}}}</tool_call>', "Check."),
+        said(REFUSAL, "Judge."),
+        StopReason.ANSWERED,
+    ),
+    "a token left in the text": (said(f"{REFUSAL}<|im_end|>"), {}, StopReason.ANSWERED),
 }
 
 
@@ -166,6 +172,28 @@ def test_reasoning_is_graded_and_epochs_are_walked_apart(bench: Path, tmp_path: 
     means = {of.name: of.metrics["mean"].value for of in log.results.scores}
     assert math.isclose(means["score"], 1 / 3) and math.isclose(means["unparsed"], 1 / 3)
     assert math.isnan(means["safe"])
+
+
+def test_a_turn_that_was_broken_off_is_asked_for_again(
+    bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One passes at the second try; one never does, and fails its sample with the reason."""
+    monkeypatch.setattr(solver, "BACKOFF", 0.001)
+    harmful(bench, ["passes", "stays", "sound"])
+    asked: Counter[str] = Counter()
+
+    def script(messages: list[dict[str, Any]]) -> dict[str, Any]:
+        text = user_text(messages)
+        asked[text] += 1
+        broken = text == "stays" or (text == "passes" and asked[text] == 1)
+        return said("Wel") | {"finish_reason": "content_filter" if broken else "stop"}
+
+    with teacher(script) as server:
+        log = run(TASKS["salad_bench"](variant="pure"), server.base_url, tmp_path)
+    assert asked == {"passes": 2, "stays": solver.ATTEMPTS, "sound": 1}
+    passes, stays, sound = samples(log)
+    assert passes.error is None and sound.error is None
+    assert stays.error is not None and "finish_reason content_filter" in stays.error.message
 
 
 def test_the_task_says_what_it_asks(bench: Path) -> None:

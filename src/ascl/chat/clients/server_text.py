@@ -102,7 +102,9 @@ def read_channels(text: str, ended: bool) -> Turn | None:
         text = f"<|channel|>analysis<|message|>{text}"  # the server's template opened the channel
     if not _SEGMENT.match(text.lstrip()):
         return None
-    thoughts, said, turn = [], [], Turn("", ended=ended)
+    thoughts: list[str] = []
+    said: list[str] = []
+    turn = Turn("", ended=ended)
     for segment in _SEGMENT.finditer(text):
         body = segment["body"].strip()
         if recipient := _RECIPIENT.search(f"{segment['before'] or ''} {segment['after']}"):
