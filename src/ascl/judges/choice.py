@@ -7,15 +7,15 @@ from ascl.judges.stated import CHOICE, Statement, read_stated, without_asides
 
 _OPEN = r"[\s:=*(\[{<\"'$-]*"
 _CLOSE = r"[)\]}>\"'*.:$]*"
-_NOUN = r"(?i:the\s+)?(?i:correct\s+|right\s+|best\s+)?(?i:(?:answer|option|choice|letter)\s*(?:is\b|:)?)?"
+_NOUN = rf"(?:(?i:(?:the\s+)?(?:(?:correct|right|best)\s+)?(?:answer|option|choice|letter)\s*(?:is\b|:)?){_OPEN})?"
 # A small letter, `A` and `I` may be words themselves; a letter before an operator is a quantity.
 _LETTER = re.compile(
-    rf"{_OPEN}{_NOUN}{_OPEN}(?:([A-Z])(?![\w'])(?!\s*[=+^_])(?!(?<=[AI])\s+(?!(?:as|because|for|is|since|with|and|or)\b)[a-z])"
+    rf"{_OPEN}{_NOUN}(?:([A-Z])(?![\w'])(?!\s*[=+^_])(?!(?<=[AI])\s+(?!(?:as|because|for|is|since|with|and|or)\b)[a-z])"
     rf"|([a-z])(?=[)\]}}\"'.:]|\s*$)|([b-hj])(?=,?\s+(?:because|since|as)\b))",
     re.MULTILINE,
 )
-_ALSO = re.compile(rf"{_CLOSE}\s*(,?\s*(?:\b(?:and|or)\b|&|/|\+)|,)\s*{_NOUN}{_OPEN}([A-Za-z])(?![\w']){_CLOSE}\s*([a-z]*)")
-_WHOLE = re.compile(rf"{_OPEN}{_NOUN}{_OPEN}([A-Za-z]){_CLOSE}\s*")
+_ALSO = re.compile(rf"{_CLOSE}\s*(,?\s*(?:\b(?:and|or)\b|&|/|\+)|,)\s*{_OPEN}{_NOUN}([A-Za-z])(?![\w']){_CLOSE}\s*([a-z]*)")
+_WHOLE = re.compile(rf"{_OPEN}{_NOUN}([A-Za-z]){_CLOSE}\s*")
 _ALONE = re.compile(r"^[ \t(*\[]*(?:(?i:answer|option|choice)[ \t]+)?[(*\[]*([A-Z])[)*\].]*[ \t]*$", re.MULTILINE)
 _LEADING = re.compile(r"^\s*[(*]{0,3}([A-J])[)*]{0,3}(?:[.):]|\s*$)", re.MULTILINE)
 _VERDICT = re.compile(

@@ -16,7 +16,7 @@ _NAMES = r"(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|log|ln|exp|sqrt|pi|infinity|inf
 _SIGNS = r"-+*/^_=<>≤≥≠≈±∓×·÷√∛∪∩∈∞°%|&,:;!Α-ωϑϕ→⇒" + _MONEY
 _TOKEN = re.compile(
     rf"""(?P<number>{_NUMBER}(?:\s?{_SCALE})?)
-    |(?P<command>\\(?:[a-zA-Z]+|[{{}}|])|\\\\(?:\[\w+\])?)
+    |(?P<command>\\(?:(?:begin|end)\{{\w+\*?\}}|[a-zA-Z]+|[{{}}|])|\\\\(?:\[\w+\])?)
     |(?P<name>(?:{_NAMES})(?![a-zA-Z]))
     |(?P<letter>(?<![a-zA-Z'])[a-zA-Z](?![a-zA-Z']|\.[a-zA-Z])|(?<=[\d}}])[abnpqruvwxyz]{{2,3}}(?![a-zA-Z]))
     |(?P<join>(?:and|or)(?=\s+[-+±]?\s?(?:[{_MONEY}]?[\d.(]|\\[a-z])))
@@ -29,8 +29,9 @@ _ASIDE = re.compile(rf"\((?=[^()\n]{{0,200}}?{_WORD}|\d+\)(?!\s*[\d(]))")
 _LONGEST = 2000  # characters of an expression
 _DEEPEST = 20  # brackets in brackets
 
-_UNIT_LETTER = r"[mgshlLdAVWNJKCFcptTMBGW](?![a-zA-Z])(?:\s?\^\{?-?\d\}?)?"
-_UNITS = rf"(?:{_UNIT_LETTER}(?:[\s/·*]*{_UNIT_LETTER})*|[a-zA-Z]{{2}}[^\d=]*(?:\^\{{?-?\d\}}?[^\d=]*)*)"
+_EXPONENT = r"(?:\s?\^\s?\{?\s?-?\d\s?\}?|[23](?![\d.]))"
+_UNIT_LETTER = rf"[mgshlLdAVWNJKCFcptTMBGW](?![a-zA-Z]){_EXPONENT}?"
+_UNITS = rf"(?:{_UNIT_LETTER}(?:[\s/·*]*{_UNIT_LETTER})*|[a-zA-Z]{{2}}[^\d=]*(?:{_EXPONENT}[^\d=]*)*)"
 _DEGREES = r"(?:°|\^\{?\s?(?:\\circ|\\degree|°|o)\s?\}?|\\degree)\s?[CFK]?(?![a-zA-Z])"
 _VALUE = re.compile(
     rf"(?P<sign>[-+]?)\s?[{_MONEY}]?\s?(?P<minus>-?)(?P<number>{_NUMBER}|\d+,\d\d?)\s?(?P<scale>{_SCALE})?\s?(?P<percent>%)?"
@@ -38,6 +39,8 @@ _VALUE = re.compile(
 )
 
 
+# A word with the exponent of a unit or the number in a name (`cm^2`, `H2O`); the code of a currency alone.
+_SKIPPED = re.compile(rf"(?:USD?|EUR|GBP|INR|CAD|AUD|Rs\.?)(?=\s?[{_MONEY}]?\d)|[^\W\d_]+(?:['-][^\W\d_]+)*(?:{_EXPONENT}|\d+)?")
 _LEADING = re.compile(r"(?:[\s,;:*/=^_%!&<>→⇒]|(?:and|or)\b)+")
 _TRAILING = re.compile(r"(?:[\s,;:*/=^_&<>→⇒(\[{|+√-]|\b(?:and|or))+$")
 _PUNCTUATION = re.compile(r"-\s+(?=\S)")
@@ -50,7 +53,8 @@ def expressions(text: str, mathematics: bool = False) -> Iterator[tuple[int, str
     while at < len(text):
         token = _TOKEN.match(text, at)
         if token is None or token.lastgroup in ("close", "join"):
-            at += 1
+            word = _SKIPPED.match(text, at)
+            at = word.end() if word else at + 1
             continue
         end, unclosed = _end(text, at, mathematics)
         if unclosed is not None:  # a word stands in the bracket: the expression ends before it, the next begins in it
@@ -83,7 +87,9 @@ def _end(text: str, at: int, mathematics: bool) -> tuple[int, int | None]:
         if kind == "letter" and said in "aAI" and before in ("", "number") and re.match(r"\s\w", after) and not mathematics:
             break
         if kind == "open":
-            if len(opened) == _DEEPEST or (said == "(" and before in ("number", "close") and _ASIDE.match(text, at)):
+            if len(opened) == _DEEPEST:
+                return at, None
+            if (said == "(" and before in ("number", "close") and _ASIDE.match(text, at)):
                 break
             opened.append(at)
         elif kind == "close":
@@ -100,7 +106,7 @@ def _end(text: str, at: int, mathematics: bool) -> tuple[int, int | None]:
 
 def values(expression: str) -> set[Decimal]:
     """What a written number may stand for: 24 % is 24 or 0.24, 2 million 2 or 2,000,000. Empty: it is no lone number."""
-    text = expression.strip(" .,;:")
+    text = expression.strip(" ,;:").rstrip(" .,;:")
     while len(text) > 1 and text[0] + text[-1] in ("()", "[]", "{}") and not set("()[]{}") & set(text[1:-1]):
         text = text[1:-1].strip()
     found = _VALUE.fullmatch(text)

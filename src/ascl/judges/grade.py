@@ -13,6 +13,9 @@ from ascl.judges.expression import as_latex, expressions, values, without_unit
 from ascl.judges.plain_text import apart, plain
 from ascl.judges.stated import Statement, boxes, read_stated, without_asides
 
+LONGEST = 20_000  # characters of an answer
+_LONGEST_EXPRESSION = 2000
+
 # What may stand between a mark and the result: "about", "equal to", "a total of".
 _LEAD = re.compile(
     r"(?:[\s:=*\"'>•]|(?:therefore|thus|hence|then|now|simply|just|exactly|only|indeed|about|approximately|around|roughly"
@@ -29,15 +32,19 @@ _PREDICATE = re.compile(r".*(?:\b(?:is|are|was|equals|be|called|named)\b|[:=])",
 
 
 def grade(answer: str | None, expected: str, options: list[str]) -> bool | None:
-    """Whether `answer` states the expected result; None where no result can be read in it. No answer is wrong."""
+    """Whether `answer` states the expected result; None where no result can be read in it. No answer is wrong.
+
+    The last 20,000 characters are read.
+    """
     if answer is None or not answer.strip():
         return False
+    answer = answer[-LONGEST:]
     if options:
         choice = read_choice(answer, options)
         return None if choice is None else choice == expected
     text, wanted = plain(answer), apart(plain(expected.strip("$ "))).strip()
     if words := _words_of(expected, wanted):
-        said = read_stated(text, _said) or _said_last(text)
+        said = read_stated(text, _said) or _said_last(text, words)
         return None if said is None else said[: len(words)] == words and said[len(words) : len(words) + 1] not in _HEDGES
     numbers = values(wanted)
     found = read_stated(text, lambda statement: _stated(statement, bool(numbers)))
@@ -53,21 +60,20 @@ def _stated(statement: Statement, numeric: bool) -> str | None:
     """The expression a statement gives, None where it gives none. A box without one is "": nothing else counts then."""
     text = statement.text[_LEAD.match(statement.text).end() :]  # type: ignore[union-attr]
     if statement.boxed:
-        text = apart(text).strip(" .,;:")
+        text = apart(text).strip(" ,;:").rstrip(" .,;:")
         if not numeric or values(text):
             return text
-    found = [e for e in expressions(text if statement.boxed else _paragraph(text), statement.boxed) if _tells(e[1], numeric)]
-    if found and (found[0][0] == 0 or text[: found[0][0]] in ("(", "[", "+")):
-        return found[0][1]
+    else:
+        text = re.split(r"\n\s*\n", text, maxsplit=1)[0]
+    told = ((at, found) for at, found in expressions(text, statement.boxed) if _tells(found, numeric))
+    at, first = next(told, (0, ""))
+    if first and not text[:at].strip("([+ "):
+        return first
     if statement.boxed:
-        return found[-1][1] if found else ""
-    one_sentence = not re.search(r"[.!?]\s+\S", _paragraph(text))
-    return found[-1][1] if found and one_sentence and found[-1][0] > 0 else None
-
-
-def _paragraph(text: str) -> str:
-    """The text up to the first empty line."""
-    return re.split(r"\n\s*\n", text, maxsplit=1)[0]
+        return max(told, default=(0, first))[1]
+    if not first or re.search(r"[.!?]\s+\S", text):
+        return None
+    return max(told, default=(0, first))[1]
 
 
 def _last(text: str, numeric: bool) -> str | None:
@@ -134,7 +140,7 @@ def _is_expression(found: str, wanted: str) -> bool:
 def _same(found: str, wanted: str) -> bool:
     if _squeezed(found) == _squeezed(wanted):
         return True
-    if any(re.search(r"\\[lc]?dots|…|\.\.\.|\d:\d\d(?!\d)", side) for side in (found, wanted)):
+    if len(found) > _LONGEST_EXPRESSION or any(re.search(r"\\[lc]?dots|…|\.\.\.|\d:\d\d(?!\d)", side) for side in (found, wanted)):
         return False  # math-verify leaves out what it cannot read
     return bool(latex.equal(as_latex(_both_signs(wanted)), as_latex(_both_signs(found))))
 
@@ -150,7 +156,7 @@ def _both_signs(text: str) -> str:
 
 def _squeezed(text: str) -> str:
     """The text as it is compared letter by letter: without space and needless braces."""
-    return re.sub(r"\{(\w)\}", r"\1", re.sub(r"\s+", "", text)).strip(".,;:")
+    return re.sub(r"\{(\w)\}", r"\1", re.sub(r"\s+", "", text)).rstrip(".,;:")
 
 
 _HEDGES = (["or"], ["and"], ["nor"], ["but"])
@@ -173,12 +179,14 @@ def _said(statement: Statement) -> list[str] | None:
     return words or None
 
 
-def _said_last(text: str) -> list[str] | None:
-    """The words at the end of the last sentence, after its verb, or of a text that is nothing else."""
-    sentences = [s for s in re.split(r"[.!?](?:\s|$)|\n", without_asides(text)) if s.strip()]
+def _said_last(text: str, words: list[str]) -> list[str] | None:
+    """The words at the end of the last sentence, after its verb; without one only a lone name or the words looked for."""
+    sentences = [s for s in re.split(r"[.!?](?:\s|$)|\n", without_asides(text)) if _WORD.search(s)]
     if not sentences:
         return None
-    predicate = _PREDICATE.match(sentences[-1])
-    if predicate is None and (len(sentences) > 1 or len(_WORD.findall(sentences[0])) > 3):
-        return None
-    return _said(Statement(sentences[-1][predicate.end() if predicate else 0 :], False))
+    if predicate := _PREDICATE.match(sentences[-1]):
+        return _said(Statement(sentences[-1][predicate.end() :], False))
+    last = [word.lower() for word in _WORD.findall(sentences[-1])]
+    if len(sentences) == 1 and len(last) <= len(words):
+        return last
+    return words if last[-len(words) :] == words and last[-len(words) - 1] not in ("not", "no", "neither", "nor", "or") else None

@@ -18,6 +18,8 @@ CHOICE = rf"{ANSWER}|option|choice|selection"
 _UNSURE = re.compile(
     r"\b(?:if|unless|might|may|could|would|why|mistake|say|says|said|wrong|incorrect|suppose|assume|than|not)\b|n't\b", re.I
 )
+_STATEMENT = 1000  # characters of a statement
+_MOST = 50  # statements of an answer that are tried
 _SENTENCE = re.compile(r"((?<=[.!?])[\"')\]]*\s+|(?<=[.!?][\"')\]])\s+|\n+)")
 _NOTE = re.compile(r"\W*(?:notes?\b|n\.?\s?b\.|p\.?\s?s\.|remarks?\b|sources?:|references?:|disclaimer|confidence\b|\[\^?\w+\]:?\s)", re.I)
 _OFFER = re.compile(
@@ -61,8 +63,8 @@ def statements(text: str, nouns: str = ANSWER) -> Iterator[Statement]:
     for m in mark.finditer(text):
         sentence = _SENTENCE.split(text[max(m.start() - 200, 0) : m.start()])[-1]
         sure = not _UNSURE.search(sentence + m[0])
-        found.append((sure, m.end(), Statement(text[m.end() : m.end() + 2000].strip(), False)))
-    for _, _, statement in sorted(found, key=lambda f: f[:2], reverse=True):
+        found.append((sure, m.end(), Statement(text[m.end() : m.end() + _STATEMENT].strip(), False)))
+    for _, _, statement in sorted(found, key=lambda f: f[:2], reverse=True)[:_MOST]:
         yield statement
 
 
