@@ -25,6 +25,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _WORD = rf"(?<![\\a-zA-Z])(?!(?:{_NAMES}|and|or)(?![a-zA-Z]))[a-zA-Z]{{2}}"
+ASIDE = re.compile(rf"(?<=[\w%)}}°]) ?\([^()\n]{{0,200}}?{_WORD}[^()\n]{{0,200}}\)")
+_MIXED = re.compile(r"\d+/\d+")
 _ASIDE = re.compile(rf"\((?=[^()\n]{{0,200}}?{_WORD}|\d+\)(?!\s*[\d(]))")
 _LONGEST = 2000  # characters of an expression
 _DEEPEST = 20  # brackets in brackets
@@ -85,6 +87,8 @@ def _end(text: str, at: int, mathematics: bool) -> tuple[int, int | None]:
         kind, said = token.lastgroup or "", token[0]
         after = text[token.end() : token.end() + 2]
         if kind == "letter" and said in "aAI" and before in ("", "number") and re.match(r"\s\w", after) and not mathematics:
+            break
+        if kind == "number" and before in ("number", "close") and text[at - 1] == " " and not _MIXED.match(text, at):
             break
         if kind == "open":
             if len(opened) == _DEEPEST:

@@ -9,12 +9,12 @@ from decimal import Decimal
 
 from ascl.judges import latex
 from ascl.judges.choice import read_choice
-from ascl.judges.expression import as_latex, expressions, values, without_unit
+from ascl.judges.expression import ASIDE, as_latex, expressions, values, without_unit
 from ascl.judges.plain_text import apart, plain
 from ascl.judges.stated import Statement, boxes, read_stated, without_asides
 
 LONGEST = 20_000  # characters of an answer
-_LONGEST_EXPRESSION = 2000
+_LONGEST_EXPRESSION = 500
 
 # What may stand between a mark and the result: "about", "equal to", "a total of".
 _LEAD = re.compile(
@@ -26,7 +26,6 @@ _CHAIN = re.compile(r"(?<![<>!])=|≈|⇒|→|\\(?:approx|simeq|implies|iff|to|R
 _ABOUT = re.compile(r"≈|\\(?:approx|simeq)(?![a-zA-Z])")
 _ASSIGNED = re.compile(r"\s*([a-zA-Z](?:_\w)?)\s*=([^=]*)")
 _NAMED = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z](?:_\w)?\s*(?:=|∈|\\in(?![a-zA-Z]))\s*")
-_ASIDE = re.compile(r"(?<=[\w%)}°]) ?\([^()\n]{0,200}?[a-zA-Z]{2}[^()\n]{0,200}\)")
 _WORD = re.compile(r"[a-zA-Z]+(?:['-][a-zA-Z]+)*|\d+")
 _PREDICATE = re.compile(r".*(?:\b(?:is|are|was|equals|be|called|named)\b|[:=])", re.DOTALL | re.IGNORECASE)
 
@@ -78,7 +77,7 @@ def _stated(statement: Statement, numeric: bool) -> str | None:
 
 def _last(text: str, numeric: bool) -> str | None:
     """The last expression of a text, asides apart, or None."""
-    for told in (_ASIDE.sub("", without_asides(text)), text):
+    for told in (ASIDE.sub("", without_asides(text)), text):
         if found := [e for _, e in expressions(told) if _tells(e, numeric)]:
             return found[-1]
     return None
@@ -159,6 +158,7 @@ def _squeezed(text: str) -> str:
     return re.sub(r"\{(\w)\}", r"\1", re.sub(r"\s+", "", text)).rstrip(".,;:")
 
 
+_DENIED = {"not", "no", "neither", "nor", "or"}
 _HEDGES = (["or"], ["and"], ["nor"], ["but"])
 
 
@@ -189,4 +189,4 @@ def _said_last(text: str, words: list[str]) -> list[str] | None:
     last = [word.lower() for word in _WORD.findall(sentences[-1])]
     if len(sentences) == 1 and len(last) <= len(words):
         return last
-    return words if last[-len(words) :] == words and last[-len(words) - 1] not in ("not", "no", "neither", "nor", "or") else None
+    return words if last[-len(words) :] == words and not _DENIED & set(last[: -len(words)][-1:]) else None

@@ -35,9 +35,9 @@ _TAG = re.compile(r"</?(?:b|big|br|center|code|div|em|font|h[1-6]|i|li|mark|p|pr
 _GROUP = re.compile(
     r"(?<=\d) *(?:\{\s*,\s*\}|\{\\[,;:! ]\}|,?\\!|\\[,;: ]|\\text\{,\}|\{?\\(?:thin|med)?space\}?|~) *(?=\d{3}(?!\d))"
 )
-_SPACING = re.compile(r"\\[,;: ]|\\q?quad(?![a-zA-Z])|\\(?:thin|med|thick)space(?![a-zA-Z])|\\hspace\{[^{}\n]*\}|(?<=\S)~(?=\S)")
+_SPACING = re.compile(r"(?<!\\)\\[,;: ]|\\q?quad(?![a-zA-Z])|\\(?:thin|med|thick)space(?![a-zA-Z])|\\hspace\{[^{}\n]*\}|(?<=\S)~(?=\S)")
 _NOTHING = re.compile(
-    r"\\!|\\(?:left|right|middle)(?![a-zA-Z])\.?|\\[bB]igg?[lrm]?(?![a-zA-Z])|\\(?:display|text|script)style(?![a-zA-Z])"
+    r"(?<!\\)\\!|\\(?:left|right|middle)(?![a-zA-Z])\.?|\\[bB]igg?[lrm]?(?![a-zA-Z])|\\(?:display|text|script)style(?![a-zA-Z])"
     r"|\\(?:bf|rm|it|sf|tt|sc|bfseries|large|Large|LARGE|huge|Huge|limits)(?![a-zA-Z])"
 )
 _FONT = re.compile(

@@ -19,7 +19,7 @@ _UNSURE = re.compile(
     r"\b(?:if|unless|might|may|could|would|why|mistake|say|says|said|wrong|incorrect|suppose|assume|than|not)\b|n't\b", re.I
 )
 _STATEMENT = 1000  # characters of a statement
-_MOST = 50  # statements of an answer that are tried
+_MOST = 20  # statements of an answer that are tried
 _SENTENCE = re.compile(r"((?<=[.!?])[\"')\]]*\s+|(?<=[.!?][\"')\]])\s+|\n+)")
 _NOTE = re.compile(r"\W*(?:notes?\b|n\.?\s?b\.|p\.?\s?s\.|remarks?\b|sources?:|references?:|disclaimer|confidence\b|\[\^?\w+\]:?\s)", re.I)
 _OFFER = re.compile(
@@ -46,7 +46,7 @@ def read_stated(text: str, read: Callable[[Statement], T | None], nouns: str = A
     """What `read` reads in the last statement it can read, or None. Before the next problem of a run-on answer first."""
     told = without_asides(text)
     further = _NEXT_PROBLEM.search(told)
-    for part in ([told[: further.start()]] if further else []) + [told, text]:
+    for part in dict.fromkeys(([told[: further.start()]] if further else []) + [told, text]):
         for statement in statements(part, nouns):
             if (value := read(statement)) is not None:
                 return value
