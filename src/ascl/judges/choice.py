@@ -16,7 +16,7 @@ _LETTER = re.compile(
 )
 _ALSO = re.compile(rf"{_CLOSE}\s*(,?\s*(?:\b(?:and|or)\b|&|/|\+)|,)\s*{_OPEN}{_NOUN}([A-Za-z])(?![\w']){_CLOSE}\s*([a-z]*)")
 _WHOLE = re.compile(rf"{_OPEN}{_NOUN}([A-Za-z]){_CLOSE}\s*")
-_ALONE = re.compile(r"^[ \t(*\[]*(?:(?i:answer|option|choice)[ \t]+)?[(*\[]*([A-Z])[)*\].]*[ \t]*$", re.MULTILINE)
+_ALONE = re.compile(r"^[ \t(*\[]*(?:(?i:answer|option|choice)[ \t]+[(*\[]*)?([A-Z])[)*\].]*[ \t]*$", re.MULTILINE)
 _LEADING = re.compile(r"^\s*[(*]{0,3}([A-J])[)*]{0,3}(?:[.):]|\s*$)", re.MULTILINE)
 _VERDICT = re.compile(
     r"(?<![\w'])[(\[]?([A-J])[)\]]?[ \t]+(?:is|must[ \t]+be|would[ \t]+be)[ \t]+(?:therefore[ \t]+|clearly[ \t]+|the[ \t]+)*(?:correct|right|best|answer)\b"

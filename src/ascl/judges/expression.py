@@ -31,9 +31,9 @@ _ASIDE = re.compile(rf"\((?=[^()\n]{{0,200}}?{_WORD}|\d+\)(?!\s*[\d(]))")
 _LONGEST = 2000  # characters of an expression
 _DEEPEST = 20  # brackets in brackets
 
-_EXPONENT = r"(?:\s?\^\s?\{?\s?-?\d\s?\}?|[23](?![\d.]))"
+_EXPONENT = r"(?:\s?\^\s?\{?\s?-?\d\s?\}?|(?<=[a-zA-Z])[23](?![\d.]))"
 _UNIT_LETTER = rf"[mgshlLdAVWNJKCFcptTMBGW](?![a-zA-Z]){_EXPONENT}?"
-_UNITS = rf"(?:{_UNIT_LETTER}(?:[\s/·*]*{_UNIT_LETTER})*|[a-zA-Z]{{2}}[^\d=]*(?:{_EXPONENT}[^\d=]*)*)"
+_UNITS = rf"(?:{_UNIT_LETTER}(?:[\s/·*]*{_UNIT_LETTER})*|(?!(?:{_NAMES}|and|or|to)(?![a-zA-Z]))[a-zA-Z]{{2}}[^\d=]*(?:{_EXPONENT}[^\d=]*)*)"
 _DEGREES = r"(?:°|\^\{?\s?(?:\\circ|\\degree|°|o)\s?\}?|\\degree)\s?[CFK]?(?![a-zA-Z])"
 _VALUE = re.compile(
     rf"(?P<sign>[-+]?)\s?[{_MONEY}]?\s?(?P<minus>-?)(?P<number>{_NUMBER}|\d+,\d\d?)\s?(?P<scale>{_SCALE})?\s?(?P<percent>%)?"
@@ -85,6 +85,8 @@ def _end(text: str, at: int, mathematics: bool) -> tuple[int, int | None]:
             at += 1
             continue
         kind, said = token.lastgroup or "", token[0]
+        if before == "number" and not opened and text[at - 2 : at] == "  " and re.match(r"-?[\d.]", said + text[token.end() :][:1]):
+            break
         after = text[token.end() : token.end() + 2]
         if kind == "letter" and said in "aAI" and before in ("", "number") and re.match(r"\s\w", after) and not mathematics:
             break
@@ -109,7 +111,7 @@ def _end(text: str, at: int, mathematics: bool) -> tuple[int, int | None]:
 
 
 def values(expression: str) -> set[Decimal]:
-    """What a written number may stand for: 24 % is 24 or 0.24, 2 million 2 or 2,000,000. Empty: it is no lone number."""
+    """What a written number may stand for: 24% is 24 or 0.24, 2 million 2 or 2,000,000. Empty: it is no lone number."""
     text = expression.strip(" ,;:").rstrip(" .,;:")
     while len(text) > 1 and text[0] + text[-1] in ("()", "[]", "{}") and not set("()[]{}") & set(text[1:-1]):
         text = text[1:-1].strip()
@@ -122,7 +124,7 @@ def values(expression: str) -> set[Decimal]:
     said = {value}
     if found["percent"]:
         said.add(value / 100)
-    if scale := found["scale"]:
+    if (scale := found["scale"]) and (len(scale) > 2 or set(_MONEY) & set(text)):
         said.add(value * 12 if scale.startswith("dozen") else value.scaleb(_SCALES[scale if scale in _SCALES else scale.rstrip("s")]))
     return said
 
@@ -152,7 +154,7 @@ def as_latex(expression: str) -> str:
     text = re.sub(r"(?<![\d.^_}])(\d+)\s*\\frac\s*(?=[\d{])(\{\d+\}|\d)\s*(\{\d+\}|\d)", r"(\1+\\frac{\2}{\3})", text)
     text = re.sub(r"(\d+(?:\.\d+)?)[eE]([-+]?\d+)(?!\w)", r"\1\\cdot 10^{\2}", text)
     text = re.sub(r"(?<=\d)\s*[xX]\s*(?=\d)", r"\\times ", text)
-    text = re.sub(r"\s*\b(?:and|or)\b\s*", ", ", text)
+    text = re.sub(r"\s*,?\s*\b(?:and|or)\b\s*", ", ", text)
     return text.replace("%", r"\%").replace("$", "").strip()
 
 

@@ -24,6 +24,8 @@ _LEAD = re.compile(
 )
 _CHAIN = re.compile(r"(?<![<>!])=|≈|⇒|→|\\(?:approx|simeq|implies|iff|to|Rightarrow|rightarrow)(?![a-zA-Z])")
 _ABOUT = re.compile(r"≈|\\(?:approx|simeq)(?![a-zA-Z])")
+_VARIABLE = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z](?![a-zA-Z])")
+_BASE = re.compile(r"(?<=[\da-fA-F])_\{?(\d+)\}?")
 _ASSIGNED = re.compile(r"\s*([a-zA-Z](?:_\w)?)\s*=([^=]*)")
 _NAMED = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z](?:_\w)?\s*(?:=|∈|\\in(?![a-zA-Z]))\s*")
 _WORD = re.compile(r"[a-zA-Z]+(?:['-][a-zA-Z]+)*|\d+")
@@ -45,7 +47,7 @@ def grade(answer: str | None, expected: str, options: list[str]) -> bool | None:
     if words := _words_of(expected, wanted):
         said = read_stated(text, _said) or _said_last(text, words)
         return None if said is None else said[: len(words)] == words and said[len(words) : len(words) + 1] not in _HEDGES
-    numbers = values(wanted)
+    numbers = set() if _VARIABLE.search(wanted) else values(wanted)
     found = read_stated(text, lambda statement: _stated(statement, bool(numbers)))
     whole = found is not None
     if found is None:
@@ -85,9 +87,9 @@ def _last(text: str, numeric: bool) -> str | None:
 
 def _tells(expression: str, numeric: bool) -> bool:
     """Whether an expression may be a result: it holds a digit or a constant, or, where letters may, an operation."""
-    if re.search(r"\d|√|π|∞|\\(?:frac|sqrt|pi|infty)", expression):
+    if re.search(r"\d|√|π|∞|\\(?:frac|sqrt|pi|infty)|\bpi\b", expression):
         return True
-    return not numeric and bool(re.search(r"\\[a-zA-Z]|[a-zA-Z)]\s*[-+*/^=·×]\s*[\\a-zA-Z(]|[Α-ω]", expression))
+    return not numeric and bool(re.search(r"\\[a-zA-Z]|[a-zA-Z]{3}|[a-zA-Z)]\s*[-+*/^=·×]\s*[\\a-zA-Z(]|[Α-ω]", expression))
 
 
 def _is_number(found: str, wanted: str, numbers: set[Decimal], whole: bool) -> bool:
@@ -141,6 +143,8 @@ def _same(found: str, wanted: str) -> bool:
         return True
     if len(found) > _LONGEST_EXPRESSION or any(re.search(r"\\[lc]?dots|…|\.\.\.|\d:\d\d(?!\d)", side) for side in (found, wanted)):
         return False  # math-verify leaves out what it cannot read
+    if _BASE.findall(found) != _BASE.findall(wanted):
+        return False
     return bool(latex.equal(as_latex(_both_signs(wanted)), as_latex(_both_signs(found))))
 
 
@@ -148,7 +152,7 @@ def _both_signs(text: str) -> str:
     r"""`1 \pm x` as the list `1 + x, 1 - x`, in a list or alone."""
     if "±" not in text and r"\pm" not in text:
         return text
-    inner = re.fullmatch(r"(\\\{|\{)(.*)(\\\}|\})", text.strip())
+    inner = re.fullmatch(r"(\\\{|\{)(.*?)(\\\}|\})", text.strip())
     signs = [re.sub(r"±|\\pm(?![a-zA-Z])", sign, item) for item in _items(inner[2] if inner else text) for sign in "+-"]
     return r"\{" + ", ".join(dict.fromkeys(s.strip().removeprefix("+") for s in signs)) + r"\}"
 

@@ -45,8 +45,9 @@ class Statement(NamedTuple):
 def read_stated(text: str, read: Callable[[Statement], T | None], nouns: str = ANSWER) -> T | None:
     """What `read` reads in the last statement it can read, or None. Before the next problem of a run-on answer first."""
     told = without_asides(text)
-    further = _NEXT_PROBLEM.search(told)
-    for part in dict.fromkeys(([told[: further.start()]] if further else []) + [told, text]):
+    further = _NEXT_PROBLEM.search(text)
+    first = [without_asides(text[: further.start()])] if further else []
+    for part in dict.fromkeys([*first, told, text]):
         for statement in statements(part, nouns):
             if (value := read(statement)) is not None:
                 return value
