@@ -13,15 +13,15 @@ _NUMBER = r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{1,3}(?!\w))?"
 _SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12, "k": 3, "M": 6, "bn": 9}
 _SCALE = r"(?:(?:hundred|thousand|million|billion|trillion|dozen)s?\b|(?<=\d)(?:k|M|bn)\b)"
 _NAMES = r"(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|log|ln|exp|sqrt|pi|infinity|inf|mod|max|min"
-_SIGNS = r"-+*/^_=<>≤≥≠≈±∓×·÷√∛∪∩∈∞°%|&,:;!Α-ωϑϕ→⇒" + _MONEY
+_SIGNS = r"-+*/^_=<>≤≥≠≈±∓×·÷√∛∪∩∈∞°%&,:;!Α-ωϑϕ→⇒" + _MONEY
 _TOKEN = re.compile(
     rf"""(?P<number>{_NUMBER}(?:\s?{_SCALE})?)
     |(?P<command>\\(?:(?:begin|end)\{{\w+\*?\}}|[a-zA-Z]+|[{{}}|])|\\\\(?:\[\w+\])?)
     |(?P<name>(?:{_NAMES})(?![a-zA-Z]))
     |(?P<letter>(?<![a-zA-Z'])[a-zA-Z](?![a-zA-Z']|\.[a-zA-Z])|(?<=[\d}}])[abnpqruvwxyz]{{2,3}}(?![a-zA-Z]))
-    |(?P<join>(?:and|or)(?=\s+[-+±]?\s?(?:[{_MONEY}]?[\d.(]|\\[a-z])))
+    |(?P<join>(?:and|or)(?=\s+[-+±]?\s?(?:[{_MONEY}]?[\d.(]|\\[a-z])|\s+[a-zA-Z]\s?=))
     |(?P<open>[(\[{{])|(?P<close>[)\]}}])
-    |(?P<sign>[{_SIGNS}])""",
+    |(?P<sign>[{_SIGNS}]|\|(?=\S)|(?<=\S)\|)""",
     re.VERBOSE,
 )
 _WORD = rf"(?<![\\a-zA-Z])(?!(?:{_NAMES}|and|or)(?![a-zA-Z]))[a-zA-Z]{{2}}"
@@ -33,7 +33,8 @@ _DEEPEST = 20  # brackets in brackets
 
 _EXPONENT = r"(?:\s?\^\s?\{?\s?-?\d\s?\}?|(?<=[a-zA-Z])[23](?![\d.]))"
 _UNIT_LETTER = rf"[mgshlLdAVWNJKCFcptTMBGW](?![a-zA-Z]){_EXPONENT}?"
-_UNITS = rf"(?:{_UNIT_LETTER}(?:[\s/·*]*{_UNIT_LETTER})*|(?!(?:{_NAMES}|and|or|to)(?![a-zA-Z]))[a-zA-Z]{{2}}[^\d=]*(?:{_EXPONENT}[^\d=]*)*)"
+_UNIT_WORD = rf"(?!(?:{_NAMES}|and|or|to)(?![a-zA-Z]))[a-zA-Z]{{2}}"
+_UNITS = rf"(?:{_UNIT_LETTER}(?:[\s/·*]*{_UNIT_LETTER})*|{_UNIT_WORD}[^\d=]*(?:{_EXPONENT}[^\d=]*)*)"
 _DEGREES = r"(?:°|\^\{?\s?(?:\\circ|\\degree|°|o)\s?\}?|\\degree)\s?[CFK]?(?![a-zA-Z])"
 _VALUE = re.compile(
     rf"(?P<sign>[-+]?)\s?[{_MONEY}]?\s?(?P<minus>-?)(?P<number>{_NUMBER}|\d+,\d\d?)\s?(?P<scale>{_SCALE})?\s?(?P<percent>%)?"
@@ -42,7 +43,9 @@ _VALUE = re.compile(
 
 
 # A word with the exponent of a unit or the number in a name (`cm^2`, `H2O`); the code of a currency alone.
-_SKIPPED = re.compile(rf"(?:USD?|EUR|GBP|INR|CAD|AUD|Rs\.?)(?=\s?[{_MONEY}]?\d)|[^\W\d_]+(?:['-][^\W\d_]+)*(?:{_EXPONENT}|\d+)?")
+_SKIPPED = re.compile(
+    rf"(?:USD?|EUR|GBP|INR|CAD|AUD|Rs\.?)(?=\s?[{_MONEY}]?\d)|[^\W\d_]+(?:['-][^\W\d_]+)*(?:{_EXPONENT}|\d+)?"
+)
 _LEADING = re.compile(r"(?:[\s,;:*/=^_%!&<>→⇒]|(?:and|or)\b)+")
 _TRAILING = re.compile(r"(?:[\s,;:*/=^_&<>→⇒(\[{|+√-]|\b(?:and|or))+$")
 _PUNCTUATION = re.compile(r"-\s+(?=\S)")
@@ -50,7 +53,7 @@ _MINUS_AFTER = re.compile(r"(?:\b(?:is|are|be|equals)|[=:(]|^)\s*$", re.IGNORECA
 
 
 def expressions(text: str, mathematics: bool = False) -> Iterator[tuple[int, str]]:
-    """The expressions of a text with the place each starts at; `mathematics`: the text is all mathematics, as in a box."""
+    """The expressions of a text and where each starts; `mathematics`: the text is all mathematics, as in a box."""
     at = 0
     while at < len(text):
         token = _TOKEN.match(text, at)
@@ -67,7 +70,11 @@ def expressions(text: str, mathematics: bool = False) -> Iterator[tuple[int, str
         dash = _PUNCTUATION.match(found)
         if dash and not _MINUS_AFTER.search(text[max(at - 12, 0) : at]):
             at, found = at + dash.end(), found[dash.end() :]
-        found = found[: m.start()] if (m := _TRAILING.search(found[-40:])) and len(found) <= 40 else _TRAILING.sub("", found)
+        found = (
+            found[: m.start()]
+            if (m := _TRAILING.search(found[-40:])) and len(found) <= 40
+            else _TRAILING.sub("", found)
+        )
         if found:
             yield at, found
         at = max(end, at + 1)
@@ -85,26 +92,37 @@ def _end(text: str, at: int, mathematics: bool) -> tuple[int, int | None]:
             at += 1
             continue
         kind, said = token.lastgroup or "", token[0]
-        if before == "number" and not opened and text[at - 2 : at] == "  " and re.match(r"-?[\d.]", said + text[token.end() :][:1]):
+        if (
+            before == "number"
+            and not opened
+            and text[at - 2 : at] == "  "
+            and re.match(r"-?[\d.]", said + text[token.end() :][:1])
+        ):
             break
         after = text[token.end() : token.end() + 2]
-        if kind == "letter" and said in "aAI" and before in ("", "number") and re.match(r"\s\w", after) and not mathematics:
+        if (
+            kind == "letter"
+            and said in "aAI"
+            and before in ("", "number")
+            and re.match(r"\s\w", after)
+            and not mathematics
+        ):
             break
         if kind == "number" and before in ("number", "close") and text[at - 1] == " " and not _MIXED.match(text, at):
             break
         if kind == "open":
             if len(opened) == _DEEPEST:
                 return at, None
-            if (said == "(" and before in ("number", "close") and _ASIDE.match(text, at)):
+            if said == "(" and before in ("number", "close") and _ASIDE.match(text, at):
                 break
             opened.append(at)
         elif kind == "close":
             if not opened:
                 break
             opened.pop()
-        elif said == "!" and not mathematics and not re.match(r"[\d)}\]\\/*+-]", after):
-            break
-        elif said == ":" and not opened and not (text[at - 1 : at].isdigit() and after[:1].isdigit()):
+        elif (said == "!" and not mathematics and not re.match(r"[\d)}\]\\/*+-]", after)) or (
+            said == ":" and not opened and not (text[at - 1 : at].isdigit() and after[:1].isdigit())
+        ):
             break
         before, at = kind, token.end()
     return at, opened[0] if opened else None
@@ -125,13 +143,32 @@ def values(expression: str) -> set[Decimal]:
     if found["percent"]:
         said.add(value / 100)
     if (scale := found["scale"]) and (len(scale) > 2 or set(_MONEY) & set(text)):
-        said.add(value * 12 if scale.startswith("dozen") else value.scaleb(_SCALES[scale if scale in _SCALES else scale.rstrip("s")]))
+        times = scale if scale in _SCALES else scale.rstrip("s")
+        said.add(value * 12 if times == "dozen" else value.scaleb(_SCALES[times]))
     return said
 
 
 _SYMBOLS = {
-    **{"×": r"\times ", "·": r"\cdot ", "÷": "/", "±": r"\pm ", "∓": r"\mp ", "π": r"\pi ", "∞": r"\infty ", "∪": r"\cup "},
-    **{"∩": r"\cap ", "∈": r"\in ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "θ": r"\theta ", "*": r"\cdot "},
+    **{
+        "×": r"\times ",
+        "·": r"\cdot ",
+        "÷": "/",
+        "±": r"\pm ",
+        "∓": r"\mp ",
+        "π": r"\pi ",
+        "∞": r"\infty ",
+        "∪": r"\cup ",
+    },
+    **{
+        "∩": r"\cap ",
+        "∈": r"\in ",
+        "≤": r"\le ",
+        "≥": r"\ge ",
+        "≠": r"\ne ",
+        "≈": r"\approx ",
+        "θ": r"\theta ",
+        "*": r"\cdot ",
+    },
     **{"°": r"^\circ ", "∛": r"\sqrt[3]", "√": r"\sqrt", "ϕ": r"\phi "},
 }
 _TRAILING_UNIT = re.compile(rf"(?<=[\w)\]}}%])\s+{_UNITS}$|\s?(?:{_DEGREES})$|\s?[{_MONEY}]$")

@@ -24,6 +24,7 @@ _LEAD = re.compile(
 )
 _CHAIN = re.compile(r"(?<![<>!])=|≈|⇒|→|\\(?:approx|simeq|implies|iff|to|Rightarrow|rightarrow)(?![a-zA-Z])")
 _ABOUT = re.compile(r"≈|\\(?:approx|simeq)(?![a-zA-Z])")
+_PROSE_LETTER = re.compile(r"(?:^|\s)[a-zA-Z]\s+(?=-?[\d.])")  # "17 a 5"
 _VARIABLE = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z](?![a-zA-Z])")
 _BASE = re.compile(r"(?<=[\da-fA-F])_\{?(\d+)\}?")
 _ASSIGNED = re.compile(r"\s*([a-zA-Z](?:_\w)?)\s*=([^=]*)")
@@ -46,7 +47,9 @@ def grade(answer: str | None, expected: str, options: list[str]) -> bool | None:
     text, wanted = plain(answer), apart(plain(expected.strip("$ "))).strip()
     if words := _words_of(expected, wanted):
         said = read_stated(text, _said) or _said_last(text, words)
-        return None if said is None else said[: len(words)] == words and said[len(words) : len(words) + 1] not in _HEDGES
+        return (
+            None if said is None else said[: len(words)] == words and said[len(words) : len(words) + 1] not in _HEDGES
+        )
     numbers = set() if _VARIABLE.search(wanted) else values(wanted)
     found = read_stated(text, lambda statement: _stated(statement, bool(numbers)))
     whole = found is not None
@@ -81,7 +84,7 @@ def _last(text: str, numeric: bool) -> str | None:
     """The last expression of a text, asides apart, or None."""
     for told in (ASIDE.sub("", without_asides(text)), text):
         if found := [e for _, e in expressions(told) if _tells(e, numeric)]:
-            return found[-1]
+            return _PROSE_LETTER.split(found[-1])[-1] if numeric and not values(found[-1]) else found[-1]
     return None
 
 
@@ -89,22 +92,33 @@ def _tells(expression: str, numeric: bool) -> bool:
     """Whether an expression may be a result: it holds a digit or a constant, or, where letters may, an operation."""
     if re.search(r"\d|√|π|∞|\\(?:frac|sqrt|pi|infty)|\bpi\b", expression):
         return True
-    return not numeric and bool(re.search(r"\\[a-zA-Z]|[a-zA-Z]{3}|[a-zA-Z)]\s*[-+*/^=·×]\s*[\\a-zA-Z(]|[Α-ω]", expression))
+    return not numeric and bool(
+        re.search(r"\\[a-zA-Z]|[a-zA-Z]{3}|[a-zA-Z)]\s*[-+*/^=·×]\s*[\\a-zA-Z(]|[Α-ω]", expression)
+    )
 
 
 def _is_number(found: str, wanted: str, numbers: set[Decimal], whole: bool) -> bool:
     """Whether an expression is the number; of a list every item must be, or, where nothing was stated, the last one."""
-    parts = [part for part in _CHAIN.split(found) if part.strip()] or [found]
-    for part in parts if _ABOUT.search(found) else parts[-1:]:
-        items = [part] if values(part) else _items(part)
-        if all(_one_number(item, wanted, numbers) for item in (items if whole else items[-1:])):
-            return True
-    return False
+    items = [found] if values(found) else _items(found)
+    return all(
+        any(_one_number(part, wanted, numbers) for part in _ends(item)) for item in (items if whole else items[-1:])
+    )
+
+
+def _ends(expression: str) -> list[str]:
+    """What a chain of equations comes to; each of its parts where one is only about equal to the next."""
+    parts = [part for part in _CHAIN.split(expression) if part.strip()] or [expression]
+    return parts if _ABOUT.search(expression) else parts[-1:]
 
 
 def _one_number(item: str, wanted: str, numbers: set[Decimal]) -> bool:
+    """Whether one expression is the number, by its value or by math-verify."""
     said = values(item)
-    return bool(said & numbers) if said else bool(latex.equal(as_latex(without_unit(wanted)), as_latex(without_unit(item))))
+    return (
+        bool(said & numbers)
+        if said
+        else bool(latex.equal(as_latex(without_unit(wanted)), as_latex(without_unit(item))))
+    )
 
 
 def _items(text: str) -> list[str]:
@@ -133,15 +147,17 @@ def _is_expression(found: str, wanted: str) -> bool:
         wanted = gold[2]
     if "=" not in wanted:
         wanted, found = _NAMED.sub("", wanted), _NAMED.sub("", found)
-        parts = [part for part in _CHAIN.split(found) if part.strip()] or [found]
-        return any(_same(part, wanted) for part in (parts if _ABOUT.search(found) else parts[-1:]))
+        return any(_same(part, wanted) for part in _ends(found))
     return _same(found, wanted)
 
 
 def _same(found: str, wanted: str) -> bool:
+    """Whether two expressions without units and names are the same."""
     if _squeezed(found) == _squeezed(wanted):
         return True
-    if len(found) > _LONGEST_EXPRESSION or any(re.search(r"\\[lc]?dots|…|\.\.\.|\d:\d\d(?!\d)", side) for side in (found, wanted)):
+    if len(found) > _LONGEST_EXPRESSION or any(
+        re.search(r"\\[lc]?dots|…|\.\.\.|\d:\d\d(?!\d)", side) for side in (found, wanted)
+    ):
         return False  # math-verify leaves out what it cannot read
     if _BASE.findall(found) != _BASE.findall(wanted):
         return False
@@ -170,7 +186,9 @@ def _words_of(expected: str, wanted: str) -> list[str]:
     """The words of a result that is a name or a word, such as `\\text{east}` or `\\text{(C)}`; none of any other."""
     if not re.search(r"\\(?:text|mbox|mathrm)|[a-zA-Z]{3}", expected) or re.search(r"[\d\\^_+*/=<>$]", wanted):
         return []
-    return [word.lower() for word in _WORD.findall(re.sub(r"\b(\w) (?=\w\b)", r"\1", wanted) if len(wanted) < 9 else wanted)]
+    return [
+        word.lower() for word in _WORD.findall(re.sub(r"\b(\w) (?=\w\b)", r"\1", wanted) if len(wanted) < 9 else wanted)
+    ]
 
 
 def _said(statement: Statement) -> list[str] | None:
@@ -184,7 +202,7 @@ def _said(statement: Statement) -> list[str] | None:
 
 
 def _said_last(text: str, words: list[str]) -> list[str] | None:
-    """The words at the end of the last sentence, after its verb; without one only a lone name or the words looked for."""
+    """The words after the verb of the last sentence; without a verb only a lone name or the words looked for."""
     sentences = [s for s in re.split(r"[.!?](?:\s|$)|\n", without_asides(text)) if _WORD.search(s)]
     if not sentences:
         return None

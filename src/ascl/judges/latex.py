@@ -64,7 +64,8 @@ def _serve() -> None:
         seconds, *sides = json.loads(line)
         signal.setitimer(signal.ITIMER_PROF, seconds)  # without a handler the timer ends the process
         gold, found = (
-            parse(f"${side}$", extraction_config=form, fallback_mode="no_fallback", parsing_timeout=None) for side in sides
+            parse(f"${side}$", extraction_config=form, fallback_mode="no_fallback", parsing_timeout=None)
+            for side in sides
         )
         equal = bool(gold and found and verify(gold, found, timeout_seconds=None))
         signal.setitimer(signal.ITIMER_PROF, 0)
@@ -72,7 +73,7 @@ def _serve() -> None:
 
 
 def _same_number(gold: Any, found: Any, *_digits: int) -> bool:
-    """Whether two numbers are equal, in place of math-verify's comparison, which rounds to six decimals after the point.
+    """Whether two numbers are equal, in place of math-verify's comparison, which rounds to six decimals.
 
     Exact numbers and decimals that end must be equal. A decimal that stands for a number without an end (1/3, the root
     of 2) may be off by one millionth of it. A percentage is equal to its number with and without the sign.

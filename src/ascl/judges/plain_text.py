@@ -25,17 +25,21 @@ _SAME = str.maketrans(
 _STYLED = re.compile("[\u2100-\u2131\u2133-\u214f\u24b6-\u24e9\U0001d400-\U0001d7cb\U0001f130-\U0001f149]")
 _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ₀₁₂₃₄₅₆₇₈₉", "0123456789-+n0123456789")
 # An en or em dash is a minus where a number follows at once and no word stands before it.
-_DASH_MINUS = re.compile(r"(?<![\w)\]}.;!?])[–—](?=[$€£¥₹\\]{0,2}[.\d])|(?<=\d)–(?=\d)")
+_DASH_MINUS = re.compile(r"(?<![\w)\]}.;!?])[–—](?=[$€£¥₹\\\0]{0,2}[.\d])|(?<=\d)–(?=\d)")
 _NOTE_MARK = re.compile(
     r"\\(?:footnote|cite\w*)\{[^{}\n]*\}|【[^】\n]*】|<<[^<>\n]*>>|<sup>\[\w{1,3}\]</sup>|(?<=[.!?,;])[⁰¹²³⁴⁵⁶⁷⁸⁹]+|[†‡]"
     r"|(?<=\S)\^?\[\^\w{1,9}\]|(?<=[\w.,;:!?*)}$])\^?\[\d{1,2}\](?![(\w])|(?<=[\d.!?*)}$]) \[\d{1,2}\](?![(\w])"
 )
-_TAG = re.compile(r"</?(?:b|big|br|center|code|div|em|font|h[1-6]|i|li|mark|p|pre|small|span|strong|u)(?:\s[^<>\n]{0,200})?/?>")
+_TAG = re.compile(
+    r"</?(?:b|big|br|center|code|div|em|font|h[1-6]|i|li|mark|p|pre|small|span|strong|u)(?:\s[^<>\n]{0,200})?/?>"
+)
 # What stands between the digits of a long number in LaTeX.
 _GROUP = re.compile(
     r"(?<=\d) *(?:\{\s*,\s*\}|\{\\[,;:! ]\}|,?\\!|\\[,;: ]|\\text\{,\}|\{?\\(?:thin|med)?space\}?|~) *(?=\d{3}(?!\d))"
 )
-_SPACING = re.compile(r"(?<!\\)\\[,;: ]|\\q?quad(?![a-zA-Z])|\\(?:thin|med|thick)space(?![a-zA-Z])|\\hspace\{[^{}\n]*\}|(?<=\S)~(?=\S)")
+_SPACING = re.compile(
+    r"(?<!\\)\\[,;: ]|\\q?quad(?![a-zA-Z])|\\(?:thin|med|thick)space(?![a-zA-Z])|\\hspace\{[^{}\n]*\}|(?<=\S)~(?=\S)"
+)
 _NOTHING = re.compile(
     r"(?<!\\)\\!|\\(?:left|right|middle)(?![a-zA-Z])\.?|\\[bB]igg?[lrm]?(?![a-zA-Z])|\\(?:display|text|script)style(?![a-zA-Z])"
     r"|\\(?:bf|rm|it|sf|tt|sc|bfseries|large|Large|LARGE|huge|Huge|limits)(?![a-zA-Z])"
@@ -48,26 +52,33 @@ _DOLLARS = re.compile(r"\$\$([^$]+)\$\$|\$([^$\n]+)\$(?!\d)")
 _MONEY = re.compile(r"\s*[\d.][^$]*\s(?!(?:and|or)\s+\S)[a-z]{2,}(?:\s|$)|(?:.*\s)?[a-z]{4,}\s", re.DOTALL)
 _DISPLAY = re.compile(r"(?<!\\)\\[()\[\]]|\\(?:begin|end)\{(?:align|equation|gather|multline|displaymath|math)\*?\}")
 _EMPHASIS = re.compile(
-    r"(?<![\w)\]}*])\*([^\s*](?:[^*\n]*[^\s*])?)\*(?![\w*])|(?<![\w\\}^])__?([^\s_](?:[^_\n]*[^\s_])?)__?(?!\w)"
+    r"(?<![\w)\]}*])\*([^\s*](?:[^*\n]*[^\s*])?)\*(?![\w*])|(?<![\w\\}^])_{1,3}([^\s_](?:[^_\n]*[^\s_])?)_{1,3}(?!\w)"
 )
-_KEPT = re.compile(_FONT.pattern + r"|\\(?:begin|end)\{\w+\*?\}|\\[a-zA-Z]+|(?<![a-zA-Z0-9})] )(?<![a-zA-Z])[a-zA-Z]{2,3}(?![a-zA-Z])")
-_NAME = re.compile(r"(?:sin|cos|tan|cot|sec|csc|log|ln|exp|pi|and|or|mod|max|min|gcd|lcm|inf|cm|mm|km|kg|ft|mph|st|nd|rd|th)")
+_KEPT = re.compile(
+    _FONT.pattern + r"|\\(?:begin|end)\{\w+\*?\}|\\[a-zA-Z]+|(?<![a-zA-Z0-9})] )(?<![a-zA-Z])[a-zA-Z]{2,3}(?![a-zA-Z])"
+)
+_NAME = re.compile(
+    r"(?:sin|cos|tan|cot|sec|csc|log|ln|exp|pi|and|or|mod|max|min|gcd|lcm|inf|cm|mm|km|kg|ft|mph|st|nd|rd|th)"
+)
 # 70,000; 70 000,50 and 70'000; 1,00,000; 1.234.567 and 70.000,50. One dot alone is a decimal point.
 _LONG = re.compile(
-    r"(?<![\d.,_^])(?:(?P<whole>[1-9]\d{0,2}(?P<sep>[ ,'_])\d{3}(?:(?P=sep)\d{3})*)(?![\d_]|,\d{3,}|(?P=sep)\d)(?:(?<!,\d{3}),(?P<comma>\d\d?)(?![\d,]))?"
+    r"(?<![\d.,_^])(?:(?P<whole>[1-9]\d{0,2}(?P<sep>[ ,'_])\d{3}(?:(?P=sep)\d{3})*)(?![\d_]|,\d{3,}|(?P=sep)\d)"
+    r"(?:(?<!,\d{3}),(?P<comma>\d\d?)(?![\d,]))?"
     r"|(?P<indian>[1-9]\d?(?:,\d\d)+,\d{3})(?![\d,])"
     r"|(?P<dotted>[1-9]\d{0,2}(?:(?:\.\d{3}){2,}(?![\d.])|(?:\.\d{3})+(?=,\d\d?(?![\d,]))))(?:,(?P<after_dots>\d\d?)(?![\d,]))?)"
 )
 
 
 def plain(answer: str) -> str:
-    r"""The answer without typography. `70{,}000` and `70\,000` become `70,000`, superscripts `^{2}`, dollars fall away."""
+    r"""The answer without typography: `70{,}000`, `70\,000`, `70 000` are `70000`; `m²` is `m^{2}`, `**$x$**` is `x`."""
     text = html.unescape(answer) if "&" in answer else answer
     text = _SPACE.sub(" ", _INVISIBLE.sub("", text)).translate(_SAME)
     text = _STYLED.sub(lambda m: unicodedata.normalize("NFKC", m[0]), text)
     text = re.sub(r"[^\D\x00-\x7f]", lambda m: str(unicodedata.decimal(m[0])), text)  # digits of other scripts
     text = _TAG.sub(" ", re.sub(r"<sup>([^<>\n]{1,20})</sup>", r"^{\1}", _NOTE_MARK.sub("", text)))
-    text = re.sub("[¼-¾⅐-⅞]", lambda m: r"\frac{{{}}}{{{}}}".format(*unicodedata.normalize("NFKC", m[0]).split("⁄")), text)
+    text = re.sub(
+        "[¼-¾⅐-⅞]", lambda m: r"\frac{{{}}}{{{}}}".format(*unicodedata.normalize("NFKC", m[0]).split("⁄")), text
+    )
     text = re.sub("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+", lambda m: f"^{{{m[0].translate(_RAISED)}}}", text)
     text = re.sub("[₀₁₂₃₄₅₆₇₈₉]+", lambda m: f"_{{{m[0].translate(_RAISED)}}}", text)
     text = _DISPLAY.sub(" ", _without_dollars(_DASH_MINUS.sub("-", text.replace(r"\$", "\0"))))
@@ -88,7 +99,9 @@ def apart(mathematics: str) -> str:
 def _digits(number: re.Match[str]) -> str:
     """A long number without what stands between its digits, with a point before its decimals."""
     decimals = number["comma"] or number["after_dots"]
-    return re.sub(r"\D", "", number["whole"] or number["indian"] or number["dotted"]) + (f".{decimals}" if decimals else "")
+    return re.sub(r"\D", "", number["whole"] or number["indian"] or number["dotted"]) + (
+        f".{decimals}" if decimals else ""
+    )
 
 
 def _without_dollars(text: str) -> str:

@@ -10,25 +10,31 @@ from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-_VERB = r"(?:(?:would|must|should|will|can\s+only|has\s+to|seems\s+to|appears\s+to|turns\s+out\s+to)\s+be|is|are|equals|comes?\s+(?:out\s+)?to)\b"
+_MODAL = r"(?:would|must|should|will|can\s+only|(?:has|seems|appears|turns\s+out)\s+to)"
+_VERB = rf"(?:{_MODAL}\s+be|is|are|equals|comes?\s+(?:out\s+)?to)\b"
 _AFTER = rf"[\s\"')]*(?:{_VERB}|[:=→]|-+>|\s[-–—]\s)[\s:=]*(?:is\b)?[\s:=]*"
 _OF = r"(?:\s+(?:to|for|of|in|on|from|here|then|thus|therefore)\b[^.:=\n]{0,60}?)?"
 ANSWER = r"answers?|ans|final\s+(?:result|value)"
 CHOICE = rf"{ANSWER}|option|choice|selection"
 _UNSURE = re.compile(
-    r"\b(?:if|unless|might|may|could|would|why|mistake|say|says|said|wrong|incorrect|suppose|assume|than|not)\b|n't\b", re.I
+    r"\b(?:if|unless|might|may|could|would|why|mistake|say|says|said|wrong|incorrect|suppose|assume|than|not)\b|n't\b",
+    re.I,
 )
 _STATEMENT = 1000  # characters of a statement
 _MOST = 20  # statements of an answer that are tried
 _SENTENCE = re.compile(r"((?<=[.!?])[\"')\]]*\s+|(?<=[.!?][\"')\]])\s+|\n+)")
-_NOTE = re.compile(r"\W*(?:notes?\b|n\.?\s?b\.|p\.?\s?s\.|remarks?\b|sources?:|references?:|disclaimer|confidence\b|\[\^?\w+\]:?\s)", re.I)
+_NOTE = re.compile(
+    r"\W*(?:notes?\b|n\.?\s?b\.|p\.?\s?s\.|remarks?\b|sources?:|references?:|disclaimer|confidence\b|\[\^?\w+\]:?\s)",
+    re.I,
+)
 _OFFER = re.compile(
     r"\W*(?:(?:tell|ask)\s+me|let\s+me\s+know|feel\s+free|(?:would|do|could|can|did)\s+you|if\s+you|i\s+hope|hope\s+th|please"
     r"|thank|(?:time|this)\s+(?:took|taken|spent)|(?:it|that)\s+took\s+me)\b",
     re.I,
 )
 _NEXT_PROBLEM = re.compile(
-    r"^\W{0,5}(?:(?:next\s+|new\s+)?(?:question|problem|exercise|q)\s*\d*\s*[:.)]|(?:human|user|instruction)\s*:)", re.I | re.MULTILINE
+    r"^\W{0,5}(?:(?:next\s+|new\s+)?(?:question|problem|exercise|q)\s*\d*\s*[:.)]|(?:human|user|instruction)\s*:)",
+    re.I | re.MULTILINE,
 )
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
 _BRACE = re.compile(rf"{_BOX.pattern}|\\[{{}}]|[{{}}]")
@@ -43,7 +49,7 @@ class Statement(NamedTuple):
 
 
 def read_stated(text: str, read: Callable[[Statement], T | None], nouns: str = ANSWER) -> T | None:
-    """What `read` reads in the last statement it can read, or None. Before the next problem of a run-on answer first."""
+    """What `read` reads in the last statement it can read, or None; before a further problem of a run-on answer first."""
     told = without_asides(text)
     further = _NEXT_PROBLEM.search(text)
     first = [without_asides(text[: further.start()])] if further else []
@@ -57,7 +63,8 @@ def read_stated(text: str, read: Callable[[Statement], T | None], nouns: str = A
 def statements(text: str, nouns: str = ANSWER) -> Iterator[Statement]:
     """What the answer states, the last first; what it states in a sentence of doubt comes at the end."""
     mark = re.compile(
-        rf"^[ \t]*#{{4,}}[ \t]*|<answer>\s*|\b(?:{nouns})\b{_OF}{_AFTER}|^[ #*_>-]{{0,9}}(?:final\s+)?(?:answer|result)[ #*_]{{0,9}}\n\s*",
+        rf"^[ \t]*#{{4,}}[ \t]*|<answer>\s*|\b(?:{nouns})\b{_OF}{_AFTER}"
+        r"|^[ #*_>-]{0,9}(?:final\s+)?(?:answer|result)[ #*_]{0,9}\n\s*",
         re.IGNORECASE | re.MULTILINE,
     )
     found = [(True, end, Statement(content, True)) for end, content in boxes(text)[0]]
