@@ -11,16 +11,17 @@ import signal
 import subprocess
 import sys
 import threading
+from typing import Any
 
-SECONDS = 10  # for one answer
+SECONDS = 10  # of CPU time for one answer
 MEMORY = 4 << 30  # bytes of address space
 
 _lock = threading.Lock()
 _helper: "subprocess.Popen[str] | None" = None
 
 
-def equal(expected: str, answer: str) -> bool | None:
-    """Whether the result in `answer` (any text) equals `expected` (LaTeX without dollar signs); None: it holds none."""
+def equal(expected: str, answer: str) -> bool:
+    """Whether `answer` equals `expected`, both LaTeX without dollar signs."""
     global _helper
     with _lock:
         if _helper is None:
@@ -46,24 +47,68 @@ def equal(expected: str, answer: str) -> bool | None:
             _helper.kill()
             _helper.communicate()
             _helper = None
-        return json.loads(reply) if reply else False
+        return bool(reply) and bool(json.loads(reply))
 
 
 def _serve() -> None:
     """Answer the questions on standard input, one a line, until it closes."""
     import resource
 
-    from math_verify import parse, verify
+    from math_verify import LatexExtractionConfig, grader, parse, verify
+    from math_verify.parser import NormalizationConfig
 
+    grader.sympy_numeric_eq = _same_number
+    form = [LatexExtractionConfig(normalization_config=NormalizationConfig(True, False, True, True, "none"))]
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for line in sys.stdin:
-        seconds, expected, answer = json.loads(line)
-        signal.alarm(seconds)  # without a handler the alarm ends the process
-        gold = parse(f"${expected}$", parsing_timeout=None)
-        found = parse(answer, parsing_timeout=None)
-        equal = bool(verify(gold, found, timeout_seconds=None)) if found else None
-        signal.alarm(0)
+        seconds, *sides = json.loads(line)
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # without a handler the timer ends the process
+        gold, found = (
+            parse(f"${side}$", extraction_config=form, fallback_mode="no_fallback", parsing_timeout=None)
+            for side in sides
+        )
+        equal = bool(gold and found and verify(gold, found, timeout_seconds=None))
+        signal.setitimer(signal.ITIMER_PROF, 0)
         print(json.dumps(equal), flush=True)
+
+
+def _same_number(gold: Any, found: Any, *_digits: int) -> bool:
+    """Whether two numbers are equal, in place of math-verify's comparison, which rounds to six decimals.
+
+    Exact numbers and decimals that end must be equal. A decimal that stands for a number without an end (1/3, the root
+    of 2) may be off by one millionth of it. A percentage is equal to its number with and without the sign.
+    """
+    import sympy
+
+    if isinstance(gold, sympy.MatrixBase) and isinstance(found, sympy.MatrixBase):
+        return gold.shape == found.shape and all(map(_same_number, gold.flat(), found.flat()))
+    if getattr(gold, "free_symbols", True) or getattr(found, "free_symbols", True):
+        return False
+    percent = sympy.UnevaluatedExpr(sympy.Rational(1, 100))
+    if sum(side.has(percent) for side in (gold, found)) == 1:
+        plain = [side.xreplace({percent: sympy.S.One}) for side in (gold, found)]
+        if _same_number(*plain):
+            return True
+    a, b = (_exact(side.doit()) for side in (gold, found))
+    if a == b:
+        return True
+    if a.is_Rational and b.is_Rational:
+        ends = sympy.Rational(a).q
+        for factor in (2, 5):
+            while ends % factor == 0:
+                ends //= factor
+        if ends == 1 or not found.has(sympy.Float):
+            return False
+    near = 1.000001e-6 if gold.has(sympy.Float) or found.has(sympy.Float) else 1e-40
+    x, y = a.evalf(60), b.evalf(60)
+    return bool(abs(x - y) <= near * max(abs(x), abs(y)))
+
+
+def _exact(number: Any) -> Any:
+    """The expression with its decimals as exact fractions."""
+    import sympy
+
+    return number.xreplace({decimal: sympy.Rational(str(decimal)) for decimal in number.atoms(sympy.Float)})
 
 
 if __name__ == "__main__":
