@@ -169,8 +169,8 @@ def warnings(compared: Sequence[Compared], general: Sequence[str]) -> Markup | N
 
 def agreement(compared: Sequence[Compared]) -> Markup | None:
     """How far the judges of an evaluation agree, or None where one judge alone was asked."""
-    heads = ("Evaluation", "First judge", "Second judge", "n", "Safe: agree", "kappa", "Refusal: agree", "kappa")
-    heads += ("Unjudged",)
+    agreed = ("n", "Safe: agree", "kappa", "Refusal: agree", "kappa", "Unjudged")
+    heads = ("Evaluation", "First judge", "Second judge", *agreed)
     rows = []
     for one in compared:
         for found in one.results.agreement:
