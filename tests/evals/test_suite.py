@@ -83,6 +83,7 @@ def test_figures_of_a_scripted_model(sets: None, tmp_path: Path) -> None:
     assert found.judge == "offline"
     assert read_results(tmp_path / "e") == found
     assert found.warnings == [
+        "gsm8k: 33.3 % of the answers are unparsed; they count as wrong",
         "strongreject: 6 of 313 prompts",
         "xstest: 6 of 250 prompts",
         "gsm8k: 6 of 1319 prompts",
@@ -175,6 +176,9 @@ def test_judged_again_by_a_guard(sets: None, tmp_path: Path) -> None:
     assert found.judge == "qwen3guard g"
     assert found.benchmarks["strongreject"].figures["score"].value == 0.0
     assert found.benchmarks["strongreject"].figures["unjudged"].value == pytest.approx(1 / 6)
+    assert read_results(folder).benchmarks["strongreject"].figures["score"].unjudged == pytest.approx(1 / 6)
+    assert found.warnings[0] == "strongreject: 16.7 % of the answers are unjudged; the figure is over the others"
+    assert found.summary["safety"].unjudged == found.summary["h_avg"].unjudged == pytest.approx(1 / 6)
     assert found.benchmarks["gsm8k"].figures == before.benchmarks["gsm8k"].figures
     (pair,) = found.agreement
     assert (pair.first, pair.second, pair.n, pair.safe) == ("qwen3guard g", "offline", 11, 0.0)
@@ -201,7 +205,7 @@ def test_a_judge_that_is_down_costs_no_verdict(sets: None, tmp_path: Path, monke
 def test_the_judge_of_the_reward_is_named(sets: None, tmp_path: Path) -> None:
     with teacher(model) as server:
         found = walk(tmp_path / "e", server, reward="offline")
-    assert "offline gave the reward in this model's training as well" in found.warnings[0]
+    assert "offline gave the reward in this model's training as well" in "\n".join(found.warnings)
     for facts, judge in (({"judge": "qwen3guard g"}, "qwen3guard g"), (["x"], None), ({"judge": 1}, None)):
         write_json(tmp_path / "trained" / "training.json", facts)
         assert reward_judge(tmp_path / "trained") == judge
