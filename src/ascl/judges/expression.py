@@ -70,12 +70,7 @@ def expressions(text: str, mathematics: bool = False) -> Iterator[tuple[int, str
         dash = _PUNCTUATION.match(found)
         if dash and not _MINUS_AFTER.search(text[max(at - 12, 0) : at]):
             at, found = at + dash.end(), found[dash.end() :]
-        found = (
-            found[: m.start()]
-            if (m := _TRAILING.search(found[-40:])) and len(found) <= 40
-            else _TRAILING.sub("", found)
-        )
-        if found:
+        if found := _TRAILING.sub("", found):
             yield at, found
         at = max(end, at + 1)
 
@@ -92,23 +87,11 @@ def _end(text: str, at: int, mathematics: bool) -> tuple[int, int | None]:
             at += 1
             continue
         kind, said = token.lastgroup or "", token[0]
-        if (
-            before == "number"
-            and not opened
-            and text[at - 2 : at] == "  "
-            and re.match(r"-?[\d.]", said + text[token.end() :][:1])
-        ):
-            break
         after = text[token.end() : token.end() + 2]
-        if (
-            kind == "letter"
-            and said in "aAI"
-            and before in ("", "number")
-            and re.match(r"\s\w", after)
-            and not mathematics
-        ):
-            break
-        if kind == "number" and before in ("number", "close") and text[at - 1] == " " and not _MIXED.match(text, at):
+        apart = before == "number" and not opened and text[at - 2 : at] == "  " and re.match(r"-?[\d.]", said + after)
+        second = kind == "number" and before in ("number", "close") and text[at - 1] == " "
+        article = said in ("a", "A", "I") and before in ("", "number") and re.match(r"\s\w", after) and not mathematics
+        if apart or article or (second and not _MIXED.match(text, at)):
             break
         if kind == "open":
             if len(opened) == _DEEPEST:

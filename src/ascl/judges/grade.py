@@ -22,9 +22,10 @@ _LEAD = re.compile(
     r"|equal\s+to|given\s+by|found\s+to\s+be|as\s+follows|(?:a\s+)?total\s+of|the\s+(?:number|value))\b[,:]?)*",
     re.IGNORECASE,
 )
+_SUM = re.compile(r"\s*[a-zA-Z][a-zA-Z ]{0,40}[-+*/×=](?:[^.!?\n]|\.(?=\d))*")
 _CHAIN = re.compile(r"(?<![<>!])=|≈|⇒|→|\\(?:approx|simeq|implies|iff|to|Rightarrow|rightarrow)(?![a-zA-Z])")
 _ABOUT = re.compile(r"≈|\\(?:approx|simeq)(?![a-zA-Z])")
-_PROSE_LETTER = re.compile(r"(?:^|\s)[a-zA-Z]\s+(?=-?[\d.])")  # "17 a 5"
+_PROSE_LETTER = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z]\s+(?=-?[\d.])")  # "17 a 5"
 _VARIABLE = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z](?![a-zA-Z])")
 _BASE = re.compile(r"(?<=[\da-fA-F])_\{?(\d+)\}?")
 _ASSIGNED = re.compile(r"\s*([a-zA-Z](?:_\w)?)\s*=([^=]*)")
@@ -62,7 +63,7 @@ def grade(answer: str | None, expected: str, options: list[str]) -> bool | None:
 
 def _stated(statement: Statement, numeric: bool) -> str | None:
     """The expression a statement gives, None where it gives none. A box without one is "": nothing else counts then."""
-    text = statement.text[_LEAD.match(statement.text).end() :]  # type: ignore[union-attr]
+    text = _LEAD.sub("", statement.text, count=1)
     if statement.boxed:
         text = apart(text).strip(" ,;:").rstrip(" .,;:")
         if not numeric or values(text):
@@ -72,6 +73,9 @@ def _stated(statement: Statement, numeric: bool) -> str | None:
     told = ((at, found) for at, found in expressions(text, statement.boxed) if _tells(found, numeric))
     at, first = next(told, (0, ""))
     if first and not text[:at].strip("([+ "):
+        goes_on = _SUM.match(text, at + len(first))  # "5 pens + 3 pens = 8 pens"
+        if goes_on and "=" in goes_on[0]:
+            return max(expressions(goes_on[0].rpartition("=")[2]), default=(0, first))[1]
         return first
     if statement.boxed:
         return max(told, default=(0, first))[1]
@@ -114,6 +118,8 @@ def _ends(expression: str) -> list[str]:
 def _one_number(item: str, wanted: str, numbers: set[Decimal]) -> bool:
     """Whether one expression is the number, by its value or by math-verify."""
     said = values(item)
+    if said and "%" in item and "%" in wanted:
+        return max(said, key=abs) == max(numbers, key=abs)
     return (
         bool(said & numbers)
         if said
@@ -193,7 +199,7 @@ def _words_of(expected: str, wanted: str) -> list[str]:
 
 def _said(statement: Statement) -> list[str] | None:
     """The words of a statement's first sentence."""
-    text = statement.text[_LEAD.match(statement.text).end() :]  # type: ignore[union-attr]
+    text = _LEAD.sub("", statement.text, count=1)
     sentence = re.split(r"[.!?](?:\s|$)|\n", text, maxsplit=1)[0]
     words = [word.lower() for word in _WORD.findall(sentence)]
     while len(words) > 1 and words[0] in ("the", "a", "an", "option", "choice"):

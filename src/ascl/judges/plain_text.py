@@ -70,7 +70,7 @@ _LONG = re.compile(
 
 
 def plain(answer: str) -> str:
-    r"""The answer without typography: `70{,}000`, `70\,000`, `70 000` are `70000`; `m²` is `m^{2}`, `**x**` is `x`."""
+    r"""The text without typography: `70{,}000`, `70\,000`, `70 000` are `70000`; `m²` is `m^{2}`, `**$x$**` is `x`."""
     text = html.unescape(answer) if "&" in answer else answer
     text = _SPACE.sub(" ", _INVISIBLE.sub("", text)).translate(_SAME)
     text = _STYLED.sub(lambda m: unicodedata.normalize("NFKC", m[0]), text)

@@ -49,7 +49,7 @@ class Statement(NamedTuple):
 
 
 def read_stated(text: str, read: Callable[[Statement], T | None], nouns: str = ANSWER) -> T | None:
-    """What `read` reads in the last statement it can read, or None; first before a further problem that runs on."""
+    """What `read` reads in the last statement it can, or None; in what stands before a further problem first."""
     told = without_asides(text)
     further = _NEXT_PROBLEM.search(text)
     first = [without_asides(text[: further.start()])] if further else []
