@@ -212,11 +212,9 @@ def test_a_second_run_does_nothing_again(workshop: Workshop, whole: Path, server
 
 
 def test_a_run_ends_with_the_command_that_talks_to_its_best_model(workshop: Workshop, whole: Path) -> None:
-    variants = json.loads((whole / "metrics.json").read_text(encoding="utf-8"))["variants"]
-    best = max(("bc", "grpo", "ifpo"), key=lambda name: variants[name]["h_avg"]["value"])  # the first of equals
     told = (workshop.folder / "whole.log").read_text(encoding="utf-8").splitlines()
-    command = f"ascl chat --model {whole / 'checkpoints' / best} --rules {workshop.rules} --top-k 3"
-    assert command in told
+    assert "talk to bc (no model has an H-avg):" in told, "a model this small gives no answers"
+    assert f"ascl chat --model {whole / 'checkpoints' / 'bc'} --rules {workshop.rules} --top-k 3" in told
 
 
 def test_a_check_of_a_finished_run_asks_and_writes_nothing(workshop: Workshop, whole: Path, server: Teacher) -> None:
