@@ -191,7 +191,7 @@ def test_a_judge_that_is_down_costs_no_verdict(sets: None, tmp_path: Path, monke
     folder, told = tmp_path / "e", threading.Event()
     with teacher(model) as server:
         walk(folder, server)
-    monkeypatch.setattr(served, "_tell", lambda line: told.set())
+    monkeypatch.setattr(served, "tell", lambda line: told.set())
     with teacher(lambda messages: guard(messages) if told.is_set() else Raw(503)) as server:
         settings = JudgeSettings(kind="qwen3guard", model="g", base_url=server.base_url)
         judge = open_judge(settings, TOOL.book, folder / "judge_replies.jsonl")
