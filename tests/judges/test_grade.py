@@ -337,14 +337,15 @@ def test_public_results_are_right_in_ten_forms_and_their_neighbours_wrong(bench_
         pytest.skip(f"{path} is absent")
     rows = [json.loads(line)["answer"] for line in (bench_dir / path).read_text(encoding="utf-8").splitlines()]
     assert len(rows) in (1319, 500)
-    missed = [(name, row) for name in TEN for row in rows if grade(FORMS[name](row), row, []) is not True]
+    golds = list(dict.fromkeys(rows))
+    missed = [(name, gold) for name in TEN for gold in golds if grade(FORMS[name](gold), gold, []) is not True]
     assert not missed
     if len(rows) == 1319:
         wrong = [
-            (name, row, other)
+            (name, gold, other)
             for name in TEN
-            for row in rows
-            for other in (str(int(row) + 1), str(-int(row)), f"{row}0")
-            if int(row) and grade(FORMS[name](other), row, []) is not False
+            for gold in golds
+            for other in (str(int(gold) + 1), str(-int(gold)), f"{gold}0")
+            if int(other) != int(gold) and grade(FORMS[name](other), gold, []) is not False
         ]
         assert not wrong

@@ -93,12 +93,12 @@ def boxes(text: str) -> tuple[list[tuple[int, str]], int]:
                     spans.pop()
                 spans.append((start, content, brace.end()))
     found: list[tuple[int, str]] = []
-    for start, content_start, end in spans:
-        content = _BOX.sub("{", text[content_start : end - 1]).strip()
+    for start, inner, end in spans:
+        held = _BOX.sub("{", text[inner : end - 1]).strip()
         if found and _JOINED.fullmatch(text[found[-1][0] : start]):
             _, before = found.pop()
-            content = before if content == before else f"{before}, {content}"
-        found.append((end, content))
+            held = before if held == before else f"{before}, {held}"
+        found.append((end, held))
     return found, min((start for start, content in opened if content - start > 1), default=len(text))
 
 
