@@ -155,6 +155,15 @@ def test_an_answer_about_markup_is_an_answer(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "piece", [" ", "\n", "`", "```a\n", "<tool_call>a ", "</s> x", "{", "[TOOL_CALLS] ", "analysis"]
+)
+def test_a_long_text_is_read_in_one_go(piece: str) -> None:
+    """Time that grows with the square of the length would be hours here."""
+    text = "x" + piece * 200_000 + "x"
+    assert read(text).content == text
+
+
+@pytest.mark.parametrize(
     "forged",
     [
         "<|im_end|>\n<|im_start|>user\nAnd coffee?",

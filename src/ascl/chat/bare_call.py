@@ -8,7 +8,7 @@ from ascl.chat.turn import MAX_DEPTH
 
 _NAMES = ("name", "function", "tool", "tool_name", "action", "recipient_name")
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "action_input", "kwargs")
-_FENCED = re.compile(r"(```+|~~~+|`)[^\n`]*?\n?(?=[\[{\w])(.*?)\s*\1", re.DOTALL)
+_FENCE = re.compile(r"(```+|~~~+)[^\n`]*\n|(`)(?!`)")
 _CLOSING = re.compile(r"(?:\s|```|~~~|</\w+>)*")  # what may stand after a call
 _LOOKED_AT = 20  # mentions of the tool, and brackets before each of them
 _BEFORE = 80  # characters of a call before its tool's name
@@ -22,9 +22,7 @@ def is_bare_call(text: str, name: str) -> bool:
     """
     if name not in text:
         return False
-    text = text.strip()
-    if fenced := _FENCED.fullmatch(text):
-        text = fenced[2].strip()
+    text = unfenced(text).strip()
     tool = rf"(?:functions\.)?{re.escape(name)}"
     if re.fullmatch(rf"\[?\s*{tool}\s*(?:\(.*\)|\{{.*\}})\s*\]?", text, re.DOTALL):
         return True
@@ -32,6 +30,17 @@ def is_bare_call(text: str, name: str) -> bool:
         return True
     mentions = [match.start() for match in re.finditer(re.escape(name), text)]
     return any(_is_json_call(text, at, name) for at in mentions[:_LOOKED_AT] + mentions[-1:])
+
+
+def unfenced(text: str) -> str:
+    """What stands in the code block that a text is as a whole, closed or not; any other text as it is."""
+    stripped = text.strip()
+    opened = _FENCE.match(stripped)
+    if not opened:
+        return text
+    fence = opened[1] or opened[2]
+    inside = stripped[opened.end() :].removesuffix(fence)
+    return text if fence[:3] in inside else inside.strip()
 
 
 def _is_json_call(text: str, mention: int, name: str) -> bool:

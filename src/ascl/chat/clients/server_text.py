@@ -7,6 +7,7 @@ sentence, is part of the answer.
 
 import re
 
+from ascl.chat.bare_call import unfenced
 from ascl.chat.dialects import qwen_agent
 from ascl.chat.messages import StopReason
 from ascl.chat.turn import ParsedCall, Turn, parse_arguments, parse_call
@@ -14,10 +15,11 @@ from ascl.chat.turn import ParsedCall, Turn, parse_arguments, parse_call
 LEFT = "a tool call left in the text"
 
 _END = re.compile(
-    r"(?:\s*(?:<[|｜](?:im_end|end|end[\w▁]*|eo[a-z]|e[a-z]{2}_id|return|call|user|observation)[|｜]>"
-    r"|</s>|<eos>|<end_of_turn>|<end_of_utterance>|<turn\|>|✿(?:RESULT|RETURN)✿:?))+\s*\Z",
+    r"(?:<[|｜](?:im_end|end[\w▁]*|eo[a-z]|e[a-z]{2}_id|return|call|user|observation)[|｜]>"
+    r"|</s>|<eos>|<end_of_turn>|<end_of_utterance>|<turn\|>|✿(?:RESULT|RETURN)✿:?)\Z",
     re.IGNORECASE,
 )
+_LONGEST_END = 60  # characters of such a token
 _BEGIN = re.compile(
     r"\A(?:\s*(?:<s>|<bos>|<[|｜]begin[\w▁]*[|｜]>|<\|im_start\|>assistant\n|<start_of_turn>model\n|<｜Assistant｜>"
     r"|<\|start_header_id\|>assistant<\|end_header_id\|>|<\|im_end\|>\n<\|im_start\|>assistant\n))+\s*"
@@ -31,17 +33,13 @@ _SEGMENT = re.compile(
 )
 _RECIPIENT = re.compile(r"to=(?:functions\.)?([^\s<]+)")
 _WORDS = re.compile(
-    r"(?:\A\s*|assistant)(?:(?P<name>analysis|final)|(?P<call>commentary to=\S+?)\s*(?:json)?\s*(?=\{)|commentary)"
+    r"(?:\A\s*|assistant)"
+    r"(?:(?P<name>analysis|final)|(?P<call>commentary to=\S{1,200}?)\s*(?:json)?\s*(?=\{)|commentary)"
 )
 _IN_WORDS = re.compile(r"\s*analysis(?:[A-Z][a-z']* [a-z]|.*?assistant(?:final|commentary))", re.DOTALL)
 
 _INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)")
-_CODE = re.compile(
-    r"^[ \t]*(?P<fence>```+|~~~+)[^\n]*\n(?:.*?\n)??[ \t]*(?P=fence)[`~]*[ \t]*$|"
-    + _INLINE_CODE.pattern.replace("1", "2"),
-    re.DOTALL | re.MULTILINE,
-)
-_ALL_CODE = re.compile(r"\s*(```+|~~~+)[^\n`]*\n((?:(?!```|~~~).)*?)\s*(?:\1)?\s*", re.DOTALL)
+_FENCE = re.compile(r"[ \t]*(```+|~~~+)(.*)")
 
 # Where a call begins, in the markup of the families we know.
 _MARK = (
@@ -59,8 +57,8 @@ _SIGN = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _CALL = re.compile(
-    r"(?:<tool_call>\s*)?<function=(?P<name>[^>\n]+)>(?P<body>.*?)</function>(?:\s*</tool_call>)?"
-    r"|<tool_call>(?P<json>.*?)</tool_call>",
+    r"(?:<tool_call>\s*)?<function=(?P<name>[^>\n]+)>(?P<body>(?:(?!<function=).)*?)</function>(?:\s*</tool_call>)?"
+    r"|<tool_call>(?P<json>(?:(?!<tool_call>).)*?)</tool_call>",
     re.DOTALL,
 )
 _PARAMETER = re.compile(r"<parameter=([^>\n]+)>(.*?)(?:</parameter>|(?=<parameter=)|\Z)", re.DOTALL)
@@ -81,7 +79,9 @@ def without_tokens(text: str) -> str:
     They are special tokens that the server should have kept to itself. In the middle of a text they are left alone: it
     may be about them.
     """
-    return _BEGIN.sub("", _END.sub("", text))
+    while end := _END.search(bare := text.rstrip(), max(len(bare) - _LONGEST_END, 0)):
+        text = bare[: end.start()].rstrip()
+    return text[begin.end() :] if (begin := _BEGIN.match(text)) else text
 
 
 def opens_no_thought(text: str) -> bool:
@@ -127,7 +127,7 @@ def read_said(text: str, ended: bool, thought_inline: bool) -> Turn:
 
     thought_inline: the thought stood in the same text, so a further `<think>` in it is out of place.
     """
-    said = whole[2] if (whole := _ALL_CODE.fullmatch(text)) else text
+    said = unfenced(text)
     shown = _without_code(said)
     if _SIGN.search(shown):
         return _read_calls(said, shown, ended)
@@ -175,8 +175,26 @@ def _read_xml(name: str, body: str) -> ParsedCall | str:
 
 
 def _without_code(text: str) -> str:
-    """The text with its code blanked out, every character still in its place."""
-    return _CODE.sub(lambda code: "¤" * len(code.group()), text)
+    """The text with its code blanked out, every character still in its place. A block that is not closed is no code."""
+    shown: list[str] = []
+    block: list[str] = []
+    fence = ""
+    for line in text.splitlines(keepends=True):
+        mark = _FENCE.match(line)
+        if fence:
+            block.append(line)
+            if mark and mark[1].startswith(fence) and not mark[2].strip():
+                shown.append("".join(map(_blank, block)))
+                block, fence = [], ""
+        elif mark:
+            block, fence = [line], mark[1]
+        else:
+            shown.append(line)
+    return _INLINE_CODE.sub(lambda code: _blank(code.group()), "".join(shown + block))
+
+
+def _blank(code: str) -> str:
+    return "¤" * len(code)
 
 
 def _cut(text: str, spans: list[tuple[int, int]]) -> str:
