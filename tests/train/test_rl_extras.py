@@ -69,8 +69,9 @@ def test_explored_groups_correct_the_probability_of_their_mode(make: Make) -> No
             trainer.model, ids, mask, output["completion_ids"].shape[1]
         )
     off_by = output["old_per_token_logps"] - now
-    for i, row in enumerate(inputs):
-        position = decision_length(row["trajectory"], trainer.renderer) - 1
+    positions = [decision_length(row["trajectory"], trainer.renderer) - 1 for row in inputs]
+    assert max(positions) > 0
+    for i, position in enumerate(positions):
         assert off_by[i, position].item() == pytest.approx(expected[i].item(), abs=1e-4)
         assert (off_by[i, :position].abs() < 1e-4).all()
         assert off_by[i, position + 1 :].abs().max() < 1e-4
@@ -115,4 +116,5 @@ def test_the_trajectory_of_a_rollout_is_whole(make: Make) -> None:
     for row in inputs:
         walked: Trajectory = row["trajectory"]
         assert walked.stop is not None
+        assert any(walked.completion_mask)
         assert len(walked.completion_ids) == len(walked.completion_mask)
