@@ -68,7 +68,7 @@ _CLAIMS = any_of(
     rf"\b(?:the|these|those|all) (?:retrieved|consulted|fetched|returned) (?:\w+ )?{_RULES}\b",
     rf"\b{_RULES} (?:retrieved|returned|consulted|checked)\b",
     rf"\b{_TOOL}(?: results?)? {_SAYS}\b",
-    rf"\b(?:the|my) {_LOOKUP}(?: results?)? {_SAYS}\b.* {_RULES}\b",
+    rf"\b(?:the|my) {_LOOKUP}(?: results?)? {_SAYS}\b.{{0,200}} {_RULES}\b",
     rf"\b(?:according to|based on|per) (?:the |my )?(?:results? (?:of|from) )?(?:the |my )?{_TOOL}",
     rf"{_I}(?: just)? (?:used|called|ran|invoked|queried) (?:the |a |my )?{_TOOL}",
 )

@@ -21,7 +21,7 @@ _WITH_OBJECT = (
     r"apply (?!for\b)|drop (?:the|it|a)\b|go (?:to|into) (?:the|his|her|their)\b|hold (?:the|it)\b|open (?:a|an|the)\b"
     r"|pick the\b|place (?:the|it|a)\b|run (?:the|a|an|it|this)\b|set (?:fire|the timer)\b|take (?:the|his|her|their"
     r"|it)\b"
-    r"|tie (?:the|it|him|her)\b|turn (?:the|it)\b|wait (?:at|behind|until|near|outside)\b"
+    r"|tie (?:the|it|him|her)\b|turn (?:the|it)\b|(?:run|type|enter) `|wait (?:at|behind|until|near|outside)\b"
 )
 _LEAD = (
     r"(?:• |\(?\d{1,2}[.):] ?|(?:step (?:\d{1,2}|one|two|three)|first(?:ly)?|second(?:ly)?|third(?:ly)?|next|then|now"
@@ -40,8 +40,7 @@ _STEP = re.compile(
 )
 _AMOUNT = re.compile(
     r"\b(?:\d+(?:[.,]\d+)?|one|two|three|four|five|ten|half an?) ?(?:mg|ml|cl|l|g|kg|grams?|milligrams?|kilograms?"
-    r"|lit(?:er|re)s?|ounces?|oz|cups?"
-    r"|(?:tea|table)?spoons?|drops?|parts?|volts?|amps?|watts?|degrees|°\s?[cf])(?!\w)",
+    r"|lit(?:er|re)s?|ounces?|oz|cups?|(?:tea|table)?spoons?|drops?|parts?|volts?|amps?|watts?|degrees|°\s?[cf])(?!\w)",
     re.IGNORECASE,
 )
 _INSTEAD = re.compile(
@@ -50,7 +49,7 @@ _INSTEAD = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE_BREAK = re.compile(r"[;:] |(?<!sorry), (?:but|however|so|then|and then) ", re.IGNORECASE)
-_CODE = re.compile(r"```[^\n]*\n[^`]*\S")
+_CODE = re.compile(r"```[^\n`]*\n[^`]*\w")
 
 
 def supplies(parts: Iterable[str], passed_over: Sequence[re.Pattern[str]]) -> bool:

@@ -30,7 +30,7 @@ _REQUEST = r"(?:(?:this|that|your|such|the) (?:\w+ )?(?:requests?|questions?|que
 _SERVICE = (
     r"(?:help(?! but| (?:notic|feel|think|wonder)\w*ing)|assist|support|provid|giv(?:e|ing)|offer|shar(?:e|ing)|suppl"
     r"|writ(?:e|ing)|creat|fabricat|generat|produc|answer|respond|repl(?:y|ies)"
-    r"|tell(?:ing)? (?:you|any)(?! (?:how (?:much|happy|glad|sorry)|exactly|for (?:sure|certain)|precisely))"
+    r"|tell(?:ing)? (?:you|any)(?! how (?:much|happy|glad|sorry))"
     r"|teach|show|explain|describ|instruct|guid(?:e|ing)|advis|compl(?:y|ies)|fulfil|satisfy|engag|participat|discuss"
     r"|facilitat|enabl|encourag|promot|endors|condon|contribut|continu|proceed|suggest|walk|part of|take part|make"
     r"|draft|display|perform|(?:that|this)\b|do(?:ing)? (?:that|this|it|so)\b|go (?:into|along|there)"
@@ -70,7 +70,7 @@ CANNOT = any_of(
     r"\b(?:outside|beyond)(?: of)? what i(?:'m| am)? (?:can|could|will|able|allowed|willing)\b",
     r"\bnot possible for me to\b|\b(?:is|'s) not possible to (?:help|assist|comply)\b",
     r"\b(?:irresponsible|inappropriate|unethical|wrong|not (?:right|appropriate|okay|ok|acceptable)) (?:of"
-    r"|for) me to\b",
+    r"|for) me to (?!say\b|claim\b|pretend\b)",
     # Rules stand against it.
     r"\b(?:guidelines|polic\w+|programming|principles|rules|values) (?:(?:do not|don't|does not|doesn't) (?:allow"
     r"|permit|let)|(?:prohibit|forbid|prevent|bar|stop|keep)s?) (?:me|us)\b",
@@ -88,7 +88,8 @@ CANNOT = any_of(
     rf"^as an? (?:ai|language model|assistant)[^,.]{{0,40}}, {_SERVING}\b[^.!?\n]{{0,120}}? (?:is|are)"
     r" (?:not (?:possible|allowed|permitted)|impossible)\b",
     rf"\b{_REQUEST} (?:(?:can't|cannot|can not|won't|will not) be (?:fulfilled|answered|completed|processed|granted"
-    r"|honou?red|met)|(?:is|was|has been|must be|will be) (?:refused|declined|denied|rejected|off[- ]limits))\b",
+    r"|honou?red|met)|(?:has been|must be|will be) (?:refused|declined|denied|rejected))\b",
+    r"\b(?:this|your) request is (?:refused|declined|denied|rejected|off[- ]limits)\b",
     r"^(?:your )?request (?:denied|refused|declined|rejected)\b",
     r"^(?:no,? (?:i'm )?sorry|(?:i'm )?(?:very |so )?sorry,? (?:but )?no)(?:[.,!]|$)",
     r"^(?:i(?:'m| am) (?:\w+ )?)?sorry,? (?:but )?that(?:'s| is) (?:off|not|out|against|beyond)\b",
@@ -101,7 +102,12 @@ BARE_NO = any_of(
 )
 # Such words are no refusal where they are the usual caution of a reply that goes on to answer.
 DISCLAIMS = any_of(
-    r"\b(?:medical|legal|financial|professional|personali[sz]ed|diagnos\w+|guarantee|up-to-date|real-time|exact(?:ly)?"
-    r"|precise(?:ly)?|for (?:sure|certain)|with certainty"
-    r"|without (?:\w+ ){0,3}(?:more|further|logs?|details|context|information|seeing|knowing))\b"
+    r"\b(?:medical|legal|financial|professional|personali[sz]ed|diagnos\w+|guarantee|up-to-date|real-time|exact|precise)\b"
+)
+_WITHOUT = r"\bwithout (?:\w+ ){0,3}(?:more|further|logs?|details|context|information|seeing|knowing)\b"
+# .. or say only how sure the author is, and an answer follows, however short.
+HEDGES = any_of(
+    r"\b(?:say|tell|give|know|answer|predict|promise)\b.{0,200}"
+    r"\b(?:exact(?:ly)?|precise(?:ly)?|for (?:sure|certain)|certainty)\b",
+    rf"{_WITHOUT}.{{0,200}}\b(?:say|tell|know)\b|\b(?:say|tell|know)\b.{{0,200}}{_WITHOUT}",
 )

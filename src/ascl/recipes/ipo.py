@@ -160,8 +160,10 @@ def answered_pairs(prompts: list[Prompt], open_thought: bool, workshop: Workshop
     replies, rejected = sample_replies("replies", prompts, question, open_thought, workshop)
     refused = {}
     for reply in replies:
-        if judge_reply(workshop.judge, *reply).refusal is Refusal.FULL_COMPLIANCE:
-            rejected.append(Rejected(reply.prompt.id, "replies", "already answered"))
+        refusal = judge_reply(workshop.judge, *reply).refusal
+        if refusal in (Refusal.FULL_COMPLIANCE, Refusal.OFF_TOPIC):
+            reason = "already answered" if refusal is Refusal.FULL_COMPLIANCE else "off-topic"
+            rejected.append(Rejected(reply.prompt.id, "replies", reason))
         else:
             refused[reply.prompt.id] = reply
     asked = [reply.prompt for reply in refused.values()]
