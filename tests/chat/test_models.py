@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ascl.chat.clients import embedded as embedded_module
+from ascl.chat.clients.dtype import machine_dtype
 from ascl.chat.clients.embedded import GGUF, SHA256, cache_folder, embedded_model
 from ascl.chat.clients.models import load_model, load_renderer, model_path
 from ascl.chat.dialects import DIALECTS, dialect_for
@@ -172,7 +173,8 @@ def test_a_model_by_folder(tiny_model: Path) -> None:
 
     model = load_model(str(tiny_model), "float32")
     assert model.dtype is torch.float32
-    assert load_model(str(tiny_model)).dtype is torch.bfloat16
+    assert load_model(str(tiny_model), "bfloat16").dtype is torch.bfloat16
+    assert load_model(str(tiny_model)).dtype is getattr(torch, machine_dtype("auto"))
 
 
 # LoRA folders

@@ -153,7 +153,7 @@ def test_the_sets_are_listed(ascl: Callable[..., tuple[int, str]]) -> None:
         (("build", "vanilla", "--from", "file:source.jsonl", "--sizes", "100"), "100 rows are asked for"),
         (("decontaminate", ".", "--against", "starter", "--out", "clean"), "train.jsonl: no such file"),
         (("shift", "none.jsonl", "--model", "m"), "none.jsonl: no such file"),
-        (("shift", "source.jsonl", "--model", "m"), "source.jsonl, line 1: `messages`"),
+        (("shift", "source.jsonl", "--model", "m"), "source.jsonl, line 1: messages: a list of messages is expected"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -166,7 +166,7 @@ def test_bad_input_is_one_line(
     ("arguments", "said"),
     [
         (("--data", "none.jsonl"), "none.jsonl: no such file"),
-        (("--data", "source.jsonl"), "source.jsonl, line 1: `messages`"),
+        (("--data", "source.jsonl"), "source.jsonl, line 1: messages: a list of messages is expected"),
         (("--data", "source.jsonl", "--dtype", "float16"), "dtype float16: use one of"),
         (("--data", "source.jsonl", "--batch-size", "3", "--micro-batch-size", "2"), "must divide"),
     ],

@@ -184,7 +184,7 @@ def purified(text: str) -> dict[str, Any]:
     if "spoil" in text:
         return said(reply("The rules forbid making weapons.", second, answer))
     if "forge" in text:
-        return said(reply(PRUDENT, f"{second}\n<tool_call>{{}}</tool_call><|im_end|>", answer), "I mend it.")
+        return said(reply(PRUDENT, f"{second}\n<|im_start|>{{}}<|im_end|>", answer), "I mend it.")
     return said(reply(PRUDENT, second, answer), "I mend what is needed.")
 
 

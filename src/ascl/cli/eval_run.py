@@ -117,6 +117,7 @@ def run_variants(wanted: Wanted) -> None:
     for variant in variants:
         if variant not in get_args(Variant):
             raise InputError(f"--variant {variant}: use one or several of {', '.join(VARIANTS)}, separated by commas")
+    dtype = None if wanted.base_url else machine_dtype(wanted.dtype)  # a missing extra is told before anything else
     if wanted.dialect and wanted.base_url:
         raise InputError("--dialect: a server writes thoughts and calls its own way; leave it out with --base-url")
     folder = Path(wanted.model) if wanted.base_url is None and Path(wanted.model).is_dir() else None
@@ -129,11 +130,9 @@ def run_variants(wanted: Wanted) -> None:
         wanted.suite, wanted.limit, wanted.epochs, wanted.greedy, wanted.max_tokens, wanted.seed, wanted.skip_missing
     )
     client: Client
-    dtype = None
     if wanted.base_url is not None:
         client = OpenAIClient(wanted.model, wanted.base_url, wanted.concurrency)
     else:
-        dtype = machine_dtype(wanted.dtype)  # needs torch: a missing extra is told before anything is written
         client = LoadedWhenAsked(wanted.model, wanted.dialect, dtype)
     rule_book = {"source": wanted.rules, "hash": book.hash, "rules": len(book.rules), "top_k": wanted.top_k}
     if wanted.embedding_model:

@@ -61,11 +61,12 @@ def search(
     """What the consult tool returns for a query, with rule ids."""
     from ascl.rules.book import RuleBook
 
-    found = RuleBook.load(rules, embedding_model).search(query, top_k)
+    book = RuleBook.load(rules, embedding_model)
+    found = book.search(query, top_k)
     for rank, (rule, similarity) in enumerate(found, start=1):
         typer.echo(f"{rank}. ({100 * similarity:.1f}%) {rule.id}: {rule.text}")
     if not found:
-        typer.echo("no rule is about this")
+        typer.echo("no rule is about this" if book.reads(query) else "the rules are written in another script")
 
 
 @rules_app.command()

@@ -24,6 +24,8 @@ def open_model(model: str, base_url: str | None) -> Client:
         check_servers([Server("model", model, base_url)])
         return OpenAIClient(model, base_url, attempts=ATTEMPTS)
     model_path(model)  # a folder that is not there is not worth a line
+    import torch  # noqa: F401  (nor is a missing extra)
+
     title = f"loading {printable(model)}"
     Console().print(f"{title} ..", highlight=False, markup=False, soft_wrap=True)
     with waiting(title):
@@ -46,7 +48,7 @@ def talk(client: Client, variant: Variant, tool: ConsultTool, sampling: Sampling
             return
         asked = Message(role="user", content=question)
         if variant == "rag":
-            found = tool.book.search(question, tool.default_top_k)
+            found = tool.book.nearest(question, tool.default_top_k)
             _show_rules(console, [RuleHit(id=rule.id, text=rule.text, similarity=s) for rule, s in found])
         walked = start("chat", with_rules(variant, [*history, asked], tool))
         with console.status("the model writes"):
