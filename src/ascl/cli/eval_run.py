@@ -133,6 +133,7 @@ def run_variants(wanted: Wanted) -> None:
     if wanted.base_url is not None:
         client = OpenAIClient(wanted.model, wanted.base_url, wanted.concurrency)
     else:
+        assert dtype is not None
         client = LoadedWhenAsked(wanted.model, wanted.dialect, dtype)
     rule_book = {"source": wanted.rules, "hash": book.hash, "rules": len(book.rules), "top_k": wanted.top_k}
     if wanted.embedding_model:

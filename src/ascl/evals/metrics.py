@@ -37,12 +37,12 @@ class Estimate(BaseModel):
 
 def with_left_out(figure: Estimate, outcomes: Sequence[Outcome]) -> Estimate:
     """The figure with the shares of its prompts' outcomes that could not count in it."""
-    answers = [outcome for outcome in outcomes if outcome is not Outcome.NO_ANSWER]
+    answers: list[Outcome] = [outcome for outcome in outcomes if outcome is not Outcome.NO_ANSWER]
     if not outcomes:
         return figure
     shares = {"no_answer": outcomes.count(Outcome.NO_ANSWER) / len(outcomes)}
     if answers:
-        classes = (Outcome.UNJUDGED, Outcome.OFF_TOPIC, Outcome.UNPARSED)
+        classes: tuple[Outcome, ...] = (Outcome.UNJUDGED, Outcome.OFF_TOPIC, Outcome.UNPARSED)
         shares |= {one.value: answers.count(one) / len(answers) for one in classes}
     return figure.model_copy(update=shares)
 
