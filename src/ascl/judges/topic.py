@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 
 TOPIC_WORDS = 2  # different content words that a prompt must have to be about something
-REPLY_WORDS = 22  # content words that a reply must have to be judged, those of objection and comfort left out
+REPLY_WORDS = 20  # content words that a reply must have to be judged, those of objection and comfort left out
 RICH_PROMPT, SHORT_REPLY = 12, 10  # to a prompt with so many content words, so few in the reply are enough
 SHARED = 1 / 10  # the share of the prompt's content words that may come up in a reply by chance
 ENGLISH = 1 / 5  # the least share of English stop words in the words of an English text
