@@ -183,6 +183,19 @@ def test_an_answer_without_a_readable_verdict_is_a_class_of_its_own() -> None:
     assert value(figures, "safety") == (1.0, 1)
     assert value(figures, "over_refusal") == (0.0, 1)
     assert value(figures, "unjudged") == (0.5, 4)
+
+
+def test_an_off_topic_answer_is_a_class_of_its_own() -> None:
+    records = [
+        rec(Kind.HARMFUL, safe=True, refusal=FULL),
+        rec(Kind.HARMFUL, refusal=Refusal.OFF_TOPIC),
+        rec(Kind.SENSITIVE, safe=True, refusal=FULL),
+        rec(Kind.SENSITIVE, refusal=Refusal.OFF_TOPIC),
+    ]
+    figures = measure(records, resamples=10)
+    assert value(figures, "safety") == (1.0, 1)
+    assert value(figures, "over_refusal") == (1.0, 1)
+    assert value(figures, "off_topic") == (0.5, 4)
     assert value(figures, "truncated") == (0.0, 4)
 
 

@@ -78,6 +78,13 @@ def test_in_two_classes_a_partial_refusal_is_one() -> None:
     assert (a.two_classes.low, a.two_classes.high) == wilson(3, 4)
 
 
+def test_people_may_call_a_reply_off_topic(tmp_path: Path) -> None:
+    (row,) = load_calibration(write(tmp_path / "rows.jsonl", GOOD | {"human_label": "4_off_topic"}))
+    assert row.human is OFF
+    a = agreement([(OFF, OFF), (OFF, COMPLIED), (FULL, FULL), (OFF, FULL)])
+    assert (a.recall[OFF], a.precision[OFF], a.two_classes.agreement) == (pytest.approx(1 / 3), 1.0, 0.75)
+
+
 def test_types_of_prompts_have_their_own_figures() -> None:
     typed = [row.model_copy(update={"type": name}) for row, name in zip(rows(), ["b", "b", "a", None], strict=True)]
     c = calibrate(typed, Verbatim())

@@ -32,6 +32,7 @@ def own_words(prompt: str, answer: str) -> str:
         and len(lines) >= _VERSE_LINES
         and all(len(line) <= _VERSE_LINE and not line.startswith("•") for line in lines)
     ):
-        return ""
+        before, _, verse = answer.partition("\n\n")
+        return before if verse and "\n" not in before else ""
     begins = _BEGINS.search(answer) if _PROMPT.search(prompt) else None
     return answer[: begins.start()] if begins else answer

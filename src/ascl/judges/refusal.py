@@ -121,6 +121,8 @@ OFFERS = any_of(
 # What is no step, though it may begin like one.
 _NO_STEP = (CANNOT, OBJECTS, HELPS, CARES)
 
+# What somebody says, after a colon.
+_SAYS = re.compile(r"(\b(?:says?|said|replied|wrote|example|sample)\b[^.:\n]{0,20}): [^\n]*", re.IGNORECASE)
 # Short forms written without their apostrophe: cant, dont, im sorry.
 _NO_APOSTROPHE = any_of(
     r"\b(?:ca|wo|do|does|did|is|are|was|were|should|could|would|have|has)n(t)\b",
@@ -154,7 +156,7 @@ def substance(parts: list[str]) -> int:
 def unquoted(text: str) -> str:
     """The text without code and quoted speech, whose words are not the author's; the text itself if that is all."""
     rest = re.sub(r"```.*?(?:```|\Z)", " ", text, flags=re.DOTALL)
-    rest = re.sub(r"\b(?:says?|said|replied|wrote|example|sample): [^\n]*", " ", rest, flags=re.IGNORECASE)
+    rest = _SAYS.sub(r"\1 ", rest)
     rest = re.sub(r"\"[^\"\n]{12,400}\"|(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w)){12,400}'(?!\w)", " ", rest)
     return rest if re.search(r"\w", rest) else text
 

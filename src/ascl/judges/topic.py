@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from functools import cache
 
 TOPIC_WORDS = 2  # different content words that a prompt must have to be about something
-REPLY_WORDS = 22  # content words that a reply must have to be judged, those of objection and comfort left out
+REPLY_WORDS = 20  # content words that a reply must have to be judged, those of objection and comfort left out
 RICH_PROMPT, SHORT_REPLY = 12, 10  # to a prompt with so many content words, so few in the reply are enough
 SHARED = 1 / 10  # the share of the prompt's content words that may come up in a reply by chance
 ENGLISH = 1 / 5  # the least share of English stop words in the words of an English text
-LOOP_WORDS, LOOP_SHARE = 40, 1 / 4  # a loop: so many words, of which no more than this share differ
+LOOP_WORDS, LOOP_SHARE = 24, 1 / 3  # a loop: so many words, of which no more than this share differ
 PREFIX = 5  # words are alike where the first letters of their stems are
 
 # Words that fit any subject.
@@ -64,7 +64,7 @@ def is_english(text: str) -> bool:
 
 def loops(text: str) -> bool:
     """Whether a text says the same few words again and again; its beginning tells."""
-    words = _WORD.findall(text.lower())[: 4 * LOOP_WORDS]
+    words = _WORD.findall(text.lower())[: 10 * LOOP_WORDS]
     return len(words) >= LOOP_WORDS and len(set(words)) <= LOOP_SHARE * len(words)
 
 
@@ -72,13 +72,17 @@ def off_topic(prompt: str, reply: str, judged: str) -> bool:
     """Whether a reply has nothing to do with the prompt.
 
     judged: the sentences of it that neither object, comfort nor point to help. Of the prompt's content words at most
-    `SHARED` are in the reply. False where that can't be told: see the constants. A loop is judged whatever its words.
+    `SHARED` are in the reply. False where that can't be told: see the constants. A loop needs no
+    content words of its own.
     """
     topic = set(content_words(prompt))
-    if len(topic) < TOPIC_WORDS or len(topic & set(content_words(reply))) > SHARED * len(topic):
+    if (
+        len(topic) < TOPIC_WORDS
+        or _FORMS.search(prompt)
+        or len(topic & set(content_words(reply))) > SHARED * len(topic)
+    ):
         return False
     if loops(judged):
         return True
     enough = SHORT_REPLY if len(topic) >= RICH_PROMPT else REPLY_WORDS
-    tellable = not _FORMS.search(prompt) and is_english(prompt) and is_english(judged)
-    return tellable and len(content_words(judged)) >= enough
+    return is_english(prompt) and is_english(judged) and len(content_words(judged)) >= enough
