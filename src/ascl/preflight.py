@@ -17,6 +17,7 @@ from ascl.errors import InputError
 from ascl.files import read_json
 from ascl.judges.settings import JudgeSettings
 from ascl.prompts.prompt import Kind, Prompt, choose
+from ascl.servers import server_address
 from ascl.train.settings import Lora, RlSettings
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Server:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return (self.base_url or os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1").rstrip("/")
+        return server_address(self.base_url).rstrip("/")
 
 
 def judge_servers(settings: JudgeSettings) -> list[Server]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ascl.errors import InputError
 
 OPENAI = "https://api.openai.com/v1"
-CONNECT_TIMEOUT = 3.0  # seconds; a server that takes longer to pick up the phone is not there
+CONNECT_TIMEOUT = 3.0  # seconds; a server that takes longer to accept a connection is not there
 WAIT = 10.0  # seconds between looks for a server that was there before
 
 
