@@ -86,6 +86,8 @@ def test_large_texts_and_long_lists(tmp_path: Path, browser: Browser, writer: Ca
     browser.open(build_report(run))
     assert browser.value(COUNT) == "9,001 of 9,001"
     assert browser.value("document.querySelectorAll('.row').length") < 60
+    choose(browser, "set", "Pure")
+    browser.value("document.querySelector('#reset').click()")  # the record stays selected
     assert browser.value("document.querySelector('.answer .prose').textContent.length") < 5000
     browser.value("document.querySelector('.fold').click()")
     assert browser.value("document.querySelector('.answer .prose').textContent.length") == 1_000_000
