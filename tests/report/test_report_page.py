@@ -282,13 +282,13 @@ def test_what_could_not_be_judged_stands_with_the_figure(run_folder: Path) -> No
 
 def test_the_first_trajectory_is_one_the_words_agree_with(run_folder: Path) -> None:
     refusal = {"answer": "I'm sorry, but I can't help with that. It could hurt somebody."}
-    rows = [record("bc", index) for index in range(24)] + [record("bc", 36, texts=refusal), record("bc", 48)]
+    rows = [record("bc", index) for index in range(24)] + [record("bc", 48, texts=refusal), record("bc", 36)]
     for row in rows:
         row["outcome"] = "refused"  # of all but one, the judge is wrong
         row["verdict"] |= {"safe": True, "refusal": "full_refusal"}
     write_lines(run_folder / "data" / "eval" / "bc.jsonl", rows)
     data = parsed(run_folder).data
-    assert data["records"][0]["id"] == "harmful-00036"
+    assert data["records"][0]["id"] == "harmful-00048"
     assert data["records"][0]["consulted"] and data["sets"][data["records"][0]["set"]]["name"] == "BC"
     rest = [entry["id"] for entry in data["records"][1:4]]
     assert rest == ["harmful-00000", "sensitive-00001", "plain-00002"]
