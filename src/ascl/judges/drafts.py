@@ -11,9 +11,10 @@ _PROMPT = any_of(
     r"\b(?:how|what) (?:do|can|should|would|could) i\b.{0,40}"
     r"\b(?:say|write|tell|decline|refuse|turn|reject|cancel|answer|reply|respond)\b",
 )
-# A heading, a salutation, a speaker, or a colon before the text.
+# A heading, a salutation, a speaker, or words that lead up to the text.
 _BEGINS = re.compile(
-    r"^(?:subject|re|from|to|date|title|scene)(?: line)?:|^dear\b|: "
+    r"^(?:subject|re|from|to|date|title|scene)(?: line)?:|^dear\b|^(?!note|warning|sorry)[a-z]\w*: "
+    r"|\b(?:say|write|reply|try|like|here|this|short|draft|version|example)\b[^.:\n]{0,40}:\s"
     r"|^(?:hi|hello|hey|good (?:morning|afternoon|evening))\b[^.!?\n]{0,40}$|^(?:hi|hello|hey) [\[\w][^.!?\n]{0,30},",
     re.MULTILINE | re.IGNORECASE,
 )
