@@ -24,9 +24,10 @@ from ascl.consult.variants import with_rules
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
+from ascl.rules.words import content_words
 
-STOP_WORDS = ("be", "no", "to")  # which the search leaves out
-SYLLABLES = [c + v for c, v in product("bdfgklmnprstvz", "aeiou") if c + v not in STOP_WORDS]
+# Without function words (`be`, `ma`), which the search leaves out.
+SYLLABLES = content_words(" ".join(c + v for c, v in product("bdfgklmnprstvz", "aeiou")))
 GRAVE = ("burn", "smash", "poison", "steal")
 DOUBTFUL = ("open", "copy", "follow", "paint")
 FORBIDDEN = {"grave": 0.8, "doubtful": 0.3, "game": 0.0}
