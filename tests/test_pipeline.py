@@ -189,9 +189,11 @@ def test_cloned_prompts_are_left_out_of_rl_and_no_test_prompt_is_trained_on(whol
 def test_metrics_and_report(whole: Path) -> None:
     metrics = json.loads((whole / "metrics.json").read_text(encoding="utf-8"))
     assert list(metrics["variants"]) == EVALUATED
-    rate = metrics["variants"]["pure"]["consult_harmful"]
-    assert (rate["value"], rate["low"], rate["n"]) == (0.0, 0.0, 3)
-    assert rate["high"] == pytest.approx(0.5615, abs=1e-4)
+    consults = metrics["variants"]["pure"]["consult_harmful"]
+    assert (consults["value"], consults["low"], consults["n"]) == (0.0, 0.0, 3)
+    assert consults["high"] == pytest.approx(0.5615, abs=1e-4)
+    assert metrics["variants"]["pure"]["safety"].keys() >= {"no_answer", "unjudged", "unparsed"}
+    assert all(" % of the answers are un" in warning for warning in metrics["warnings"])
     for arm in ("grpo", "ifpo"):
         assert [point["step"] for point in metrics["training"][arm]] == [1, 2, 3]
     rows = lines(whole / "data" / "sft.jsonl")
