@@ -128,14 +128,14 @@ def open_run(config: RunConfig, folder: Path) -> Run:
     from ascl.chat.clients.models import load_renderer
 
     check_writable(folder)
+    before = folder / "manifest.json"
+    done = read_json(before).get("stages", {}) if before.exists() else {}
+    left = [name for name in stages(config) if name not in done]
+    check_servers(_servers(config, left))  # before torch is imported: a server that is not there is told in seconds
     config = config.model_copy(update={"dtype": machine_dtype(config.dtype)})
     saved = folder / "config.yaml"
     if saved.exists() and saved.read_text(encoding="utf-8") != _resolved(config):
         raise InputError(f"{folder}: holds a run with other settings ({saved}); name another --out or pass --fresh")
-    before = folder / "manifest.json"
-    done = read_json(before).get("stages", {}) if before.exists() else {}
-    left = [name for name in stages(config) if name not in done]
-    check_servers(_servers(config, left))
     _check_settings(config, left)
     book = RuleBook.load(config.rules.source, config.rules.embedding_model)
     tool = ConsultTool(book, config.rules.top_k)
