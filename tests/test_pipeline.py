@@ -19,6 +19,7 @@ import yaml
 from teacher_server import Teacher, called, said, teacher, user_text
 from typer.testing import CliRunner
 
+from ascl.chat.clients.dtype import machine_dtype
 from ascl.cli.main import app
 from ascl.judges.record import Record
 from ascl.prompts.prompt import Kind
@@ -211,6 +212,19 @@ def test_a_second_run_does_nothing_again(workshop: Workshop, whole: Path, server
     assert contents(whole) == before
     assert {path: path.stat().st_mtime_ns for path in made} == made
     assert server.requests == []
+
+
+def test_a_run_keeps_the_format_that_auto_was_on_its_machine(workshop: Workshop, whole: Path) -> None:
+    folder = workshop.folder / "auto"
+    shutil.copytree(whole, folder)
+    (folder / "config.yaml").unlink()  # of a run that has just begun, with nothing left to do
+    workshop.write({"dtype": "auto"})
+    for _ in range(2):
+        result = CliRunner().invoke(app, workshop.command("auto"))
+        assert result.exit_code == 0, result.output
+        kept = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        assert kept["dtype"] == machine_dtype("auto")
+    workshop.write({})
 
 
 def test_a_run_ends_with_the_command_that_talks_to_its_best_model(workshop: Workshop, whole: Path) -> None:

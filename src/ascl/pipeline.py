@@ -96,9 +96,9 @@ class Run:
 def run(config: RunConfig, folder: Path) -> Path:
     """Carry a run through to its report and return the report's path. Raises InputError on bad input."""
     state = open_run(config, folder)
-    write_text(folder / "config.yaml", _resolved(config))
+    write_text(folder / "config.yaml", _resolved(state.config))
     write_json(folder / "manifest.json", state.manifest)
-    for name, work in stages(config).items():
+    for name, work in stages(state.config).items():
         state.stage(name, partial(work, state))
     write_metrics(state)
     from ascl.report.page import build_report
