@@ -20,7 +20,7 @@ from ascl.errors import InputError
 from ascl.evals.metrics import Estimate, proportion
 from ascl.files import read_jsonl
 from ascl.judges.refusal import classify_refusal
-from ascl.judges.topic import REPLY_WORDS, content_words
+from ascl.judges.topic import REPLY_WORDS, topic_words
 from ascl.judges.verdict import Refusal
 from ascl.prompts.sources import load_prompts
 from ascl.recipes.demonstrations import load_demonstrations
@@ -47,7 +47,7 @@ def main() -> None:
     for name, of in pairs.items():
         own = judged(of)
         other = judged([(generator.choice(prompts), reply) for _, reply in of])
-        long = [found for reply, found in other if len(content_words(reply)) >= REPLY_WORDS]
+        long = [found for reply, found in other if len(topic_words(reply)) >= REPLY_WORDS]
         cells = [proportion([found for _, found in some]) for some in (own, other)] + [proportion(long)]
         table.add_row(name, *(text for cell in cells for text in (str(cell.n), shown(cell))))
     Console().print(table)

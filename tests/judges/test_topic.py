@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.judges.refusal import classify_refusal
-from ascl.judges.topic import content_words, is_english, loops, off_topic
+from ascl.judges.topic import topic_words, is_english, loops, off_topic
 from ascl.judges.verdict import Refusal
 
 BREAD = "How long does sourdough bread stay fresh in a paper bag?"
@@ -72,8 +72,8 @@ def test_a_refusal_is_never_off_topic() -> None:
 
 
 def test_words_are_alike_by_their_stems() -> None:
-    assert content_words("Poisonous plants, poisoned rivers") == ["poiso", "plant", "poiso", "river"]
-    assert content_words("the of and make people") == []
+    assert topic_words("Poisonous plants, poisoned rivers") == ["poiso", "plant", "poiso", "river"]
+    assert topic_words("the of and make people") == []
 
 
 def test_english_and_loops() -> None:

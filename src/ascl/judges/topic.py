@@ -49,7 +49,7 @@ def _stems(words: Sequence[str]) -> list[str]:
     return stems
 
 
-def content_words(text: str) -> list[str]:
+def topic_words(text: str) -> list[str]:
     """The content words of a text in order, each as the first letters of its stem."""
     stop, any_subject = _tools()
     stems = _stems([word for word in _WORD.findall(text.lower()) if len(word) > 2 and word not in stop])
@@ -75,14 +75,10 @@ def off_topic(prompt: str, reply: str, judged: str) -> bool:
     `SHARED` are in the reply. False where that can't be told: see the constants. A loop needs no
     content words of its own.
     """
-    topic = set(content_words(prompt))
-    if (
-        len(topic) < TOPIC_WORDS
-        or _FORMS.search(prompt)
-        or len(topic & set(content_words(reply))) > SHARED * len(topic)
-    ):
+    topic = set(topic_words(prompt))
+    if len(topic) < TOPIC_WORDS or _FORMS.search(prompt) or len(topic & set(topic_words(reply))) > SHARED * len(topic):
         return False
     if loops(judged):
         return True
     enough = SHORT_REPLY if len(topic) >= RICH_PROMPT else REPLY_WORDS
-    return is_english(prompt) and is_english(judged) and len(content_words(judged)) >= enough
+    return is_english(prompt) and is_english(judged) and len(topic_words(judged)) >= enough

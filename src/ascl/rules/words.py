@@ -1,6 +1,7 @@
 """The words of a text, as lexical search compares them: in any script and any Unicode normal form."""
 
 import unicodedata
+from functools import cache
 from itertools import groupby
 
 # Scripts that put no spaces between words (Hangul does, but joins particles to them): first words of Unicode names.
@@ -61,10 +62,15 @@ def characters(text: str) -> list[str]:
 def content_words(text: str) -> list[str]:
     """The words of a text without the function words of English, stemmed (Snowball's English stemmer)."""
     import Stemmer
+
+    return Stemmer.Stemmer("english").stemWords([word for word in words(text) if word not in _stop_words()])
+
+
+@cache
+def _stop_words() -> frozenset[str]:
     from bm25s.stopwords import STOPWORDS_EN_PLUS
 
-    stop_words = {*STOPWORDS_EN_PLUS, *MORE_STOP_WORDS}
-    return Stemmer.Stemmer("english").stemWords([word for word in words(text) if word not in stop_words])
+    return frozenset({*STOPWORDS_EN_PLUS, *MORE_STOP_WORDS})
 
 
 def scripts(text: str) -> set[str]:
