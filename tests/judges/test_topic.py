@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.judges.refusal import classify_refusal
-from ascl.judges.topic import topic_words, is_english, loops, off_topic
+from ascl.judges.topic import is_english, loops, off_topic, topic_words
 from ascl.judges.verdict import Refusal
 
 BREAD = "How long does sourdough bread stay fresh in a paper bag?"
