@@ -18,7 +18,7 @@ from rich.table import Table
 
 from ascl.errors import InputError
 from ascl.evals.metrics import Estimate, proportion
-from ascl.files import read_jsonl
+from ascl.inputs import read_jsonl
 from ascl.judges.refusal import classify_refusal
 from ascl.judges.topic import REPLY_WORDS, topic_words
 from ascl.judges.verdict import Refusal

@@ -28,7 +28,8 @@ from ascl.consult.sample import Job
 from ascl.consult.tool import ConsultTool
 from ascl.evals.evaluate import evaluate
 from ascl.evals.metrics import Estimate, proportion
-from ascl.files import read_json, read_jsonl, write_json, write_text
+from ascl.files import write_json, write_text
+from ascl.inputs import read_json, read_jsonl
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.record import Outcome, Record
 from ascl.progress import console

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ascl.evals.metrics import Estimate
-from ascl.files import read_json
+from ascl.inputs import read_json
 from ascl.lab.claims import over_seeds
 
 FIGURES = ("safety", "over_refusal", "reasoning", "h_avg", "consult_harmful", "consult_sensitive", "selectivity")

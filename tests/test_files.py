@@ -17,16 +17,13 @@ from ascl.files import (
     append_jsonl,
     cut_torn_line,
     index_jsonl,
-    iterate_jsonl,
-    parse_yaml,
     read_finished,
-    read_jsonl,
-    read_text,
     sort_jsonl,
     write_json,
     write_jsonl,
     write_text,
 )
+from ascl.inputs import iterate_jsonl, parse_yaml, read_jsonl, read_text
 
 values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 rows_of_json = st.lists(st.dictionaries(st.text(), values | st.lists(values, max_size=2), max_size=3), max_size=6)

@@ -12,7 +12,7 @@ from ascl.chat.clients.sampling import Sampling
 from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K
 from ascl.consult.variants import Variant
 from ascl.errors import InputError, first_problem
-from ascl.files import parse_yaml, read_text
+from ascl.inputs import parse_yaml, read_text
 from ascl.judges.settings import JudgeSettings
 from ascl.prompts.prompt import Kind
 from ascl.train.advantages.switch import Algorithm

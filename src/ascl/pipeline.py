@@ -29,7 +29,8 @@ from ascl.consult.variants import Variant
 from ascl.errors import InputError
 from ascl.evals.evaluate import evaluate
 from ascl.evals.metrics import Estimate, left_out_warnings, measure
-from ascl.files import read_json, read_jsonl, write_json, write_jsonl, write_text
+from ascl.files import write_json, write_jsonl, write_text
+from ascl.inputs import read_json, read_jsonl
 from ascl.judges.calibrate import calibrate, load_calibration
 from ascl.judges.open_judge import open_judge
 from ascl.judges.record import Judge, Record

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ascl.errors import InputError
-from ascl.files import read_json
+from ascl.inputs import read_json
 from ascl.judges.settings import JudgeSettings
 from ascl.prompts.prompt import Kind, Prompt, choose
 from ascl.servers import server_address

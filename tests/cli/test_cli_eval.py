@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from ascl.cli.main import app
 from ascl.evals.results import read_results
-from ascl.files import read_json, write_jsonl
+from ascl.files import write_jsonl
+from ascl.inputs import read_json
 
 Ascl = Callable[..., tuple[int, str]]
 Complaint = Callable[..., str]

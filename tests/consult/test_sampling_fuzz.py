@@ -17,7 +17,7 @@ from ascl.consult.concurrent import REJECTED_IN_A_ROW
 from ascl.consult.sample import Job, sample_to
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.errors import InputError
-from ascl.files import read_jsonl
+from ascl.inputs import read_jsonl
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
 

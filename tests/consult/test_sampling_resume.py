@@ -24,7 +24,7 @@ from ascl.chat.messages import Message, Trajectory
 from ascl.consult.sample import Budget, BudgetSpent, Job, sample_to, trajectory_rows
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
-from ascl.files import read_jsonl
+from ascl.inputs import read_jsonl
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
 

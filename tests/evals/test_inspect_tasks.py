@@ -30,7 +30,7 @@ from ascl.evals.inspect.solver import trajectory_of
 from ascl.evals.inspect.tasks import TASKS
 from ascl.evals.results import Sampled
 from ascl.evals.suite import ask
-from ascl.files import iterate_jsonl
+from ascl.inputs import iterate_jsonl
 from ascl.rules.book import RuleBook
 
 __all__ = ["bench"]

@@ -16,7 +16,8 @@ from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
 from ascl.evals.results import Evaluation, Results, find_evaluations, read_evaluation, read_records, read_results
 from ascl.evals.suite import ask, collect_answers, judge_evaluation, marks_of, reward_judge
-from ascl.files import read_json, read_jsonl, write_json
+from ascl.files import write_json
+from ascl.inputs import read_json, read_jsonl
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.open_judge import open_judge
 from ascl.judges.record import Outcome

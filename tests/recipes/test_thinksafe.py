@@ -10,7 +10,7 @@ from workshops import HARM, HELP, REFUSAL, cut, learned, named, prompt, reasons,
 from ascl.chat.clients.embedded import embedded_model
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
-from ascl.files import read_jsonl
+from ascl.inputs import read_jsonl
 from ascl.prompts.prompt import Kind
 from ascl.recipes.data_set import BuildSettings, make_data_set
 from ascl.recipes.thinksafe import STEER, Parameters, build

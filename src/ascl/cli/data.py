@@ -87,7 +87,7 @@ def _sizes(text: str) -> list[int]:
 
 
 def _print_report(folder: Path) -> None:
-    from ascl.files import read_json
+    from ascl.inputs import read_json
 
     for name, value in read_json(folder / "report.json").items():
         if isinstance(value, dict) and value:

@@ -19,7 +19,7 @@ def lab(
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     import torch  # noqa: F401  (a missing extra is told before anything is written)
 
-    from ascl.files import read_json
+    from ascl.inputs import read_json
     from ascl.lab.arms import ARMS, LabSettings
     from ascl.lab.sweep import sweep
 

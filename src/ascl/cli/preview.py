@@ -8,7 +8,7 @@ import typer
 
 from ascl.chat.messages import Message, Trajectory
 from ascl.cli.printable import printable
-from ascl.files import iterate_jsonl
+from ascl.inputs import iterate_jsonl
 from ascl.recipes.build import Built, Rejected, without_row
 from ascl.recipes.rows import Row
 

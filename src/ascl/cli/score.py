@@ -15,7 +15,7 @@ from ascl.chat.messages import Trajectory
 from ascl.cli.printable import printable
 from ascl.errors import InputError, first_problem
 from ascl.evals.metrics import Estimate, left_out_warnings
-from ascl.files import iterate_jsonl
+from ascl.inputs import iterate_jsonl
 from ascl.judges.record import Judge, judge_trajectories
 from ascl.judges.verdict import Verdict
 from ascl.prompts.prompt import Kind, Prompt

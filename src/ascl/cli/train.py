@@ -133,7 +133,7 @@ def rl(
     from ascl.chat.clients.dtype import machine_dtype
     from ascl.chat.clients.models import load_renderer
     from ascl.consult.tool import ConsultTool
-    from ascl.files import read_jsonl
+    from ascl.inputs import read_jsonl
     from ascl.preflight import check_judge, check_kinds, check_servers, judge_servers, rollout_servers
     from ascl.progress import waiting
     from ascl.prompts.prompt import choose

@@ -20,7 +20,8 @@ from ascl.consult.job import Budget, BudgetSpent, Job, MakeRows, trajectory_rows
 from ascl.consult.rollout import MAX_TURNS, rollout, start
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
-from ascl.files import append_jsonl, cut_torn_line, index_jsonl, iterate_jsonl, sort_jsonl
+from ascl.files import append_jsonl, cut_torn_line, index_jsonl, sort_jsonl
+from ascl.inputs import iterate_jsonl
 from ascl.progress import Report, silent
 
 __all__ = ["Budget", "BudgetSpent", "Job", "MakeRows", "rejected_path", "sample_to", "trajectory_rows"]

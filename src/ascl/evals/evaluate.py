@@ -10,7 +10,7 @@ from ascl.consult.sample import Job
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import Variant
 from ascl.evals.collect import walk_prompts
-from ascl.files import iterate_jsonl
+from ascl.inputs import iterate_jsonl
 from ascl.judges.record import Judge, Record, judge_trajectories, record, unread
 from ascl.progress import Report, silent
 from ascl.prompts.prompt import Prompt

@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ascl.evals.results import Judged, Sampled, answer_hash, read_sampled, verdicts_path
-from ascl.files import append_jsonl, cut_torn_line, iterate_jsonl
+from ascl.files import append_jsonl, cut_torn_line
+from ascl.inputs import iterate_jsonl
 from ascl.judges.record import Judge, judge_trajectories
 from ascl.judges.verdict import Verdict
 from ascl.progress import Report, silent

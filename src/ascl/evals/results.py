@@ -24,7 +24,7 @@ from ascl.chat.messages import Trajectory
 from ascl.consult.variants import Variant
 from ascl.errors import InputError, first_problem
 from ascl.evals.metrics import Estimate
-from ascl.files import iterate_jsonl, read_json
+from ascl.inputs import iterate_jsonl, read_json
 from ascl.judges.agreement import JudgesAgree
 from ascl.judges.record import Record, record, unread
 from ascl.judges.verdict import Verdict

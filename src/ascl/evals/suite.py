@@ -27,7 +27,8 @@ from ascl.evals.results import (
     verdicts_path,
 )
 from ascl.evals.scores import Marked, benchmark_figures, mark, summary
-from ascl.files import iterate_jsonl, read_json, write_json
+from ascl.files import write_json
+from ascl.inputs import iterate_jsonl, read_json
 from ascl.judges.agreement import agreement_of
 from ascl.judges.record import Judge
 from ascl.progress import console, progress_bar

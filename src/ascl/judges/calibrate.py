@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.errors import InputError
-from ascl.files import read_jsonl
+from ascl.inputs import read_jsonl
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.record import Judge
 from ascl.judges.verdict import Refusal

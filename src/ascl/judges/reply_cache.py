@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from ascl.errors import InputError
-from ascl.files import append_jsonl, cut_torn_line, iterate_jsonl
+from ascl.files import append_jsonl, cut_torn_line
+from ascl.inputs import iterate_jsonl
 from ascl.judges.guard import Messages
 
 SECONDS = 1.0  # between writes

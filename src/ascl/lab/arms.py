@@ -12,7 +12,8 @@ from ascl.chat.render import Renderer
 from ascl.errors import InputError
 from ascl.evals.evaluate import evaluate
 from ascl.evals.metrics import measure
-from ascl.files import read_json, write_json
+from ascl.files import write_json
+from ascl.inputs import read_json
 from ascl.lab.judge import LabJudge
 from ascl.lab.tokenizer import lab_renderer
 from ascl.lab.world import World, demonstration, draw_world, memorised, ordinary

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from ascl import progress
 from ascl.errors import InputError
-from ascl.files import read_json, read_jsonl, write_json, write_jsonl
+from ascl.files import write_json, write_jsonl
+from ascl.inputs import read_json, read_jsonl
 from ascl.lab.arms import ARMS, LabSettings, result
 from ascl.lab.claims import checklist, over_seeds
 from ascl.progress import progress_bar

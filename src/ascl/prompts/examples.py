@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from ascl.chat.dialects.hermes import split_thought
 from ascl.chat.messages import messages_of
 from ascl.errors import InputError
-from ascl.files import iterate_jsonl
+from ascl.inputs import iterate_jsonl
 from ascl.progress import console
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.source import Row

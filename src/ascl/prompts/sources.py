@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from ascl.chat.messages import Message
 from ascl.errors import InputError, first_problem
-from ascl.files import iterate_jsonl
+from ascl.inputs import iterate_jsonl
 from ascl.progress import console
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.reasoning_sets import REASONING_SETS

@@ -16,7 +16,8 @@ from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Message, Trajectory
 from ascl.consult.sample import Budget, Job, sample_to
 from ascl.consult.tool import ConsultTool
-from ascl.files import iterate_jsonl, write_json, write_jsonl, write_text
+from ascl.files import write_json, write_jsonl, write_text
+from ascl.inputs import iterate_jsonl
 from ascl.judges.record import Judge
 from ascl.progress import progress_bar
 from ascl.recipes.card import data_card

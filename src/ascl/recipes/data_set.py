@@ -21,7 +21,8 @@ from ascl.chat.clients.sampling import Sampling
 from ascl.consult.sample import Budget
 from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K, ConsultTool
 from ascl.errors import InputError, first_problem
-from ascl.files import read_json, write_json, write_jsonl
+from ascl.files import write_json, write_jsonl
+from ascl.inputs import read_json
 from ascl.judges.offline import OfflineJudge
 from ascl.progress import console
 from ascl.prompts.examples import load_examples

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ascl.errors import InputError
-from ascl.files import read_jsonl, write_json, write_jsonl
+from ascl.files import write_json, write_jsonl
+from ascl.inputs import read_jsonl
 from ascl.progress import Report, progress_bar, silent
 from ascl.prompts.examples import Example
 from ascl.prompts.prompt import Prompt

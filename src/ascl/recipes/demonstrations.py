@@ -11,7 +11,7 @@ from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.errors import InputError, first_problem
-from ascl.files import read_jsonl
+from ascl.inputs import read_jsonl
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import STARTER, load_prompts, question
 from ascl.rules.words import content_words

@@ -11,7 +11,7 @@ from ascl.chat.messages import Trajectory, messages_of
 from ascl.chat.render import Renderer
 from ascl.consult.rollout import rollout, start
 from ascl.errors import InputError
-from ascl.files import read_jsonl
+from ascl.inputs import read_jsonl
 from ascl.progress import progress_bar
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import load_prompts, question

@@ -22,7 +22,7 @@ from pydantic import ValidationError, model_validator
 from ascl.chat.messages import Message, messages_of
 from ascl.consult.tool import SHORT_NAME
 from ascl.errors import InputError, first_problem
-from ascl.files import iterate_jsonl
+from ascl.inputs import iterate_jsonl
 from ascl.judges.offline import claims_consultation
 from ascl.judges.wordings import any_of
 from ascl.prompts.prompt import Prompt

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from ascl.errors import InputError, first_problem
-from ascl.files import read_json
+from ascl.inputs import read_json
 from ascl.judges.record import Record
 
 

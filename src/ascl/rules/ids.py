@@ -12,7 +12,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ascl.errors import InputError, first_problem
-from ascl.files import read_json, write_json
+from ascl.files import write_json
+from ascl.inputs import read_json
 from ascl.rules.rule import Rule, is_word_character
 
 _SIMILAR = 0.5  # from this similarity on two texts under one heading may be one rule, before and after an edit

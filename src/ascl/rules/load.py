@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from ascl.errors import InputError
-from ascl.files import parse_yaml, read_text
+from ascl.inputs import parse_yaml, read_text
 from ascl.rules.ids import ids_file, make_ids, read_ids, recognise
 from ascl.rules.markdown import read_list
 from ascl.rules.reading import Reading

@@ -13,7 +13,8 @@ from transformers import PrinterCallback, TrainerCallback
 from ascl.chat.clients.models import load_model
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
-from ascl.files import json_line, read_json, write_json, write_text
+from ascl.files import json_line, write_json, write_text
+from ascl.inputs import read_json
 from ascl.progress import progress_bar
 from ascl.train.settings import Lora
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ascl.chat.messages import messages_of, without_nulls
 from ascl.errors import InputError
-from ascl.files import read_jsonl
+from ascl.inputs import read_jsonl
 
 
 def read_rows(paths: Sequence[Path]) -> list[dict[str, Any]]:
