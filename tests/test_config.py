@@ -108,7 +108,7 @@ def test_an_unset_environment_variable_is_named(tmp_path: Path, monkeypatch: pyt
             "model: embedded\nsft: {form: split}",
             ": sft.form: split needs `dialect: qwen_agent` (the text format it is made for)",
         ),
-        ("model: embedded\nseed: 2024-13-45", ": not YAML (month must be in 1..12)"),
+        ("model: embedded\nseed: 2024-13-45", ", line 2: not YAML (no timestamp: month must be in 1..12)"),
     ],
 )
 def test_a_bad_setting_is_named_by_its_path(tmp_path: Path, text: str, expected: str) -> None:

@@ -12,7 +12,7 @@ from ascl.chat.clients.sampling import Sampling
 from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K
 from ascl.consult.variants import Variant
 from ascl.errors import InputError, first_problem
-from ascl.inputs import parse_yaml, read_text
+from ascl.inputs import LONGEST_TEXT, parse_yaml, read_text
 from ascl.judges.settings import JudgeSettings
 from ascl.prompts.prompt import Kind
 from ascl.train.advantages.switch import Algorithm
@@ -126,14 +126,19 @@ def load_config(path: Path) -> RunConfig:
 
 
 def _with_environment(path: Path, text: str) -> str:
-    """The text with `${NAME}` replaced; a line that is only comment is left alone."""
-    lines = text.split("\n")
+    """The text with `${NAME}` replaced; a line that is only comment is left alone, a value is not looked at again."""
+    lines, room = text.split("\n"), LONGEST_TEXT
     for index, line in enumerate(lines):
         if line.lstrip().startswith("#"):
             continue
-        for name in re.findall(r"\$\{(\w+)\}", line):
+        parts = re.split(r"\$\{(\w+)\}", line)  # every second one is a name
+        for at in range(1, len(parts), 2):
+            where, name = f"{path}, line {index + 1}", parts[at]
             if name not in os.environ:
-                raise InputError(f"{path}, line {index + 1}: the environment variable {name} is not set")
-            line = line.replace(f"${{{name}}}", os.environ[name])
-        lines[index] = line
+                raise InputError(f"{where}: the environment variable {name} is not set")
+            parts[at] = os.environ[name]
+            room -= len(parts[at])
+            if room < 0:
+                raise InputError(f"{where}: the values of the environment variables make the file too long")
+        lines[index] = "".join(parts)
     return "\n".join(lines)

@@ -2,31 +2,83 @@
 
 import codecs
 import json
-from collections.abc import Iterator
+import stat
+from collections.abc import Hashable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
 from ascl.errors import InputError
 
+LONGEST_TEXT = 8 << 20  # bytes of a configuration or a rule book: about 25,000 rules
+LONGEST_LINE = 256 << 20  # bytes of a line of JSONL, and of a JSON file
+_LONGEST_NUMBER = 1000  # characters of a number in YAML; in base 60, more take time that grows with their square
+_DEEPEST = 100  # brackets in brackets in YAML
+_MOST_MERGED = 1_000_000  # keys that the mappings of a YAML file have together, merged ones (`<<`) counted
 
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, or of a UTF-16 file with its byte order mark. Raises InputError naming the file."""
+
+def open_input(path: Path) -> IO[bytes]:
+    """A file that a user named, open for reading. All such files are opened here.
+
+    Raises InputError naming it where it is none that can be read to its end: a folder, a device, a FIFO (which would
+    wait for a writer for ever), a loop of links, no name of a file at all.
+    """
     try:
-        with path.open("rb") as file:
-            wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-        return path.read_text(encoding="utf-16" if wide else "utf-8-sig")
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = "Is a directory" if stat.S_ISDIR(mode) else "a device, a FIFO or a socket, not a file"
+            raise _unreadable(path, kind)
+        return path.open("rb")
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except OSError as error:
-        raise InputError(f"{path}: can't be read as UTF-8 text ({error.strerror})") from error
+        raise _unreadable(path, error.strerror) from error
+    except InputError:
+        raise
+    except ValueError as error:  # a NUL in the name, or half a surrogate pair
+        raise InputError(f"{ascii(str(path))}: no name that a file could have") from error
+
+
+def _unreadable(path: Path, reason: object) -> InputError:
+    return InputError(f"{path}: can't be read as UTF-8 text ({reason})")
+
+
+def _too_long(where: str, longest: int) -> InputError:
+    return InputError(f"{where}: is longer than {longest >> 20} MiB, which is not read")
+
+
+def read_text(path: Path, longest: int = LONGEST_TEXT) -> str:
+    """The text of a UTF-8 file, or of a UTF-16 file with its byte order mark, line breaks as `\\n`.
+
+    Raises InputError naming the file, where it has more than `longest` bytes as well.
+    """
+    with open_input(path) as file:
+        try:
+            content = file.read(longest + 1)
+        except OSError as error:
+            raise _unreadable(path, error.strerror) from error
+    if len(content) > longest:
+        raise _too_long(str(path), longest)
+    wide = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    try:
+        text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: can't be read as UTF-8 text ({error}); save it as UTF-8") from error
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if (at := text.find("\0")) >= 0:
+        raise InputError(f"{path}, line {text.count(chr(10), 0, at) + 1}: a NUL character stands there; is it text?")
+    return text
 
 
 class _YamlLoader(yaml.SafeLoader):
     """Safe YAML in which a doubled key is an error, as YAML 1.2 says; PyYAML keeps the last and says nothing."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803 - PyYAML's name
+        """A `[` or `{`; each one that is open makes every token after it slower."""
+        if self.flow_level >= _DEEPEST:
+            raise yaml.scanner.ScannerError(None, None, "nested too deeply", self.get_mark())
+        super().fetch_flow_collection_start(TokenClass)
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """The mapping; a key that a merge (`<<`) brings in may be there again, which overrides it."""
@@ -37,31 +89,78 @@ class _YamlLoader(yaml.SafeLoader):
                 continue
             line = key.start_mark.line + 1
             name = key.value if key.tag == "tag:yaml.org,2002:value" else self.construct_object(key)  # the key `=`
+            if not isinstance(name, Hashable):
+                problem = f"the key `{key.value}` is no text or number"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             if name in first:
                 problem = f"the key `{key.value}` is there twice, first in line {first[name]}; keep one of the two"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             first[name] = line
         return node
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """The value; PyYAML's constructors raise whatever a text makes them stumble over, here it is one error."""
+        try:
+            if isinstance(node, yaml.ScalarNode):
+                self._check_scalar(node)
+            return super().construct_object(node, deep)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except Exception as error:
+            problem = f"no {node.tag.rpartition(':')[2]}" + (f": {error}" if isinstance(error, ValueError) else "")
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+    def _check_scalar(self, node: yaml.ScalarNode) -> None:
+        if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and len(node.value) > _LONGEST_NUMBER:
+            problem = f"a number of {len(node.value)} characters"
+        elif any(c == "\0" or "\ud800" <= c <= "\udfff" for c in node.value if not c.isprintable()):
+            problem = "a text that holds a NUL or half a surrogate pair"
+        else:
+            return
+        raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put the merged keys (`<<`) into the mapping; merges of merges must not multiply for ever."""
+        super().flatten_mapping(node)
+        self.merged = getattr(self, "merged", 0) + len(node.value)
+        if self.merged > _MOST_MERGED:
+            problem = f"mappings and merges (`<<`) of more than {_MOST_MERGED} keys together"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+
 
 def parse_yaml(path: Path, text: str) -> Any:
     """The value of a YAML text that was read from `path`. Raises InputError naming the file and the line."""
+    where = str(path)
     try:
-        return yaml.load(text, Loader=_YamlLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date or number that can't be
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{line}: not YAML ({getattr(error, 'problem', None) or error})") from error
+        loader = _YamlLoader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            where = f"{path}, line {loader.line + 1}"
+    except yaml.reader.ReaderError as error:
+        where = f"{path}, line {text.count(chr(10), 0, error.position) + 1}"
+        raise InputError(f"{where}: not YAML (the character U+{error.character:04X})") from error
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InputError(f"{path}{line}: not YAML ({error.problem})") from error
+    except RecursionError as error:
+        raise InputError(f"{where}: not YAML that can be read: nested too deeply") from error
+    except Exception as error:  # PyYAML's scanner raises whatever a text makes it stumble over
+        raise InputError(f"{where}: not YAML ({error})") from error
 
 
 def read_json(path: Path) -> Any:
     """The value of a JSON file. Raises InputError naming the file, and the line where the JSON breaks."""
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_text(path, LONGEST_LINE))
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
     except RecursionError as error:
         raise InputError(f"{path}: can't be read: nested too deeply") from error
+    except InputError:
+        raise
+    except ValueError as error:  # a number of thousands of digits
+        raise InputError(f"{path}: not JSON: {error}") from error
 
 
 def read_jsonl(path: Path) -> list[tuple[int, dict[str, Any]]]:
@@ -79,17 +178,21 @@ def iterate_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def records(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """The objects of a JSONL file with their line numbers and byte offsets (`iterate_jsonl` says what it raises)."""
-    try:
-        offset = 0
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip(b"\xef\xbb\xbf \t\r\n"):  # a byte order mark may stand in front
-                    yield number, offset, _record(path, number, line)
-                offset += len(line)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except OSError as error:
-        raise InputError(f"{path}: can't be read as UTF-8 text ({error.strerror})") from error
+    number, offset = 0, 0
+    with open_input(path) as file:
+        while True:
+            number += 1
+            try:
+                line = file.readline(LONGEST_LINE + 1)
+            except OSError as error:
+                raise _unreadable(path, error.strerror) from error
+            if not line:
+                return
+            if len(line) > LONGEST_LINE:
+                raise _too_long(f"{path}, line {number}", LONGEST_LINE)
+            if line.strip(b"\xef\xbb\xbf \t\r\n"):  # a byte order mark may stand in front
+                yield number, offset, _record(path, number, line)
+            offset += len(line)
 
 
 def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:

@@ -149,7 +149,7 @@ def test_markdown_items_without_an_id_get_one(tmp_path: Path) -> None:
     [
         ("t.yaml", "category: tea\nrules: [\n  - id", ["line 3", "not YAML"]),
         ("t.yaml", "category: tea\ntitle: 2024-13-45\nrules: []", ["not YAML", "month"]),
-        ("t.yaml", "a: \x00", ["not YAML"]),
+        ("t.yaml", "a: \x00", ["line 1", "NUL"]),
         ("t.yaml", "category: tea\n", ["`rules`"]),
         ("t.yaml", "- a\n- b\n", ["`rules`"]),
         ("t.yaml", "", ["`rules`"]),

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Container, Iterable
 from enum import StrEnum
+from string import ascii_uppercase
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -22,7 +23,7 @@ class Kind(StrEnum):
 class Prompt(BaseModel):
     """One prompt. `category` is a rule category slug or the source's own; `answer` is for reasoning prompts only.
 
-    `options` turns a reasoning prompt into multiple choice; `answer` is then the letter of the right option.
+    `options` turns a reasoning prompt into multiple choice; `answer` is then the letter of the right option, A to Z.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -32,7 +33,7 @@ class Prompt(BaseModel):
     kind: Kind
     category: str | None = None
     answer: str | None = None
-    options: list[str] = Field(default_factory=list)
+    options: list[str] = Field(default_factory=list, max_length=len(ascii_uppercase))
     source: str = "file"
     split: Literal["train", "test"] | None = None
 
@@ -42,7 +43,7 @@ class Prompt(BaseModel):
             raise ValueError("the last message of a prompt must be the user's and must hold text")
         if self.kind is Kind.REASONING and self.answer is None:
             raise ValueError("a reasoning prompt needs an `answer`")
-        if self.options and self.answer not in [chr(ord("A") + i) for i in range(len(self.options))]:
+        if self.options and self.answer not in [*ascii_uppercase[: len(self.options)]]:
             raise ValueError("`answer` must be the letter of one of the `options`")
         return self
 

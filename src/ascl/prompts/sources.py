@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from string import ascii_uppercase
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -29,6 +30,7 @@ SOURCES = SAFETY_SETS | REASONING_SETS | TRAINING_SETS
 _NAME = re.compile(r"(?P<key>\w+)(?:@(?P<revision>[\w./-]+))?(?::(?P<limit>\d+))?", re.ASCII)
 STARTER_NAME = re.compile(r"starter(?::(?P<limit>\d+))?", re.ASCII)
 _FILE = re.compile(r"file:(?P<path>.+?)(?::(?P<limit>\d+))?", re.ASCII)
+_MOST_DIGITS = 9  # of the number after a name
 
 
 class Name(NamedTuple):
@@ -69,7 +71,7 @@ def check_ids(prompts: Iterable[Prompt]) -> None:
 def _load(name: str) -> Iterator[Prompt]:
     if starter := STARTER_NAME.fullmatch(name):
         whole = (p for kind in Kind for p in _from_file(STARTER / f"{kind.value}.jsonl", "starter"))
-        return islice(whole, int(starter["limit"]) if starter["limit"] else None)
+        return islice(whole, _count(starter["limit"], name))
     if file := parse_file(name):
         path, limit = file
         return islice(_from_file(path, path.name), limit)
@@ -81,10 +83,17 @@ def _from_file(path: Path, source: str) -> Iterator[Prompt]:
     return (prompt_of(row, source, f"{path}, line {number}") for number, row in iterate_jsonl(path))
 
 
+def _count(text: str | None, name: str) -> int | None:
+    """The number after a source's name. Raises InputError where no set could have so many prompts."""
+    if text is not None and len(text) > _MOST_DIGITS:
+        raise InputError(f"prompts: {name}: the number after it must be below {10**_MOST_DIGITS}")
+    return None if text is None else int(text)
+
+
 def parse_file(name: str) -> tuple[Path, int | None] | None:
     """The path and the number of rows of `file:PATH` or `file:PATH:NUMBER`; None for another name."""
     match = _FILE.fullmatch(name)
-    return (Path(match["path"]), int(match["limit"]) if match["limit"] else None) if match else None
+    return (Path(match["path"]), _count(match["limit"], name)) if match else None
 
 
 def parse_name(name: str, keys: Iterable[str], others: str) -> Name:
@@ -92,7 +101,7 @@ def parse_name(name: str, keys: Iterable[str], others: str) -> Name:
     match = _NAME.fullmatch(name)
     if not match or match["key"] not in keys:
         raise InputError(f"prompts: unknown source {name}; use {others}, or one of {', '.join(keys)}")
-    return Name(match["key"], match["revision"], int(match["limit"]) if match["limit"] else None)
+    return Name(match["key"], match["revision"], _count(match["limit"], name))
 
 
 def local_file(name: Name) -> Path | None:
@@ -174,7 +183,7 @@ def question(prompt: Prompt) -> list[Message]:
     """The messages a model gets: the prompt's own, with the options of a multiple-choice problem listed."""
     if not prompt.options:
         return list(prompt.messages)
-    listed = "\n".join(f"{chr(ord('A') + i)}. {option}" for i, option in enumerate(prompt.options))
+    listed = "\n".join(f"{letter}. {option}" for letter, option in zip(ascii_uppercase, prompt.options, strict=False))
     last = prompt.messages[-1]
     text = f"{last.content}\n{listed}\nEnd with `Answer: ` and the letter."
     return [*prompt.messages[:-1], last.model_copy(update={"content": text})]

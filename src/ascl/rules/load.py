@@ -20,6 +20,7 @@ DEFAULT = Path(__file__).with_name("default")
 _YAML = (".yaml", ".yml")
 _TABLE = (".csv", ".tsv")
 MARKDOWN = (".md", ".markdown")
+_MOST_FILES = 10_000  # in a folder of rules and its subfolders
 
 
 def load_rules(source: str | Path) -> list[Rule]:
@@ -51,18 +52,23 @@ def read_rules(source: str | Path) -> Reading:
 
 
 def _yaml_files(folder: Path, reading: Reading) -> list[Path]:
-    """The visible YAML files of a folder and its subfolders by name, each once where links lead to it again."""
-    files: dict[Path, Path] = {}  # where each lies, without links
+    """The visible YAML files of a folder and its subfolders by name, each once where links lead to it again.
+
+    A link in a loop is among them, and is an error when it is read.
+    """
+    files: dict[str, Path] = {}  # where each lies, without links
     walked = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
-        if Path(parent).resolve() in walked:
+        if (place := os.path.realpath(parent)) in walked:
             folders.clear()
             continue
-        walked.add(Path(parent).resolve())
+        walked.add(place)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if len(files) + len(reading.notes) + len(names) > _MOST_FILES:
+            raise InputError(f"{folder}: holds more than {_MOST_FILES} files; name the folder of the rules alone")
         for file in (Path(parent, name) for name in sorted(names) if not name.startswith(".")):
             if file.suffix.lower() in _YAML:
-                files.setdefault(file.resolve(), file)
+                files.setdefault(os.path.realpath(file), file)
             else:
                 reading.notes.append(f"{file}: not read; the rules of a folder are its YAML files")
     return sorted(files.values())

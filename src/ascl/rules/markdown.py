@@ -12,12 +12,12 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 
 from ascl.errors import InputError
+from ascl.inputs import parse_yaml
 from ascl.rules.plain_text import plain_text
 from ascl.rules.rule import count_words, is_id
 
@@ -193,6 +193,6 @@ def _front_matter(text: str) -> str:
 
 def _is_yaml_mapping(text: str) -> bool:
     try:
-        return isinstance(yaml.safe_load(text), dict)
-    except (yaml.YAMLError, ValueError, RecursionError):  # with a mistake in it: it begins with a key and has no gap
+        return isinstance(parse_yaml(Path(), text), dict)
+    except InputError:  # with a mistake in it: it begins with a key and has no gap
         return bool(re.match(r"[\w\"'-]+\s*:", text)) and "\n\n" not in text

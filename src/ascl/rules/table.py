@@ -15,6 +15,7 @@ from ascl.rules.reading import Reading
 
 _REQUIRED = {"id", "category", "text"}
 _DELIMITERS = ",;\t|"
+_MOST_COLUMNS = 1000
 
 
 def read_table(file: Path, text: str, reading: Reading) -> None:
@@ -68,6 +69,8 @@ def _known_columns(file: Path, text: str, delimiter: str) -> int:
 
 
 def _check_header(where: str, header: list[str]) -> None:
+    if len(header) > _MOST_COLUMNS:
+        raise InputError(f"{where}: more than {_MOST_COLUMNS} columns")
     for name in filter(None, header):
         if header.count(name) > 1:
             raise InputError(f"{where}: the column `{name}` is there {header.count(name)} times; keep one of them")
