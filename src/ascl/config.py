@@ -3,10 +3,11 @@
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from ascl import ranges
 from ascl.chat.clients.dtype import Dtype
 from ascl.chat.clients.sampling import Sampling
 from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K
@@ -15,6 +16,7 @@ from ascl.errors import InputError, first_problem
 from ascl.inputs import LONGEST_TEXT, parse_yaml, read_text
 from ascl.judges.settings import JudgeSettings
 from ascl.prompts.prompt import Kind
+from ascl.servers import optional_address
 from ascl.train.advantages.switch import Algorithm
 from ascl.train.reward import RewardWeights
 from ascl.train.settings import Lora, RlSettings, SftSettings
@@ -36,9 +38,9 @@ class Teacher(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str
-    base_url: str | None = None
+    base_url: Annotated[str | None, AfterValidator(optional_address)] = None
     sampling: Sampling = Sampling(temperature=0.6, top_p=0.95, max_tokens=4096)
-    concurrency: int = Field(default=16, ge=1)
+    concurrency: int = Field(default=16, ge=1, le=ranges.CONCURRENCY)
 
 
 class Rl(BaseModel):
@@ -64,14 +66,14 @@ class RunConfig(BaseModel):
     model: str
     dialect: str | None = None
     dtype: Dtype = "auto"
-    seed: int = Field(default=0, ge=0, lt=2**32)
+    seed: int = Field(default=0, ge=0, le=ranges.SEED)
     prompts: list[str] = Field(default=["starter"], min_length=1)
-    test_limit: int = Field(default=0, ge=0)
-    train_limit: int = Field(default=0, ge=0)
+    test_limit: int = Field(default=0, ge=0, le=ranges.PROMPTS)
+    train_limit: int = Field(default=0, ge=0, le=ranges.PROMPTS)
     rules: RuleSettings = RuleSettings()
     variants: list[Variant] = ["pure", "short", "long", "rag", "ascl"]
     sampling: Sampling = Sampling()
-    eval_batch: int = Field(default=32, ge=1)
+    eval_batch: int = Field(default=32, ge=1, le=ranges.BATCH)
     judge: JudgeSettings = JudgeSettings()
     teacher: Teacher | None = None
     lora: Lora | None = None

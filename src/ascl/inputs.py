@@ -4,6 +4,7 @@ import codecs
 import json
 import stat
 from collections.abc import Hashable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -37,7 +38,7 @@ def open_input(path: Path) -> IO[bytes]:
     except InputError:
         raise
     except ValueError as error:  # a NUL in the name, or half a surrogate pair
-        raise InputError(f"{ascii(str(path))}: no name that a file could have") from error
+        raise InputError(f"{str(path)!a}: no name that a file could have") from error
 
 
 def _unreadable(path: Path, reason: object) -> InputError:
@@ -74,7 +75,7 @@ def read_text(path: Path, longest: int = LONGEST_TEXT) -> str:
 class _YamlLoader(yaml.SafeLoader):
     """Safe YAML in which a doubled key is an error, as YAML 1.2 says; PyYAML keeps the last and says nothing."""
 
-    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803 - PyYAML's name
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
         """A `[` or `{`; each one that is open makes every token after it slower."""
         if self.flow_level >= _DEEPEST:
             raise yaml.scanner.ScannerError(None, None, "nested too deeply", self.get_mark())
@@ -178,21 +179,26 @@ def iterate_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def records(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """The objects of a JSONL file with their line numbers and byte offsets (`iterate_jsonl` says what it raises)."""
-    number, offset = 0, 0
+    offset = 0
+    for number, line in lines(path):
+        if line.strip(b"\xef\xbb\xbf \t\r\n"):  # a byte order mark may stand in front
+            yield number, offset, _record(path, number, line)
+        offset += len(line)
+
+
+def lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file with their numbers. Raises InputError naming the file, and a line that is too long."""
     with open_input(path) as file:
-        while True:
-            number += 1
-            try:
+        try:
+            for number in count(1):
                 line = file.readline(LONGEST_LINE + 1)
-            except OSError as error:
-                raise _unreadable(path, error.strerror) from error
-            if not line:
-                return
-            if len(line) > LONGEST_LINE:
-                raise _too_long(f"{path}, line {number}", LONGEST_LINE)
-            if line.strip(b"\xef\xbb\xbf \t\r\n"):  # a byte order mark may stand in front
-                yield number, offset, _record(path, number, line)
-            offset += len(line)
+                if len(line) > LONGEST_LINE:
+                    raise _too_long(f"{path}, line {number}", LONGEST_LINE)
+                if not line:
+                    return
+                yield number, line
+        except OSError as error:
+            raise _unreadable(path, error.strerror) from error
 
 
 def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:

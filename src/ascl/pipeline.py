@@ -279,7 +279,7 @@ def _shown(state: Run) -> list[Row]:
     rejected = [{"id": prompt.id, "stage": "demonstrations", "reason": "its rule is not returned"} for prompt in strays]
     write_jsonl(state.folder / "data" / "rejected.jsonl", rejected)
     if strays:
-        console.print(f"demonstrations: {len(shown)} kept, {len(strays)} dropped (the tool does not return their rule)")
+        console.say(f"demonstrations: {len(shown)} kept, {len(strays)} dropped (the tool does not return their rule)")
     rows = [consult_row(p, t, state.tool, {"origin": "demonstration"}, p.category) for p, t in shown]
     return mix(rows, RATIO, state.config.seed)
 

@@ -5,12 +5,34 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import IO, Protocol
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import Segment
 
-console = Console(stderr=True)
+from ascl.terminal import printable
+
+
+class Screen(Console):
+    """A console for text that nobody vouches for: nothing in it is markup, and all of it is `printable`."""
+
+    def __init__(self, file: IO[str] | None = None, stderr: bool = False, force_terminal: bool | None = None) -> None:
+        super().__init__(
+            file=file, stderr=stderr, force_terminal=force_terminal, markup=False, emoji=False, highlight=False
+        )
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """See `Console`; here all text goes by, that of tables and progress bars too."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+    def say(self, line: str) -> None:
+        """Print a text as it stands: it is not wrapped."""
+        self.print(line, soft_wrap=True)
+
+
+console = Screen(stderr=True)
 
 SILENCE = 15.0  # seconds without a line; then one says what is being worked on
 _spoken = 0.0  # when the last line was printed
@@ -19,7 +41,7 @@ _working: list[Callable[[], str] | None] = []  # what is being worked on, the in
 
 def tell(line: str) -> None:
     """Show a line, part of which may be a server's or a model's own words: nothing in it is markup or control."""
-    console.print("".join(filter(str.isprintable, line)), markup=False, highlight=False, soft_wrap=True)
+    console.say(" ".join(line.split()))
 
 
 class Report(Protocol):
@@ -95,7 +117,7 @@ class _Lines:
 def _say(line: str) -> None:
     global _spoken
     _spoken = time.monotonic()
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.say(line)
 
 
 @contextmanager

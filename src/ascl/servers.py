@@ -1,23 +1,68 @@
 """Where servers are, and whether the hub is there at all."""
 
 import os
+import re
 import threading
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ascl.errors import InputError
 
 OPENAI = "https://api.openai.com/v1"
 CONNECT_TIMEOUT = 3.0  # seconds; a server that takes longer to accept a connection is not there
+_LONGEST_ADDRESS = 2000  # characters
 WAIT = 10.0  # seconds between looks for a server that was there before
 
 
 def server_address(named: str | None = None) -> str:
     """The address of an OpenAI-compatible server: the one named, else `OPENAI_BASE_URL`, else OpenAI's own.
 
-    An empty text names nothing.
+    An empty text names nothing. Raises InputError where no server could have that address.
     """
-    return named or os.environ.get("OPENAI_BASE_URL") or OPENAI
+    return checked_address(named or os.environ.get("OPENAI_BASE_URL") or OPENAI)
+
+
+def optional_address(named: str | None) -> str | None:
+    """The address that a setting names, if it names one. Raises InputError where no server could have it."""
+    return checked_address(named) if named else named
+
+
+def checked_address(url: str) -> str:
+    """The address of a server as it stands. Raises InputError where no server could have it."""
+    if fault := _fault(url):
+        shown = url if "@" not in url else "an address with @"  # there may be a password in it
+        raise InputError(f"{shown} is no address of a server ({fault}); write http://HOST:PORT/v1")
+    return url
+
+
+def _fault(url: str) -> str | None:
+    """What is wrong with the address of a server; the clients raise whatever they like, and only when they connect."""
+    if len(url) > _LONGEST_ADDRESS:
+        return f"it has more than {_LONGEST_ADDRESS} characters"
+    if not url.isprintable() or any(c.isspace() or c in "\\?#" for c in url):
+        return "it holds blanks, control characters, a backslash, ? or #"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        if parts.scheme not in ("http", "https"):
+            return "it does not begin with http:// or https://"
+        if "@" in parts.netloc:
+            return "it holds a user name or a password; the key is given in OPENAI_API_KEY"
+        if port == 0:
+            return "there is no port 0"
+        if not host.isascii():
+            import httpx2
+
+            host = httpx2.URL(url).raw_host.decode()
+    except Exception as error:  # a port out of range, no IPv6 address, no international name
+        return str(error)
+    if ":" in host:  # IPv6, which has been looked at
+        return None
+    labels = host.removesuffix(".").split(".")
+    if len(host) > 253 or not all(re.fullmatch(r"[\w-]{1,63}", label, re.ASCII) for label in labels):
+        return "it names no host"
+    return None
 
 
 def need_hub(what: str, cached: bool, mend: str = "name a local folder") -> None:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from ascl.cli.printable import printable
 from ascl.judges.calibrate import calibrate, format_calibration, load_calibration
 from ascl.judges.open_judge import open_judge
 from ascl.judges.settings import JudgeSettings
@@ -16,4 +15,4 @@ def calibrate_file(labels: Path, settings: JudgeSettings, cache: Path) -> str:
     it is named, or nothing it said could be read.
     """
     rows = load_calibration(labels)
-    return printable(format_calibration(calibrate(rows, open_judge(settings, RuleBook.load("default"), cache))))
+    return format_calibration(calibrate(rows, open_judge(settings, RuleBook.load("default"), cache)))

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ascl.errors import InputError
+from ascl.terminal import echo
 
 data_app = typer.Typer(no_args_is_help=True, help="Build, measure and clean training sets.")
 
@@ -69,7 +70,7 @@ def build(
     built = make_data_set(settings, folder, command, 0, batch, concurrency, budget)
     write_subsets(built.rows, folder, wanted)
     _print_report(folder)
-    typer.echo(f"{len(built.rows)} rows: {folder / 'train.jsonl'}")
+    echo(f"{len(built.rows)} rows: {folder / 'train.jsonl'}")
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -91,7 +92,7 @@ def _print_report(folder: Path) -> None:
 
     for name, value in read_json(folder / "report.json").items():
         if isinstance(value, dict) and value:
-            typer.echo(f"{name}: " + ", ".join(f"{key} {number}" for key, number in value.items()))
+            echo(f"{name}: " + ", ".join(f"{key} {number}" for key, number in value.items()))
 
 
 @data_app.command()
@@ -103,7 +104,7 @@ def sources() -> None:
     lines = [list(rows[0]), *(list(row.values()) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 @data_app.command()
@@ -117,7 +118,7 @@ def decontaminate(
     """Drop the rows of a training set that overlap with evaluation prompts, and say which and why."""
     from ascl.recipes.decontaminate import decontaminate_file
 
-    typer.echo(decontaminate_file(training_set, against, out))
+    echo(decontaminate_file(training_set, against, out))
 
 
 @data_app.command()
@@ -134,10 +135,10 @@ def shift(
     out: Annotated[Path | None, typer.Option(help="Also write the figures as JSON.")] = None,
 ) -> None:
     """How far training sets lie from a model's own distribution: token NLL by segment, cosine, forward KL."""
-    from rich.console import Console
     from rich.table import Table
 
     from ascl.files import write_json
+    from ascl.progress import Screen
     from ascl.recipes.shift_report import measure_shift
 
     figures = measure_shift(sets, model, tuned, prompts, embedding_model, limit, batch)
@@ -148,9 +149,9 @@ def shift(
         for segment, f in segments.items():
             nll = f"{f['nll']:.3f} [{f['low']:.3f}, {f['high']:.3f}]"
             table.add_row(name, segment, str(f["rows"]), str(f["tokens"]), nll, f"{f['perplexity']:.2f}")
-    Console().print(table)
+    Screen().print(table)
     for name, f in figures["compared"].items():
-        typer.echo(f"{name}: {f['value']:.4f} [{f['low']:.4f}, {f['high']:.4f}], n = {f['n']}")
+        echo(f"{name}: {f['value']:.4f} [{f['low']:.4f}, {f['high']:.4f}], n = {f['n']}")
     if out:
         write_json(out, figures)
 
@@ -178,4 +179,4 @@ def export_verl(
         raise InputError(f"--kinds {', '.join(sorted(unknown))}: unknown, use some of {', '.join(Kind)}")
     prompts = [p for p in load_prompts(sources) if p.kind in wanted and split in (split_of(p), "all")]
     count = export_parquet(prompts, ConsultTool(RuleBook.load(rules), default_top_k=top_k), out)
-    typer.echo(f"{count} prompts: {out}")
+    echo(f"{count} prompts: {out}")

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from ascl.chat.clients.dtype import machine_dtype
@@ -18,7 +16,6 @@ from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Trajectory
 from ascl.chat.turn import Turn
-from ascl.cli.printable import printable
 from ascl.cli.table import cell, print_left_out
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import VARIANTS, Variant
@@ -47,8 +44,9 @@ from ascl.preflight import (
     judge_servers,
     model_config,
 )
-from ascl.progress import waiting
+from ascl.progress import Screen, waiting
 from ascl.rules.book import RuleBook
+from ascl.terminal import echo
 
 if TYPE_CHECKING:
     from ascl.chat.clients.in_process import InProcessClient
@@ -169,7 +167,7 @@ def run_variants(wanted: Wanted) -> None:
             found[variant] = judge_evaluation(place, judges)
     print_results(found)
     folders = ", ".join(str(out / variant) for variant in found)
-    Console().print(f"folders: {folders}", highlight=False, markup=False, soft_wrap=True)
+    Screen().say(f"folders: {folders}")
 
 
 def _check(
@@ -200,7 +198,7 @@ def _check(
         check_judge(judge)
     check_space(out, RECORDS, "an evaluation")
     if wanted.check:
-        print("\n".join(lines))
+        echo("\n".join(lines))
 
 
 def rejudge_log(log: Path, names: Sequence[str], rules: str | None) -> None:
@@ -225,18 +223,18 @@ def rejudge_log(log: Path, names: Sequence[str], rules: str | None) -> None:
 
 def print_results(found: dict[str, Results]) -> None:
     """The figures of each variant, what each benchmark gave, how far the judges agree, and the warnings."""
-    console = Console()
+    console = Screen()
     table = Table(title="percent, and the 95 % interval", box=SIMPLE_HEAD, padding=(0, 1, 1, 1))
     table.add_column("variant", no_wrap=True)
     for title in COLUMNS.values():
         table.add_column(title, justify="right")
     for name, results in found.items():
-        table.add_row(escape(name), *(cell(results.summary.get(key), 1 if key == "tokens" else 100) for key in COLUMNS))
+        table.add_row(name, *(cell(results.summary.get(key), 1 if key == "tokens" else 100) for key in COLUMNS))
     console.print(table)
     table = Table(title="score by benchmark", box=SIMPLE_HEAD, padding=(0, 1, 1, 1))
     table.add_column("benchmark", no_wrap=True)
     for variant in found:
-        table.add_column(escape(variant), justify="right")
+        table.add_column(variant, justify="right")
     for name in dict.fromkeys(name for results in found.values() for name in results.benchmarks):
         scores = [results.benchmarks[name].figures["score"] for results in found.values()]
         table.add_row(name, *map(cell, scores))
@@ -258,10 +256,10 @@ def print_results(found: dict[str, Results]) -> None:
                 f"{variant}: {pair.first} and {pair.second} agree on {pair.n} answers: {same or 'nothing to compare'}"
                 f"; unjudged {100 * (pair.unjudged or 0.0):.1f} %"
             )
-            console.print(printable(said), highlight=False, markup=False, soft_wrap=True)
+            console.say(said)
     warned: dict[str, list[str]] = {}
     for variant, results in found.items():
         for warning in results.warnings:
             warned.setdefault(warning, []).append(variant)
     for warning, variants in warned.items():
-        console.print(printable(f"{', '.join(variants)}: {warning}"), highlight=False, markup=False, soft_wrap=True)
+        console.say(f"{', '.join(variants)}: {warning}")

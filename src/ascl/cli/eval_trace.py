@@ -3,17 +3,15 @@
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from ascl.cli.printable import printable
 from ascl.errors import InputError
 from ascl.evals.metrics import Estimate, left_out_warnings
 from ascl.evals.results import Axis, read_evaluation, read_records, read_results
 from ascl.evals.trace.intents import Classifier
 from ascl.evals.trace.measure import measure_traces
 from ascl.files import write_json
+from ascl.progress import Screen
 
 AXES: tuple[Axis, ...] = ("safety", "over_refusal")
 COUNTS = ("chunks", "reflection_rate")  # no shares
@@ -38,15 +36,15 @@ def trace(folder: Path, judge: str) -> None:
     kept = {axis: {key: one.model_dump() for key, one in figures.items()} for axis, figures in found.items()}
     warnings = [line for axis, figures in found.items() for line in left_out_warnings(figures, f"{axis}, ")]
     write_json(folder / "trace.json", {"intents": name, "verdicts": by, "axes": kept, "warnings": warnings})
-    table = Table(title=f"{escape(evaluation.name)}, thoughts: percent, and the 95 % interval", box=SIMPLE_HEAD)
+    table = Table(title=f"{evaluation.name}, thoughts: percent, and the 95 % interval", box=SIMPLE_HEAD)
     table.add_column("figure")
     for axis in found:
         table.add_column(axis.replace("_", "-"), justify="right")
     for key in next(iter(found.values())):
         table.add_row(key.replace("_", " "), *(_cell(key, figures[key]) for figures in found.values()))
-    Console().print(table)
+    Screen().print(table)
     for line in (f"intents: {name}; verdicts on the answers: {by}", *(f"warning: {one}" for one in warnings)):
-        Console().print(printable(line), highlight=False, markup=False, soft_wrap=True)
+        Screen().say(line)
 
 
 def _classifier(judge: str, folder: Path) -> tuple[Classifier, str]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ascl.judges.named import DEFAULT, HELP
+from ascl.terminal import echo
 
 eval_app = typer.Typer(help="Measure a model: safety, over-refusal, reasoning, and what it costs.")
 
@@ -126,7 +127,7 @@ def inspect(
 
     for one in find_evaluations([folder]):
         for path in write_logs(one, out or one / "logs", read_results(one).judge):
-            typer.echo(path)
+            echo(path)
 
 
 @eval_app.command()
@@ -138,4 +139,4 @@ def calibrate(
     from ascl.cli.calibrate import calibrate_file
     from ascl.judges.named import judge_settings
 
-    typer.echo(calibrate_file(labels, judge_settings(judge), labels.with_name(f"{labels.name}.judge_replies.jsonl")))
+    echo(calibrate_file(labels, judge_settings(judge), labels.with_name(f"{labels.name}.judge_replies.jsonl")))

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from ascl.terminal import echo
+
 
 def lab(
     out: Annotated[Path, typer.Option(help="The lab's folder; an earlier run in it goes on.")] = Path("runs/lab"),
@@ -28,5 +30,5 @@ def lab(
     chosen = [name.strip() for name in arms.split(",")] if arms else list(ARMS)
     page = sweep(out, chosen, list(range(seeds)), settings, processes)
     for claim in read_json(out / "metrics.json")["claims"]:
-        typer.echo(f"{claim['verdict']:<15} {claim['text']}")
-    typer.echo(f"report: {page}")
+        echo(f"{claim['verdict']:<15} {claim['text']}")
+    echo(f"report: {page}")

@@ -14,6 +14,7 @@ from ascl.cli.lab import lab
 from ascl.cli.report import report_app
 from ascl.cli.rules import rules_app
 from ascl.cli.train import rl, sft
+from ascl.terminal import echo
 
 app = typer.Typer(
     cls=InputErrorGroup,
@@ -35,7 +36,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from ascl import __version__
 
-        typer.echo(f"ascl {__version__}")
+        echo(f"ascl {__version__}")
         raise typer.Exit
 
 
@@ -91,7 +92,7 @@ def run(
             return
         report = run_pipeline(settings, folder)
     print_table(folder)
-    typer.echo(f"report: {report}")
+    echo(f"report: {report}")
     print_best(settings, folder)
 
 

@@ -4,8 +4,8 @@ from statistics import mean
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ascl.chat.clients.dtype import machine_dtype
 from ascl.chat.clients.models import load_renderer, model_path
@@ -15,6 +15,7 @@ from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.errors import InputError
+from ascl.progress import Screen
 from ascl.prompts.prompt import Prompt, split_of
 from ascl.prompts.sources import load_prompts, question
 from ascl.rules.book import RuleBook
@@ -84,7 +85,7 @@ def lengths_of(config: RunConfig, prompts: list[Prompt]) -> Lengths:
 
 def print_plan(plan: Plan) -> None:
     """Print memory and time by part, and what they come to."""
-    console = Console()
+    console = Screen()
     console.print(f"{plan.model} on {plan.processes} x {plan.machine}: predicted, nothing was run")
     console.print(_parts("GiB of a process", plan.memory, "peak"))
     console.print(_parts("seconds of a step", plan.times, "step"))
@@ -93,7 +94,7 @@ def print_plan(plan: Plan) -> None:
         f"trained on with padding; {plan.steps} steps: {plan.hours:.1f} hours"
     )
     if plan.memory_limit and plan.memory.total > plan.memory_limit:
-        console.print(f"[bold]It will not fit: {plan.memory.total:.1f} of {plan.memory_limit:.1f} GiB.[/bold]")
+        console.print(Text(f"It will not fit: {plan.memory.total:.1f} of {plan.memory_limit:.1f} GiB.", "bold"))
 
 
 def _parts(title: str, parts: Any, total: str) -> Table:

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from ascl.chat.messages import Message, Trajectory
-from ascl.cli.printable import printable
 from ascl.inputs import iterate_jsonl
 from ascl.recipes.build import Built, Rejected, without_row
 from ascl.recipes.rows import Row
+from ascl.terminal import echo
 
 
 def show_preview(built: Built, folder: Path) -> None:
@@ -28,7 +26,7 @@ def show_preview(built: Built, folder: Path) -> None:
     rejected_prompts = without_row(built, folder)
     for rejected in rejected_prompts:
         _show_rejected(rejected, "no row", folder)
-    typer.echo(f"\n{len(built.rows)} rows, {len(rejected_prompts)} prompts without one")
+    echo(f"\n{len(built.rows)} rows, {len(rejected_prompts)} prompts without one")
 
 
 def _show_rejected(rejected: Rejected, outcome: str, folder: Path) -> None:
@@ -39,10 +37,10 @@ def _show_rejected(rejected: Rejected, outcome: str, folder: Path) -> None:
     for stage in (rejected.stage, f"{rejected.stage}_closed"):
         for trajectory in _sampled(folder / "stages" / f"{stage}.jsonl", rejected.id):
             _say(trajectory.completion)
-            typer.echo(f"[the model's turn ended: {trajectory.stop}]")
+            echo(f"[the model's turn ended: {trajectory.stop}]")
     for failure in _records(folder / "stages" / "rejected.jsonl"):
         if (failure["id"], failure["stage"]) == (rejected.id, rejected.stage):
-            typer.echo(f"[the request failed: {failure['kind']}] {printable(str(failure['reason']))}")
+            echo(f"[the request failed: {failure['kind']}] {failure['reason']}")
 
 
 def _sampled(path: Path, prompt_id: str) -> list[Trajectory]:
@@ -55,14 +53,14 @@ def _records(path: Path) -> list[dict[str, Any]]:
 
 
 def _head(text: str) -> None:
-    typer.secho(f"\n{printable(text)}", bold=True)
+    echo(f"\n{text}", bold=True)
 
 
 def _say(messages: Sequence[Message], whose: str = "") -> None:
     for message in messages:
         if message.reasoning_content:
-            typer.echo(f"[{whose}{message.role}, thought] {printable(message.reasoning_content)}")
+            echo(f"[{whose}{message.role}, thought] {message.reasoning_content}")
         for call in message.tool_calls:
-            typer.echo(f"[{whose}{message.role}, call] {printable(call.name)} {printable(str(call.arguments))}")
+            echo(f"[{whose}{message.role}, call] {call.name} {call.arguments}")
         if message.content:
-            typer.echo(f"[{whose}{message.role}] {printable(message.content)}")
+            echo(f"[{whose}{message.role}] {message.content}")

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from ascl.cli.entry import bad_input
+from ascl.terminal import echo
 
 
 class _FolderFirst(TyperGroup):
@@ -27,7 +28,7 @@ def run(folder: Annotated[Path, typer.Argument(help="A run folder.")]) -> None:
 
     with bad_input(folder):
         page = build_report(folder)
-    typer.echo(f"report: {page}")
+    echo(f"report: {page}")
 
 
 @report_app.command()
@@ -56,4 +57,4 @@ def compare(
         for done, (first, second) in enumerate(both, 1):
             pairs += paired_differences(first, marked[first], second, marked[second])
             progress(done)
-    typer.echo(f"report: {build_comparison([one.folder for one in found], pairs, out)}")
+    echo(f"report: {build_comparison([one.folder for one in found], pairs, out)}")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from ascl.terminal import echo
+
 rules_app = typer.Typer(no_args_is_help=True, help="Check, search, show and compare rule books.")
 
 Source = Annotated[str, typer.Argument(help="`default`, a folder of YAML, or a .yaml, .csv or .md file.")]
@@ -24,13 +26,11 @@ def lint(source: Source = "default") -> None:
     book = RuleBook([rule for rule, _ in reading.rules])
     problems = [*reading.problems, *check(book)]
     for problem in problems:
-        typer.echo(problem)
+        echo(problem)
     for note in reading.notes:
-        typer.echo(f"note: {note}")
-    typer.echo("seen: " + ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in reading.seen.items()))
-    typer.echo(
-        f"{len(book.rules)} rules in {len(book.titles)} categories, hash {book.hash}, {len(problems)} problem(s)"
-    )
+        echo(f"note: {note}")
+    echo("seen: " + ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in reading.seen.items()))
+    echo(f"{len(book.rules)} rules in {len(book.titles)} categories, hash {book.hash}, {len(problems)} problem(s)")
     if problems:
         raise typer.Exit(1)
 
@@ -48,7 +48,7 @@ def ids(source: Annotated[Path, typer.Argument(help="A Markdown list of rules.")
     before = {rule.id for rule in read_ids(source)}
     write_ids(source, now)
     kept = sum(rule.id in before for rule in now)
-    typer.echo(f"{ids_file(source)}: {kept} ids kept, {len(now) - kept} new, {len(before) - kept} gone")
+    echo(f"{ids_file(source)}: {kept} ids kept, {len(now) - kept} new, {len(before) - kept} gone")
 
 
 @rules_app.command()
@@ -64,9 +64,9 @@ def search(
     book = RuleBook.load(rules, embedding_model)
     found = book.search(query, top_k)
     for rank, (rule, similarity) in enumerate(found, start=1):
-        typer.echo(f"{rank}. ({100 * similarity:.1f}%) {rule.id}: {rule.text}")
+        echo(f"{rank}. ({100 * similarity:.1f}%) {rule.id}: {rule.text}")
     if not found:
-        typer.echo("no rule is about this" if book.reads(query) else "the rules are written in another script")
+        echo("no rule is about this" if book.reads(query) else "the rules are written in another script")
 
 
 @rules_app.command()
@@ -87,8 +87,8 @@ def show(
     for rule in chosen:
         if rule.title != title:
             title = rule.title
-            typer.echo(f"\n{title}")
-        typer.echo(f"  {rule.id}: {rule.text}")
+            echo(f"\n{title}")
+        echo(f"  {rule.id}: {rule.text}")
 
 
 @rules_app.command()
@@ -99,15 +99,13 @@ def diff(old: Source, new: Source = "default") -> None:
 
     changes = compare(RuleBook.load(old), RuleBook.load(new))
     for rule in changes.removed:
-        typer.echo(f"- {rule.id}: {rule.text}")
+        echo(f"- {rule.id}: {rule.text}")
     for rule in changes.added:
-        typer.echo(f"+ {rule.id}: {rule.text}")
+        echo(f"+ {rule.id}: {rule.text}")
     for before, after in changes.changed:
         if before.text != after.text:
-            typer.echo(f"~ {after.id}: {before.text}\n    -> {after.text}")
+            echo(f"~ {after.id}: {before.text}\n    -> {after.text}")
         if (before.category, before.title) != (after.category, after.title):
-            typer.echo(
-                f"~ {after.id}: category {before.category} ({before.title})\n    -> {after.category} ({after.title})"
-            )
+            echo(f"~ {after.id}: category {before.category} ({before.title})\n    -> {after.category} ({after.title})")
     if changes.added or changes.removed or changes.changed:
         raise typer.Exit(1)

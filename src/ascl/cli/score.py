@@ -7,17 +7,15 @@ from typing import TextIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from ascl.chat.messages import Trajectory
-from ascl.cli.printable import printable
 from ascl.errors import InputError, first_problem
 from ascl.evals.metrics import Estimate, left_out_warnings
 from ascl.inputs import iterate_jsonl
 from ascl.judges.record import Judge, judge_trajectories
 from ascl.judges.verdict import Verdict
+from ascl.progress import Screen
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.train.reward import Reward, RewardWeights, score
 
@@ -78,17 +76,17 @@ def score_file(path: Path, judge: Judge, weights: RewardWeights, out: TextIO, as
         said = f"judge: {judge.name}; unjudged {100 * (shares.unjudged or 0):.1f} % ({rewards.count(None)} of"
         said += f" {len(rewards)}), unparsed {100 * (shares.unparsed or 0):.1f} %"
         for line in (said, *(f"warning: {warning}" for warning in left_out_warnings({"means": shares}))):
-            Console(file=out).print(printable(line), markup=False, highlight=False, soft_wrap=True)
+            Screen(file=out).say(line)
         return
     for one, verdict, reward in zip(walked, verdicts, rewards, strict=True):
         row = _told(one) | {
             "verdict": verdict and verdict.model_dump(mode="json"),
             "reward": reward and reward.model_dump(),
         }
-        print(json.dumps(row, ensure_ascii=False), file=out)
+        print(json.dumps(row), file=out)
     last = {"means": means, "trajectories": len(rewards), **shares.model_dump(include={"unjudged", "unparsed"})}
     last |= {"warnings": left_out_warnings({"means": shares}), "judge": judge.name}
-    print(json.dumps(last, ensure_ascii=False), file=out)
+    print(json.dumps(last), file=out)
 
 
 def _unparsed(walked: list[Walked], verdicts: list[Verdict | None]) -> float | None:
@@ -121,11 +119,10 @@ def _print_table(
         table.add_column(title, justify="right", no_wrap=True)
     for one, reward in zip(walked, rewards, strict=True):
         parts = (None if reward is None else getattr(reward, part) for part in COLUMNS)
-        told = (escape(printable(text)) for text in _told(one).values())
-        table.add_row(*told, *(_figure(part) for part in parts))
+        table.add_row(*_told(one).values(), *(_figure(part) for part in parts))
     table.add_section()
     table.add_row("mean", "", "", "", *(_figure(means[part]) for part in COLUMNS))
-    Console(file=out).print(table)
+    Screen(file=out).print(table)
 
 
 def _figure(value: float | None) -> str:

@@ -3,7 +3,6 @@
 The cells of figures are those of `ascl eval` as well.
 """
 
-import json
 import shlex
 import shutil
 import sys
@@ -12,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from ascl.cli.printable import printable
 from ascl.evals.metrics import LEFT_OUT, WARN_ABOVE, Estimate
+from ascl.inputs import read_json
+from ascl.progress import Screen
+from ascl.terminal import echo
 
 if TYPE_CHECKING:
     from ascl.config import RunConfig
@@ -33,7 +34,7 @@ COLUMNS = {
 
 def print_table(folder: Path) -> None:
     """Print the figures of a run folder's metrics.json, in percent with 95 % intervals, and its warnings."""
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    metrics = read_json(folder / "metrics.json")
     table = Table(title="percent, and the 95 % interval", box=SIMPLE_HEAD, padding=(0, 1, 1, 1))
     table.add_column("variant", no_wrap=True)
     for title in COLUMNS.values():
@@ -43,17 +44,17 @@ def print_table(folder: Path) -> None:
     }
     for name, of in figures.items():
         table.add_row(name, *(cell(of[key]) for key in COLUMNS))
-    console = Console()
+    console = Screen()
     console.print(table)
     print_left_out((one for of in figures.values() for one in of.values()), (metrics.get("judge") or {}).get("name"))
     for warning in metrics.get("warnings", []):
-        console.print(printable(f"warning: {warning}"), highlight=False, markup=False, soft_wrap=True)
+        console.say(f"warning: {warning}")
 
 
 def print_stages(stages: Iterable[str], done: Container[str]) -> None:
     """Print each stage and whether it is done."""
     for name in stages:
-        print(f"{name:<16}{'done' if name in done else 'to do'}")
+        echo(f"{name:<16}{'done' if name in done else 'to do'}")
 
 
 def print_best(config: "RunConfig", folder: Path) -> None:
@@ -70,21 +71,21 @@ def print_best(config: "RunConfig", folder: Path) -> None:
         command += ["--embedding-model", config.rules.embedding_model]
     command += ["--top-k", str(config.rules.top_k)]
     reached = "no model has an H-avg" if h_avg is None else f"the highest H-avg of its models, {100 * h_avg:.0f}"
-    print(f"talk to {name} ({reached}):\n{shlex.join(command)}")
+    echo(f"talk to {name} ({reached}):\n{shlex.join(command)}")
 
 
-def cell(figure: Estimate | None, scale: float = 100) -> str:
+def cell(figure: Estimate | None, scale: float = 100) -> str | Text:
     """A figure, its interval below it, and below that the shares of what could not count in it."""
     if figure is None:
         return "-"
-    lines = ["-"]
+    lines: list[str | Text] = ["-"]
     if figure.value is not None and figure.low is not None and figure.high is not None:
         lines = [f"{scale * figure.value:.0f}", f"{scale * figure.low:.0f} to {scale * figure.high:.0f}"]
     for what in LEFT_OUT:
         if share := getattr(figure, what):
             text = f"{100 * share:.1f} %\n{what.replace('_', ' ')}"
-            lines.append(f"[bold yellow]{text}[/]" if what != "no_answer" and share > WARN_ABOVE else text)
-    return "\n".join(lines)
+            lines.append(Text(text, "bold yellow" if what != "no_answer" and share > WARN_ABOVE else ""))
+    return Text("\n").join(map(Text.assemble, lines))
 
 
 def print_left_out(figures: Iterable[Estimate], judge: str | None) -> None:
@@ -95,4 +96,4 @@ def print_left_out(figures: Iterable[Estimate], judge: str | None) -> None:
         for what in ("unjudged", "unparsed")
     ]
     line = f"judge: {judge or 'not named'}; of the answers to any figure at most {', '.join(said)}"
-    Console().print(printable(line), highlight=False, markup=False, soft_wrap=True)
+    Screen().say(line)

@@ -1,6 +1,5 @@
 """`ascl chat`: a conversation in the terminal, consultations shown."""
 
-from rich.console import Console
 from rich.text import Text
 
 from ascl.chat.clients.in_process import InProcessClient
@@ -8,12 +7,11 @@ from ascl.chat.clients.models import load_model, load_renderer, model_path
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Message, RuleHit, StopReason, Trajectory
-from ascl.cli.printable import printable
 from ascl.consult.rollout import rollout, start
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import Variant, with_rules
 from ascl.preflight import Server, check_servers
-from ascl.progress import waiting
+from ascl.progress import Screen, waiting
 
 ATTEMPTS = 2  # someone is waiting for the answer
 
@@ -26,8 +24,8 @@ def open_model(model: str, base_url: str | None) -> Client:
     model_path(model)  # a folder that is not there is not worth a line
     import torch  # noqa: F401  (nor is a missing extra)
 
-    title = f"loading {printable(model)}"
-    Console().print(f"{title} ..", highlight=False, markup=False, soft_wrap=True)
+    title = f"loading {model}"
+    Screen().say(f"{title} ..")
     with waiting(title):
         return InProcessClient(load_model(model), load_renderer(model))
 
@@ -37,7 +35,7 @@ def talk(client: Client, variant: Variant, tool: ConsultTool, sampling: Sampling
 
     The tool is offered in the `ascl` variant only.
     """
-    console = Console()
+    console = Screen()
     history: list[Message] = []
     while True:
         try:
@@ -58,27 +56,27 @@ def talk(client: Client, variant: Variant, tool: ConsultTool, sampling: Sampling
             history += [asked, Message(role="assistant", content=walked.answer)]
 
 
-def _show(console: Console, trajectory: Trajectory) -> None:
+def _show(console: Screen, trajectory: Trajectory) -> None:
     consultations = iter(trajectory.consultations)
     for message in trajectory.completion:
         if message.reasoning_content:
-            console.print(Text(f"thinks: {printable(message.reasoning_content)}", "dim"))
+            console.print(Text(f"thinks: {message.reasoning_content}", "dim"))
         for call in message.tool_calls:
-            console.print(Text(f"consults: {printable(str(call.arguments.get('query', call.arguments)))}", "cyan"))
+            console.print(Text(f"consults: {call.arguments.get('query', call.arguments)}", "cyan"))
         if message.role == "tool":
             consulted = None if message.error else next(consultations, None)
             if consulted is not None and consulted.hits:
                 _show_rules(console, consulted.hits)
             else:
-                console.print(Text(printable(message.content), "yellow"))
+                console.print(Text(message.content, "yellow"))
     if trajectory.answer is not None:
-        console.print(Text.assemble(("model ", "bold green"), printable(trajectory.answer)))
+        console.print(Text.assemble(("model ", "bold green"), trajectory.answer))
     if trajectory.stop is not StopReason.ANSWERED:
         console.print(Text(f"({': '.join(filter(None, [trajectory.stop, '; '.join(trajectory.faults)]))})", "red"))
 
 
-def _show_rules(console: Console, hits: list[RuleHit]) -> None:
+def _show_rules(console: Screen, hits: list[RuleHit]) -> None:
     """The list that the model reads, with the id of each rule, as `ascl rules search` prints it."""
     for rank, hit in enumerate(hits, start=1):
         line = f"{rank}. ({100 * hit.similarity:.1f}%) {hit.id}: {hit.text}"
-        console.print(Text(printable(line), "yellow"))
+        console.print(Text(line, "yellow"))

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ascl.terminal import echo
+
 if TYPE_CHECKING:
     from ascl.train.settings import Lora
 
@@ -56,13 +58,13 @@ def sft(
     renderer = load_renderer(model, dialect)
     _check_room(model, dtype, lora, out)
     if check:
-        typer.echo(f"to do: sft, {len(rows)} rows")
+        echo(f"to do: sft, {len(rows)} rows")
         return
     from ascl.train.sft import run_sft
 
     with waiting(out.name):
         run_sft(model, rows, renderer, out, settings, lora, seed, dtype)
-    typer.echo(f"{len(rows)} rows; the model: {out}")
+    echo(f"{len(rows)} rows; the model: {out}")
 
 
 def _check_room(model: str, dtype: str, lora: "Lora | None", out: Path) -> None:
@@ -155,7 +157,7 @@ def rl(
     dtype = machine_dtype(settings.dtype)
     _check_room(name, dtype, settings.lora, folder)
     if check:
-        typer.echo(f"to do: rl by {algorithm}, {len(prompts)} prompts")
+        echo(f"to do: rl by {algorithm}, {len(prompts)} prompts")
         return
     from ascl.train.rl import run_rl
 
@@ -175,4 +177,4 @@ def rl(
             rollout_log=folder.with_name(f"{folder.name}.rollouts.jsonl"),
             dtype=dtype,
         )
-    typer.echo(f"{len(prompts)} prompts; the model: {folder}; its rollouts: {folder.name}.rollouts.jsonl beside it")
+    echo(f"{len(prompts)} prompts; the model: {folder}; its rollouts: {folder.name}.rollouts.jsonl beside it")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ascl.cluster.estimators import assert_registered
 from ascl.errors import InputError
+from ascl.terminal import echo
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -90,5 +91,5 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except InputError as error:
-        print(error, file=sys.stderr)
+        echo(error, err=True)
         sys.exit(2)

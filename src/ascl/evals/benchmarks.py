@@ -109,11 +109,7 @@ def load_benchmark(benchmark: Benchmark, limit: int = 0) -> list[Prompt]:
     sample = bool(local and source.local_sample)
     if not benchmark.exact:
         prompts = _spread(prompts, rows)
-        console.print(
-            f"{benchmark.name}: {len(prompts)} of {found} prompts; the paper's {rows} may be others",
-            highlight=False,
-            markup=False,
-        )
+        console.say(f"{benchmark.name}: {len(prompts)} of {found} prompts; the paper's {rows} may be others")
     if not prompts or (benchmark.exact and (found > rows or (found < rows and not sample))):
         raise InputError(
             f"benchmark {benchmark.name}: {found} prompts in {local or source.page}, {rows} expected; "

@@ -63,7 +63,7 @@ def ask(
         except InputError as error:
             if not skip_missing:
                 raise
-            console.print(f"left out: {benchmark.name} ({error})", highlight=False, markup=False)
+            console.say(f"left out: {benchmark.name} ({error})")
             continue
         asked[benchmark.name] = (
             Asked(

@@ -135,7 +135,7 @@ class LocalModel:
         self.left_out += 1
         if self.left_out == 1:
             line = f"judge {self.model}: a text of {tokens} tokens exceeds its {room}; such a reply is left unjudged"
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.say(line)
 
 
 def _plain(messages: Messages) -> list[dict[str, Any]]:

@@ -1,8 +1,11 @@
 """Which judge gives the verdicts (pydantic; light to import)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from ascl import ranges
+from ascl.servers import optional_address
 
 
 class ClaimsSettings(BaseModel):
@@ -14,7 +17,7 @@ class ClaimsSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str = Field(min_length=1)
-    base_url: str | None = None
+    base_url: Annotated[str | None, AfterValidator(optional_address)] = None
     revision: str | None = None
 
 
@@ -33,11 +36,11 @@ class JudgeSettings(BaseModel):
 
     kind: Literal["offline", "qwen3guard", "wildguard", "llama_guard", "safeguard", "strongreject"] = "offline"
     model: str | None = Field(default=None, min_length=1)
-    base_url: str | None = None
+    base_url: Annotated[str | None, AfterValidator(optional_address)] = None
     revision: str | None = None
     strict: bool = True
-    concurrency: int = Field(default=16, ge=1)
-    timeout: float = Field(default=120.0, gt=0)
+    concurrency: int = Field(default=16, ge=1, le=ranges.CONCURRENCY)
+    timeout: float = Field(default=120.0, gt=0, le=ranges.SECONDS)
     hallucination: ClaimsSettings | None = None
 
     @model_validator(mode="after")

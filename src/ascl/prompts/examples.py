@@ -71,7 +71,7 @@ def _load(name: str) -> list[Example]:
     examples = list(islice(_examples(rows, source, unusable), limit))
     if unusable:
         reasons = ", ".join(f"{number} with {reason}" for reason, number in unusable.most_common())
-        console.print(f"{name}: rows left out: {reasons}", highlight=False, markup=False)
+        console.say(f"{name}: rows left out: {reasons}")
     return examples
 
 

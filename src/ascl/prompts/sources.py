@@ -122,7 +122,7 @@ def public_rows(name: Name, replies: bool = False) -> Iterator[tuple[str, Row]]:
     else:
         rows, mapping, place = (row for _, row in iterate_jsonl(local)), source.local_row or source.row, str(local)
         if source.local_sample:
-            console.print(f"{name.key}: the local file is a {source.local_sample}", highlight=False, markup=False)
+            console.say(f"{name.key}: the local file is a {source.local_sample}")
     for index, row in enumerate(rows):
         where = f"{place}, row {index + 1}"
         try:

@@ -19,9 +19,9 @@ otherwise how to answer; the paper's set has none).
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator, model_validator
 
 from ascl.chat.messages import Trajectory
 from ascl.consult.sample import Job
@@ -36,6 +36,7 @@ from ascl.recipes.consult_checks import MENDABLE, acceptable, check
 from ascl.recipes.demonstrations import demonstrate, demonstrated, load_demonstrations
 from ascl.recipes.purify import purify
 from ascl.recipes.rows import Row, native_row, split_row
+from ascl.servers import optional_address
 
 __all__ = ["Parameters", "acceptable", "build", "demonstrate", "demonstrated", "is_cloned", "load_demonstrations"]
 
@@ -56,7 +57,7 @@ class Parameters(BaseModel):
     ratio: str = ":".join(map(str, RATIO))
     purify: bool = True
     purifier: str | None = None
-    purifier_base_url: str | None = None
+    purifier_base_url: Annotated[str | None, AfterValidator(optional_address)] = None
     labels: Literal["search", "model"] = "search"
     form: Literal["native", "split"] = "native"
 
@@ -112,7 +113,7 @@ def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> 
             rows.append(consult_row(prompt, walk.trajectory, workshop.tool, origin, labels.get(identity)))
     mixed = mix(rows, parameters.shares, workshop.seed)
     if warning := mix_warning(rows, mixed):
-        console.print(f"mix {parameters.ratio}: {warning}", highlight=False, markup=False, soft_wrap=True)
+        console.say(f"mix {parameters.ratio}: {warning}")
     taken = {row.id for row in mixed}
     rejected = [Rejected(i, walk.stage, walk.reason) for i, walk in walks.items() if walk.reason is not None]
     rejected += [Rejected(row.id, "mix", "surplus", row.messages) for row in rows if row.id not in taken]

@@ -12,10 +12,11 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from ascl import ranges
 from ascl.chat.clients.open_client import open_client
 from ascl.chat.clients.sampling import Sampling
 from ascl.consult.sample import Budget
@@ -31,6 +32,7 @@ from ascl.prompts.sources import load_prompts
 from ascl.recipes.build import Built, Workshop, write_data_set
 from ascl.recipes.rows import Pair, Row
 from ascl.rules.book import RuleBook
+from ascl.servers import optional_address
 
 RECIPES = (
     "ascl",
@@ -57,12 +59,12 @@ class BuildSettings(BaseModel):
     recipe: str
     sources: list[str] = Field(min_length=1)
     model: str | None = None
-    base_url: str | None = None
+    base_url: Annotated[str | None, AfterValidator(optional_address)] = None
     sampling: Sampling = Sampling(temperature=0.6, top_p=0.95, max_tokens=2048)
     rules: str = "default"
     embedding_model: str | None = None
     top_k: int = Field(default=DEFAULT_TOP_K, ge=1, le=MAX_TOP_K)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, le=ranges.SEED)
     parameters: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -120,7 +122,7 @@ def make_data_set(
     )
     if recipe.SAMPLES:
         bounds = _bounds(settings.sampling, workshop.budget)
-        console.print(f"{settings.recipe}: {bounds}", highlight=False, markup=False, soft_wrap=True)
+        console.say(f"{settings.recipe}: {bounds}")
     built = recipe.build(inputs, parameters, workshop)
     about = {
         "recipe": settings.recipe,

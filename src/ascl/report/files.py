@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from ascl.errors import InputError, first_problem
-from ascl.inputs import read_json
+from ascl.inputs import lines, read_json
 from ascl.judges.record import Record
 
 
@@ -107,13 +107,9 @@ def read_metrics(run: Path) -> Metrics:
 
 def read_records(path: Path) -> Iterator[Record]:
     """The records of one JSONL file, one at a time. Raises InputError naming file and line."""
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    try:
-                        yield Record.model_validate_json(line)
-                    except ValidationError as error:
-                        raise InputError(f"{path}:{number}: {first_problem(error)}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    for number, line in lines(path):
+        if line.strip():
+            try:
+                yield Record.model_validate_json(line)
+            except ValidationError as error:
+                raise InputError(f"{path}:{number}: {first_problem(error)}") from None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.inputs import lines
 from ascl.judges.record import Outcome, Record
 from ascl.judges.refusal import classify_refusal
 from ascl.judges.verdict import Refusal
@@ -131,10 +132,9 @@ def _stride(files: list[Path]) -> int:
     """Of how many groups of rollouts one is shown, so that the page stays usable after a long training."""
     count = size = 0
     for path in files:
-        with path.open("rb") as file:
-            for line in file:
-                count += 1
-                size += len(line)
+        for _, line in lines(path):
+            count += 1
+            size += len(line)
     return max(1, -(-count // MOST_ROLLOUTS), -(-size // MOST_ROLLOUT_BYTES))
 
 

@@ -1,8 +1,11 @@
 """Settings of SFT and RL (pydantic; light to import). Names follow TRL where TRL has one."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from ascl import ranges
+from ascl.servers import checked_address
 
 
 class Lora(BaseModel):
@@ -10,8 +13,8 @@ class Lora(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    r: int = Field(default=16, ge=1)
-    alpha: int = Field(default=32, ge=1)
+    r: int = Field(default=16, ge=1, le=ranges.RANK)
+    alpha: int = Field(default=32, ge=1, le=2 * ranges.RANK)
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
@@ -25,13 +28,13 @@ class SftSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     form: Literal["native", "split"] = "native"
-    learning_rate: float = Field(default=1e-5, gt=0)
-    epochs: float = Field(default=3, gt=0)
-    batch_size: int = Field(default=128, ge=1)
-    micro_batch_size: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=1e-5, gt=0, le=ranges.LEARNING_RATE)
+    epochs: float = Field(default=3, gt=0, le=ranges.EPOCHS)
+    batch_size: int = Field(default=128, ge=1, le=ranges.BATCH)
+    micro_batch_size: int = Field(default=8, ge=1, le=ranges.BATCH)
     warmup: float = Field(default=0.05, ge=0, lt=1)
-    max_length: int = Field(default=4096, ge=16)
-    save_steps: int = Field(default=50, ge=1)
+    max_length: int = Field(default=4096, ge=16, le=ranges.TOKENS)
+    save_steps: int = Field(default=50, ge=1, le=ranges.STEPS)
     gradient_checkpointing: bool = False
     report_to: Literal["none", "trackio", "wandb", "tensorboard"] = "none"
 
@@ -55,31 +58,31 @@ class RlSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    tau: float = Field(default=0.5, ge=0)
-    w_min: float = Field(default=0.25, gt=0)
-    w_max: float = Field(default=4.0, gt=0)
-    mode_weight: float = Field(default=1.0, ge=0)
-    penalty: float = Field(default=0.1, ge=0)
-    delta: float = Field(default=0.0, ge=0)
-    sharpness: float = Field(default=1.0, ge=0)
-    carry: float = Field(default=0.0, ge=0)
+    tau: float = Field(default=0.5, ge=0, le=ranges.WEIGHT)
+    w_min: float = Field(default=0.25, gt=0, le=ranges.WEIGHT)
+    w_max: float = Field(default=4.0, gt=0, le=ranges.WEIGHT)
+    mode_weight: float = Field(default=1.0, ge=0, le=ranges.WEIGHT)
+    penalty: float = Field(default=0.1, ge=0, le=ranges.WEIGHT)
+    delta: float = Field(default=0.0, ge=0, le=ranges.WEIGHT)
+    sharpness: float = Field(default=1.0, ge=0, le=ranges.WEIGHT)
+    carry: float = Field(default=0.0, ge=0, le=ranges.WEIGHT)
     exploration: Literal["none", "half", "stratified"] | None = None
-    candidates: int = Field(default=4, ge=2)
-    group_size: int = Field(default=8, ge=2)
-    prompts_per_step: int = Field(default=16, ge=1)
+    candidates: int = Field(default=4, ge=2, le=ranges.ANSWERS)
+    group_size: int = Field(default=8, ge=2, le=ranges.ANSWERS)
+    prompts_per_step: int = Field(default=16, ge=1, le=ranges.BATCH)
     harmful_share: float = Field(default=0.5, ge=0, le=1)
-    micro_batch_size: int = Field(default=8, ge=1)
-    learning_rate: float = Field(default=1e-6, gt=0)
+    micro_batch_size: int = Field(default=8, ge=1, le=ranges.BATCH)
+    learning_rate: float = Field(default=1e-6, gt=0, le=ranges.LEARNING_RATE)
     warmup: float = Field(default=0.1, ge=0, lt=1)
-    epochs: float = Field(default=2, gt=0)
-    max_steps: int = Field(default=0, ge=0)
-    temperature: float = Field(default=1.0, gt=0)
-    max_tokens: int = Field(default=2048, ge=1)
-    save_steps: int = Field(default=20, ge=1)
+    epochs: float = Field(default=2, gt=0, le=ranges.EPOCHS)
+    max_steps: int = Field(default=0, ge=0, le=ranges.STEPS)
+    temperature: float = Field(default=1.0, gt=0, le=ranges.TEMPERATURE)
+    max_tokens: int = Field(default=2048, ge=1, le=ranges.TOKENS)
+    save_steps: int = Field(default=20, ge=1, le=ranges.STEPS)
     gradient_checkpointing: bool = False
     report_to: Literal["none", "trackio", "wandb", "tensorboard"] = "none"
     vllm: Literal["off", "colocate", "server"] = "off"
-    vllm_server: str = "http://localhost:8000"
+    vllm_server: Annotated[str, AfterValidator(checked_address)] = "http://localhost:8000"
     vllm_gpu_memory: float = Field(default=0.3, gt=0, lt=1)
 
     @model_validator(mode="after")
