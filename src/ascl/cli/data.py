@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from ascl import ranges
+from ascl.cli.entry import checked_options, finite
 from ascl.errors import InputError
 from ascl.terminal import echo
 
@@ -26,19 +28,29 @@ def build(
         str | None, typer.Option(envvar="OPENAI_BASE_URL", help="An OpenAI-compatible server; none: in this process.")
     ] = None,
     set_: Annotated[list[str], typer.Option("--set", help="A parameter of the recipe: name=value.")] = [],  # noqa: B006
-    preview: Annotated[int, typer.Option(min=0, help="Print the rows of this many prompts; write nothing.")] = 0,
+    preview: Annotated[
+        int, typer.Option(min=0, max=ranges.PROMPTS, help="Print the rows of this many prompts; write nothing.")
+    ] = 0,
     sizes: Annotated[str, typer.Option(help="Nested subsets beside it, e.g. 10,50,100.")] = "",
-    temperature: Annotated[float, typer.Option(min=0)] = 0.6,
-    top_p: Annotated[float, typer.Option(min=0.01, max=1)] = 0.95,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Tokens of one model turn.")] = 2048,
-    seed: int = 0,
+    temperature: Annotated[float, typer.Option(min=0, max=ranges.TEMPERATURE, callback=finite)] = 0.6,
+    top_p: Annotated[float, typer.Option(min=0.01, max=1, callback=finite)] = 0.95,
+    max_tokens: Annotated[int, typer.Option(min=1, max=ranges.TOKENS, help="Tokens of one model turn.")] = 2048,
+    seed: Annotated[int, typer.Option(min=0, max=ranges.SEED)] = 0,
     rules: Annotated[str, typer.Option(help="`default`, a folder of YAML, or a .yaml, .csv or .md file.")] = "default",
     embedding_model: Annotated[str | None, typer.Option(help="Dense rule search.")] = None,
     top_k: Annotated[int, typer.Option(min=1, max=20)] = 3,
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests under way at once (server).")] = 16,
-    batch: Annotated[int, typer.Option(min=1, help="Prompts sampled at once (in this process).")] = 32,
-    budget_requests: Annotated[int, typer.Option(min=0, help="Stop after this many model turns (0: no bound).")] = 0,
-    budget_tokens: Annotated[int, typer.Option(min=0, help="Stop after this many tokens in all (0: no bound).")] = 0,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=ranges.CONCURRENCY, help="Requests under way at once (server).")
+    ] = 16,
+    batch: Annotated[
+        int, typer.Option(min=1, max=ranges.BATCH, help="Prompts sampled at once (in this process).")
+    ] = 32,
+    budget_requests: Annotated[
+        int, typer.Option(min=0, max=ranges.BUDGET, help="Stop after this many model turns (0: no bound).")
+    ] = 0,
+    budget_tokens: Annotated[
+        int, typer.Option(min=0, max=ranges.BUDGET, help="Stop after this many tokens in all (0: no bound).")
+    ] = 0,
 ) -> None:
     """Turn prompts and a model into a training set that `ascl sft` reads. Run it again to resume."""
     from ascl.chat.clients.sampling import Sampling
@@ -46,18 +58,19 @@ def build(
     from ascl.consult.sample import Budget
     from ascl.recipes.data_set import BuildSettings, make_data_set, write_subsets
 
-    settings = BuildSettings(
-        recipe=recipe,
-        sources=sources,
-        model=model,
-        base_url=None if model == "embedded" else base_url or None,
-        sampling=Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens),
-        rules=rules,
-        embedding_model=embedding_model,
-        top_k=top_k,
-        seed=seed,
-        parameters=dict(_assignment(text) for text in set_),
-    )
+    with checked_options():
+        settings = BuildSettings(
+            recipe=recipe,
+            sources=sources,
+            model=model,
+            base_url=None if model == "embedded" else base_url or None,
+            sampling=Sampling(temperature=temperature, top_p=top_p, max_tokens=max_tokens),
+            rules=rules,
+            embedding_model=embedding_model,
+            top_k=top_k,
+            seed=seed,
+            parameters=dict(_assignment(text) for text in set_),
+        )
     wanted = _sizes(sizes)
     command = shlex.join(["ascl", *sys.argv[1:]])
     budget = Budget(requests=budget_requests, tokens=budget_tokens)
@@ -82,8 +95,8 @@ def _assignment(text: str) -> tuple[str, str]:
 
 def _sizes(text: str) -> list[int]:
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not all(part.isdecimal() and int(part) for part in parts):
-        raise InputError(f"--sizes {text}: write whole numbers with commas, e.g. 10,50,100")
+    if not all(part.isdecimal() and len(part) < len(str(ranges.PROMPTS)) and int(part) for part in parts):
+        raise InputError(f"--sizes {text}: write whole numbers below {ranges.PROMPTS} with commas, e.g. 10,50,100")
     return [int(part) for part in parts]
 
 
@@ -130,8 +143,10 @@ def shift(
     embedding_model: Annotated[
         str | None, typer.Option(help="Also the cosine of replies to the same prompt: folder, hub id, endpoint:NAME.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Rows scored of each set, spread over it (0: all).")] = 0,
-    batch: Annotated[int, typer.Option(min=1)] = 4,
+    limit: Annotated[
+        int, typer.Option(min=0, max=ranges.PROMPTS, help="Rows scored of each set, spread over it (0: all).")
+    ] = 0,
+    batch: Annotated[int, typer.Option(min=1, max=ranges.BATCH)] = 4,
     out: Annotated[Path | None, typer.Option(help="Also write the figures as JSON.")] = None,
 ) -> None:
     """How far training sets lie from a model's own distribution: token NLL by segment, cosine, forward KL."""

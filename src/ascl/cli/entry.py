@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from ascl.errors import InputError, first_problem, missing_extra
 from ascl.terminal import echo
 
+_MAY_BE_EMPTY = ("--base-url", "--sizes", "--arms")  # an empty text is as good as none
 _LONGEST_LINE = 2000  # characters of an error that are shown
 
 
@@ -31,16 +32,27 @@ class InputErrorGroup(TyperGroup):
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not have every character
         with _in_one_line():
-            for argument in args:
-                if "\0" in argument or any("\ud800" <= c <= "\udfff" for c in argument):
-                    shown = argument.encode("ascii", "backslashreplace").decode()
-                    raise InputError(f"{shown}: is no UTF-8 text, as every argument must be")
+            _check_arguments(args)
             return super().make_context(info_name, args, *rest, **extra)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         with _in_one_line():
             return super().invoke(ctx)
+
+
+def _check_arguments(args: list[str]) -> None:
+    """Raise InputError where an argument is no UTF-8 text, or is empty and would name the folder one is in."""
+    for before, argument in zip(["", *args], args, strict=False):
+        if "\0" in argument or any("\ud800" <= c <= "\udfff" for c in argument):
+            shown = argument.encode("ascii", "backslashreplace").decode()
+            raise InputError(f"{shown}: is no UTF-8 text, as every argument must be")
+        option, equals, value = argument.partition("=")
+        if not argument or (option.startswith("--") and equals and not value):
+            option = option or before
+            if option not in _MAY_BE_EMPTY:
+                after = f" after {option}" if option.startswith("-") else ""
+                raise InputError(f"there is an empty argument{after}; name something, or leave it out")
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from ascl.cli.entry import checked_options
 from ascl.errors import InputError
 from ascl.evals.metrics import Estimate, left_out_warnings
 from ascl.evals.results import Axis, read_evaluation, read_records, read_results
@@ -58,9 +59,9 @@ def _classifier(judge: str, folder: Path) -> tuple[Classifier, str]:
     model, _, url = judge.partition("@")
     if not model:
         raise InputError(f"--judge {judge}: use `words`, MODEL (in this process) or MODEL@URL (a server)")
-    asked = open_intents(
-        ClaimsSettings(model=model, base_url=url or None), JudgeSettings(), folder / "judge_replies.jsonl"
-    )
+    with checked_options():
+        settings = ClaimsSettings(model=model, base_url=url or None)
+    asked = open_intents(settings, JudgeSettings(), folder / "judge_replies.jsonl")
     return asked, asked.name
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ascl import ranges
 from ascl.judges.named import DEFAULT, HELP
 from ascl.terminal import echo
 
@@ -35,19 +36,25 @@ def evaluate(
     base_url: Annotated[
         str | None, typer.Option(help="An OpenAI-compatible server; without it, in this process.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Prompts per benchmark (0: all; 50 in `quick`).")] = 0,
-    epochs: Annotated[int, typer.Option(min=0, help="Answers per prompt (0: as the paper).")] = 0,
+    limit: Annotated[
+        int, typer.Option(min=0, max=ranges.PROMPTS, help="Prompts per benchmark (0: all; 50 in `quick`).")
+    ] = 0,
+    epochs: Annotated[int, typer.Option(min=0, max=ranges.ANSWERS, help="Answers per prompt (0: as the paper).")] = 0,
     greedy: Annotated[bool, typer.Option(help="Every prompt once, at temperature 0.")] = False,
     skip_missing: Annotated[bool, typer.Option(help="Leave benchmarks out whose sets can't be read.")] = False,
-    max_tokens: Annotated[int, typer.Option(min=0, help="Tokens of one model turn (0: as the benchmark says).")] = 0,
+    max_tokens: Annotated[
+        int, typer.Option(min=0, max=ranges.TOKENS, help="Tokens of one model turn (0: as the benchmark says).")
+    ] = 0,
     seed: Annotated[int, typer.Option(min=0, max=2**30)] = 0,
     rules: Annotated[str, typer.Option(help="`default`, or a rule book's folder.")] = "default",
     embedding_model: Annotated[str | None, typer.Option(help="Search the rules with it instead of BM25.")] = None,
     top_k: Annotated[int, typer.Option(min=1, max=20, help="Rules a look-up returns.")] = 3,
     dialect: Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")] = None,
     dtype: Annotated[str, typer.Option(help="In this process: bfloat16, float32, or auto.")] = "auto",
-    batch: Annotated[int, typer.Option(min=1, help="Prompts walked at once in this process.")] = 32,
-    concurrency: Annotated[int, typer.Option(min=1, help="Prompts walked at once on a server.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, max=ranges.BATCH, help="Prompts walked at once in this process.")] = 32,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=ranges.CONCURRENCY, help="Prompts walked at once on a server.")
+    ] = 64,
     check: Annotated[
         bool, typer.Option("--check", help="Look whether all is there that it needs, print what is to do, and stop.")
     ] = False,

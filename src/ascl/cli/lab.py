@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ascl import ranges
 from ascl.terminal import echo
 
 
@@ -12,8 +13,10 @@ def lab(
     out: Annotated[Path, typer.Option(help="The lab's folder; an earlier run in it goes on.")] = Path("runs/lab"),
     arms: Annotated[str, typer.Option(help="Comma-separated arms (default: all).")] = "",
     seeds: Annotated[int, typer.Option(min=1, max=16, help="How many seeds each arm is run with.")] = 3,
-    steps: Annotated[int, typer.Option(min=1, help="RL steps of an arm.")] = 120,
-    processes: Annotated[int, typer.Option(min=1, help="Arms trained at the same time, a core each.")] = 2,
+    steps: Annotated[int, typer.Option(min=1, max=ranges.STEPS, help="RL steps of an arm.")] = 120,
+    processes: Annotated[
+        int, typer.Option(min=1, max=ranges.PROCESSES, help="Arms trained at the same time, a core each.")
+    ] = 2,
 ) -> None:
     """Train a small decoder where consulting matters, by every algorithm, and check the paper's claims on it."""
     import os

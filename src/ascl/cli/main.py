@@ -7,8 +7,9 @@ from typing import Annotated, cast
 
 import typer
 
+from ascl import ranges
 from ascl.cli.data import data_app
-from ascl.cli.entry import InputErrorGroup
+from ascl.cli.entry import InputErrorGroup, finite
 from ascl.cli.evals import eval_app
 from ascl.cli.lab import lab
 from ascl.cli.report import report_app
@@ -61,7 +62,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME of the configuration).")] = None,
     model: Annotated[str | None, typer.Option(help="Take this model instead of the configuration's.")] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Take this seed instead of the configuration's.")
+        int | None, typer.Option(min=0, max=ranges.SEED, help="Take this seed instead of the configuration's.")
     ] = None,
     smoke: Annotated[bool, typer.Option(help="A cut-down run of a few minutes.")] = False,
     fresh: Annotated[bool, typer.Option(help="Put an earlier run in this folder aside and start anew.")] = False,
@@ -179,8 +180,8 @@ def chat(
     rules: RulesSource = "default",
     embedding_model: Embedding = None,
     top_k: Annotated[int, typer.Option(min=1, max=20)] = 3,
-    max_tokens: Annotated[int, typer.Option(min=1)] = 512,
-    temperature: Annotated[float, typer.Option(min=0)] = 0.0,
+    max_tokens: Annotated[int, typer.Option(min=1, max=ranges.TOKENS)] = 512,
+    temperature: Annotated[float, typer.Option(min=0, max=ranges.TEMPERATURE, callback=finite)] = 0.0,
 ) -> None:
     """Talk to a model in the terminal and see what it consults. An empty line or Ctrl-D ends."""
     from ascl.chat.clients.sampling import Sampling
@@ -193,7 +194,7 @@ def chat(
     if variant not in VARIANTS:
         raise InputError(f"--variant {variant}: use one of {', '.join(VARIANTS)}")
     tool = ConsultTool(RuleBook.load(rules, embedding_model), top_k)
-    client = open_model(model, base_url)
+    client = open_model(model, base_url or None)
     talk(client, cast(Variant, variant), tool, Sampling(temperature=temperature, max_tokens=max_tokens))
 
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ascl import ranges
+from ascl.cli.entry import checked_options, finite
 from ascl.terminal import echo
 
 if TYPE_CHECKING:
@@ -15,17 +17,21 @@ def sft(
     model: Annotated[str, typer.Option(help="`embedded`, a hub id, a local folder or an earlier checkpoint.")],
     data: Annotated[list[Path], typer.Option(help="A training set: a folder of `ascl data build`, or JSONL.")],
     out: Annotated[Path, typer.Option(help="Where the trained model goes.")],
-    epochs: Annotated[float, typer.Option(min=0.001)] = 3,
-    learning_rate: Annotated[float, typer.Option(min=0)] = 1e-5,
-    batch_size: Annotated[int, typer.Option(min=1)] = 128,
-    micro_batch_size: Annotated[int, typer.Option(min=1)] = 8,
-    warmup: Annotated[float, typer.Option(min=0, max=0.99)] = 0.05,
-    max_length: Annotated[int, typer.Option(min=16, help="A longer row is an error: no trace is cut.")] = 4096,
-    lora_rank: Annotated[int, typer.Option(min=0, help="Train LoRA adapters of this rank (0: all weights).")] = 0,
+    epochs: Annotated[float, typer.Option(min=0.001, max=ranges.EPOCHS, callback=finite)] = 3,
+    learning_rate: Annotated[float, typer.Option(min=0, max=ranges.LEARNING_RATE, callback=finite)] = 1e-5,
+    batch_size: Annotated[int, typer.Option(min=1, max=ranges.BATCH)] = 128,
+    micro_batch_size: Annotated[int, typer.Option(min=1, max=ranges.BATCH)] = 8,
+    warmup: Annotated[float, typer.Option(min=0, max=0.99, callback=finite)] = 0.05,
+    max_length: Annotated[
+        int, typer.Option(min=16, max=ranges.TOKENS, help="A longer row is an error: no trace is cut.")
+    ] = 4096,
+    lora_rank: Annotated[
+        int, typer.Option(min=0, max=ranges.RANK, help="Train LoRA adapters of this rank (0: all weights).")
+    ] = 0,
     dialect: Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")] = None,
     dtype: Annotated[str, typer.Option(help="bfloat16, float32, or auto: what this machine is fast in.")] = "auto",
-    save_steps: Annotated[int, typer.Option(min=1)] = 50,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 0,
+    save_steps: Annotated[int, typer.Option(min=1, max=ranges.STEPS)] = 50,
+    seed: Annotated[int, typer.Option(min=0, max=ranges.SEED)] = 0,
     check: Annotated[bool, typer.Option("--check", help="Look whether all is there that it needs, and stop.")] = False,
 ) -> None:
     """Supervised fine-tuning with loss on model turns only. Run it again to resume."""
@@ -44,15 +50,16 @@ def sft(
         raise InputError(f"--out {out}: exists already; name another, or remove it")
     if batch_size % min(micro_batch_size, batch_size):
         raise InputError("--micro-batch-size must divide --batch-size")
-    settings = SftSettings(
-        learning_rate=learning_rate,
-        epochs=epochs,
-        batch_size=batch_size,
-        micro_batch_size=micro_batch_size,
-        warmup=warmup,
-        max_length=max_length,
-        save_steps=save_steps,
-    )
+    with checked_options():
+        settings = SftSettings(
+            learning_rate=learning_rate,
+            epochs=epochs,
+            batch_size=batch_size,
+            micro_batch_size=micro_batch_size,
+            warmup=warmup,
+            max_length=max_length,
+            save_steps=save_steps,
+        )
     rows = read_rows(data)
     lora = Lora(r=lora_rank, alpha=2 * lora_rank) if lora_rank else None
     renderer = load_renderer(model, dialect)
@@ -90,14 +97,26 @@ def rl(
     plan: Annotated[
         str | None, typer.Option(help="Train nothing: print what a step needs `here`, or on a100, h100, h200.")
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, help="With --plan: training processes.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, max=ranges.PROCESSES, help="With --plan: training processes.")] = 1,
     sharded: Annotated[bool, typer.Option(help="With --plan: weights split over the processes (FSDP).")] = False,
     completion_tokens: Annotated[
-        float, typer.Option(min=0, help="With --plan: mean tokens of a model turn (0: half of max_tokens).")
+        float,
+        typer.Option(
+            min=0,
+            max=ranges.TOKENS,
+            callback=finite,
+            help="With --plan: mean tokens of a model turn (0: half of max_tokens).",
+        ),
     ] = 0,
-    consult_share: Annotated[float, typer.Option(min=0, max=1, help="With --plan: rollouts that consult.")] = 0.5,
-    judge_seconds: Annotated[float, typer.Option(min=0, help="With --plan: seconds of one verdict.")] = 0,
-    judge_concurrency: Annotated[int, typer.Option(min=1, help="With --plan: verdicts at a time.")] = 1,
+    consult_share: Annotated[
+        float, typer.Option(min=0, max=1, callback=finite, help="With --plan: rollouts that consult.")
+    ] = 0.5,
+    judge_seconds: Annotated[
+        float, typer.Option(min=0, max=ranges.SECONDS, callback=finite, help="With --plan: seconds of one verdict.")
+    ] = 0,
+    judge_concurrency: Annotated[
+        int, typer.Option(min=1, max=ranges.CONCURRENCY, help="With --plan: verdicts at a time.")
+    ] = 1,
     check: Annotated[bool, typer.Option("--check", help="Look whether all is there that it needs, and stop.")] = False,
 ) -> None:
     """Reinforce a model on prompts with a judge's rewards. Run it again to resume."""

@@ -18,8 +18,6 @@ def judge_settings(text: str) -> "JudgeSettings":
 
     kind, _, model = text.partition(":")
     name, _, url = model.partition("@")
-    if url and not url.startswith(("http://", "https://")):
-        raise InputError(f"--judge {text}: {url} is no address of a server (http://..); use {HELP}")
     given = {"kind": kind, "model": name or None, "base_url": url or None}
     try:
         return JudgeSettings.model_validate(given)
