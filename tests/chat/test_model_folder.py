@@ -31,7 +31,7 @@ def refused(folder: Path, read: Callable[[Path], Any] = load) -> str:
     line = str(caught.value)
     assert line.startswith(f"model {folder}: ")
     assert "\n" not in line
-    assert "not found" not in line
+    assert "no such folder" not in line or "base model" in line
     return line
 
 
@@ -86,8 +86,8 @@ def test_no_code_of_a_folder_runs(folder: Path, marker: Path, model_type: str, r
     change(folder / "tokenizer_config.json", tokenizer_class="Evil", auto_map=tokenizer)
     try:
         read(str(folder))
-    except InputError as error:
-        assert str(error).startswith(f"model {folder}: ")  # noqa: PT017 - a known type is read without its code
+    except InputError as error:  # a known type is read, without that code
+        assert str(error).startswith(f"model {folder}: ")
     assert not marker.exists()
 
 
@@ -142,13 +142,13 @@ def test_an_adapter_config_that_is_something_else(lora: Path, text: str) -> None
 @pytest.mark.parametrize(
     "fields",
     [
-        {"hidden_size": -1}, {"hidden_size": "x"}, {"hidden_size": 10**12}, {"hidden_size": 10**30}, {"hidden_size": None},
-        {"hidden_size": 4096}, {"hidden_size": 0}, {"num_attention_heads": 0}, {"num_attention_heads": 10**9},
+        {"hidden_size": -1}, {"hidden_size": "x"}, {"hidden_size": 10**12}, {"hidden_size": 10**30},
+        {"hidden_size": None},        {"hidden_size": 4096}, {"hidden_size": 0}, {"num_attention_heads": 0}, {"num_attention_heads": 10**9},
         {"num_hidden_layers": 10**7}, {"num_hidden_layers": 10**30}, {"num_hidden_layers": 1e7},
         {"num_hidden_layers": 1}, {"num_hidden_layers": 3}, {"num_hidden_layers": -1}, {"num_labels": 10**9},
         {"vocab_size": 10**12}, {"vocab_size": 10**9}, {"intermediate_size": 10**15}, {"head_dim": 10**12},
-        {"model_type": "gpt2"}, {"model_type": "bert"}, {"model_type": "mamba"}, {"model_type": "t5"}, {"model_type": 3},
-        {"model_type": "gpt2", "n_positions": 10**9}, {"model_type": "mixtral", "num_local_experts": 10**8},
+        {"model_type": "gpt2"}, {"model_type": "bert"}, {"model_type": "mamba"}, {"model_type": "t5"},
+        {"model_type": 3},        {"model_type": "gpt2", "n_positions": 10**9}, {"model_type": "mixtral", "num_local_experts": 10**8},
         {"rope_parameters": {"rope_type": "nonsense"}}, {"hidden_act": "evil"}, {"dtype": "evil"},
         {"quantization_config": {"quant_method": "evil"}}, {"quantization_config": {"quant_method": "gptq", "bits": 4}},
         {"quantization_config": {}, "compression_config": {"quant_method": None}},

@@ -146,18 +146,10 @@ def _endpoint(model: str) -> Callable[[Sequence[str]], np.ndarray]:
 
 def _local(model: str) -> Callable[[Sequence[str]], np.ndarray]:
     if os.path.exists(model):
-        folder = Path(model)
-    else:
-        need_hub(f"embedding model {model}", model_cached(model))
-        from huggingface_hub import snapshot_download
-
-        try:
-            folder = Path(snapshot_download(model, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model"]))
-        except (OSError, ValueError) as error:
-            raise InputError(f"embedding model {model}: no such folder or hub id ({_first_line(error)})") from error
-    check_no_code(model, folder)
+        check_no_code(model, Path(model))
     if find_spec("sentence_transformers") is None:
         raise InputError(f"embedding model {model}: install the extra `dense` (pip install 'ascl[dense]')")
+    folder = Path(model) if os.path.exists(model) else _fetched(model)
     from sentence_transformers import SentenceTransformer
 
     try:
@@ -165,6 +157,19 @@ def _local(model: str) -> Callable[[Sequence[str]], np.ndarray]:
     except Exception as error:  # whatever a broken folder makes the library raise
         raise InputError(f"embedding model {model}: it can't be loaded ({_first_line(error)})") from error
     return lambda texts: encoder.encode(list(texts), show_progress_bar=False)
+
+
+def _fetched(model: str) -> Path:
+    """The folder of an embedding model of the hub."""
+    need_hub(f"embedding model {model}", model_cached(model))
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(model, allow_patterns=["*.json", "*.safetensors", "*.bin", "*.txt", "*.model"]))
+    except (OSError, ValueError) as error:
+        raise InputError(f"embedding model {model}: no such folder or hub id ({_first_line(error)})") from error
+    check_no_code(model, folder)
+    return folder
 
 
 def check_no_code(model: str, folder: Path) -> None:
