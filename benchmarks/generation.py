@@ -19,7 +19,8 @@ from transformers import AutoModelForCausalLM, DynamicCache, GenerationConfig
 
 from ascl.chat.clients import grouped_attention
 from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.models import load_renderer, model_path
+from ascl.chat.clients.model_folder import model_path
+from ascl.chat.clients.models import load_renderer
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message
 from ascl.consult.rollout import start
@@ -51,7 +52,7 @@ def main() -> None:
         ("our loop, growing cache, grouped attention (the default)", grouped_attention.NAME, _ours),
     ):
         model = AutoModelForCausalLM.from_pretrained(
-            model_path(options.model), dtype=torch.bfloat16, attn_implementation=attention
+            model_path(options.model), dtype=torch.bfloat16, attn_implementation=attention, trust_remote_code=False
         )
         run(model, renderer, tool, prompts, 2)
         started = time.perf_counter()

@@ -29,10 +29,11 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 from rich.console import Console
 from rich.table import Table
-from transformers import AutoConfig, TrainerCallback
+from transformers import TrainerCallback
 
 from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.models import load_renderer, model_path
+from ascl.chat.clients.model_folder import load_config, model_path
+from ascl.chat.clients.models import load_renderer
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.record import judge_trajectories
@@ -97,7 +98,7 @@ def _case(name: str, steps: int, table: Table) -> None:
     machine = Machine(**_in_process("probe", name, run["lengths"]))
     _, lora, _, settings = CASES[name]
     with TemporaryDirectory() as folder:
-        shape = model_shape(name, AutoConfig.from_pretrained(_model(name, Path(folder))))
+        shape = model_shape(name, load_config(_model(name, Path(folder))))
     plan = plan_step(shape, settings, Lengths(**run["lengths"]), machine, lora)
     print(json.dumps({"case": name, "run": run, "machine": machine.model_dump(), "plan": plan.model_dump()}))
     for part, predicted, seen in (

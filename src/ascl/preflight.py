@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ascl.errors import InputError
-from ascl.inputs import read_json
 from ascl.judges.settings import JudgeSettings
 from ascl.prompts.prompt import Kind, Prompt, choose
 from ascl.servers import server_address
@@ -165,20 +164,11 @@ def model_config(name: str, revision: str | None = None) -> Any:
 
     Raises InputError where there is none, or a folder lacks its weights.
     """
-    from transformers import AutoConfig
+    from ascl.chat.clients.model_folder import check_weights, load_config
 
-    from ascl.chat.clients.models import model_path
-
-    path = Path(model_path(name))
-    if path.is_dir() and not any(path.glob("*.safetensors")) and not any(path.glob("*.bin")):
-        raise InputError(f"model {name}: the folder holds no weights (*.safetensors)")
-    adapter = path / "adapter_config.json"
-    if adapter.exists():
-        return model_config(read_json(adapter)["base_model_name_or_path"])
-    try:
-        return AutoConfig.from_pretrained(str(path), revision=revision)
-    except (OSError, ValueError) as error:
-        raise InputError(f"model {name}: not found as a local folder or a hub id ({_line(str(error))})") from error
+    if revision is None:
+        check_weights(name)
+    return load_config(name, revision)
 
 
 def check_writable(folder: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 from ascl.chat.clients import embedded as embedded_module
 from ascl.chat.clients.dtype import machine_dtype
 from ascl.chat.clients.embedded import GGUF, SHA256, cache_folder, embedded_model
-from ascl.chat.clients.models import load_model, load_renderer, model_path
+from ascl.chat.clients.model_folder import model_path
+from ascl.chat.clients.models import load_model, load_renderer
 from ascl.chat.dialects import DIALECTS, dialect_for
 from ascl.errors import InputError
 

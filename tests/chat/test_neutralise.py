@@ -1,5 +1,6 @@
 """Markers in untrusted text are broken, and nothing else is touched."""
 
+import json
 import re
 from typing import Any
 
@@ -8,8 +9,19 @@ from conversations import hostile
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ascl.chat.clients.openai_server import OpenAIClient
+from ascl.chat.clients.sampling import Sampling
+from ascl.chat.families import MARKERS
 from ascl.chat.messages import Message, ToolCall
-from ascl.chat.neutralise import BREAK, MARKERS, break_phrases, neutralise, neutralise_message, neutralise_value
+from ascl.chat.neutralise import (
+    BREAK,
+    break_phrases,
+    neutralise,
+    neutralise_message,
+    neutralise_messages,
+    neutralise_value,
+)
+from ascl.consult.rollout import start
 
 EXTRA = ("<file_sep>", "<jupyter_start>", "<empty_output>", "[PAD151936]", "##", "\n\n\n")
 GENERIC = re.compile(r"<[|｜][^\s<>|｜]{1,40}[|｜]>")
@@ -59,12 +71,133 @@ def test_every_family_is_known(marker: str) -> None:
     [
         "xs |> map(f) |> sum", "a < b and c > d", "a <| b |> c", "<div class='a'></div>", "f :: Maybe a -> [a]",
         "x <- y",
-        "if (a<b || c>d) {}", "std::vector<std::vector<int>>", "<|", "|>", "<||>", "[INSTANCE]", "✿", "1 << 2 >> 3",
-        "<thinking>", "<tools", "</ think>", "<tool call>", "a\\<|b\n|>", "#!/bin/sh", "[[PAD]]", "<user>", "<｜ ｜>",
+        "if (a<b || c>d) {}", "std::vector<std::vector<int>>", "<|", "|>", "<||>", "✿", "1 << 2 >> 3",
+        "<thinking>", "<tools", "</ think>", "<tool call>", "a\\<|b\n|>", "#!/bin/sh", "<user>", "<｜ ｜>",
     ],
 )  # fmt: skip
 def test_ordinary_code_is_unchanged(code: str) -> None:
     assert neutralise(code) == code
+    assert neutralise(code, EXTRA) == code
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "See [the docs](https://example.org/a_b) and [README](README.md) [1] [2, 3] [x] [ ] [^1] [a b]: it is so.",
+        "<b>bold</b> <i>it</i> <h1>T</h1> <br/> <a href='x_y'>z</a> <table><tr><td>1</td></tr></table> <code>x</code>",
+        "a[i] += b[i_max] * c[N]; d['key_of']; x = f()[N0]; if (a < b_c && d > e) return;",
+        r"\frac{a}{b} \left[0, 1\right] $x_{i} < y_{j}$ \[ E = mc^2 \] |x| <= |y|, ||v||, (a|b) [0,1]^n",
+        "List<T> xs; Map<String, List<K>> m; std::vector<std::string> v; fn f<'a, T: Ord>(x: &'a T) -> Vec<u8> {}",
+        "| Name | Age |\n|------|-----|\n| A | 1 | a || b, a |> b, cout << x >> y; // TODO(me): [sic] i.e. [...] e.g.",
+        "Ein Text mit «Anführung», 「引用」, ｜表｜, <https://example.org>, <me@example.org>, 3 < 4 > 2, -> <-",
+    ],
+)
+def test_ordinary_text_is_unchanged_whoever_reads_it(text: str) -> None:
+    assert neutralise(text) == text
+
+
+@pytest.mark.parametrize("text", ["[INSTANCE]", "[[PAD]]", "Dear [NAME], <your_name> <ns:tag> [DATE]"])
+def test_what_only_looks_like_a_control_token_is_kept_where_the_tokenizer_is_known(text: str) -> None:
+    assert neutralise(text, EXTRA) == text
+    assert neutralise(text) != text
+
+
+# The control tokens of the families, by their public tokenizers and templates.
+FAMILIES = {
+    "mistral": "[INST] [/INST] [TOOL_CALLS] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS] [/TOOL_RESULTS] [ARGS]"
+    " [SYSTEM_PROMPT] [/SYSTEM_PROMPT] [TOOL_CONTENT] [CALL_ID] [THINK] [/THINK] [IMG] [IMG_BREAK] [IMG_END] [PREFIX]"
+    " [MIDDLE] [SUFFIX] [BEGIN_AUDIO] <s> </s> <unk> <pad> <SPECIAL_20>",
+    "llama 2": "[INST] <<SYS>> <</SYS>> <s> </s>",
+    "llama 3": "<|begin_of_text|> <|start_header_id|> <|end_header_id|> <|eot_id|> <|eom_id|> <|python_tag|>"
+    " <|finetune_right_pad_id|> <|reserved_special_token_0|>",
+    "llama 4": "<|header_start|> <|header_end|> <|eot|> <|eom|> <|python_start|> <|image|> <|tile_x_separator|>",
+    "qwen": "<|im_start|> <|im_end|> <|endoftext|> <think> </think> <tool_call> </tool_call> <tool_response>"
+    " </tool_response> <tools> <|fim_prefix|> <|vision_start|> <|box_end|> ✿FUNCTION✿ ✿RETURN✿ <tts_pad> [PAD151936]"
+    " <function=x> <parameter=y>",
+    "deepseek": "<｜begin▁of▁sentence｜> <｜User｜> <｜Assistant｜> <｜end▁of▁sentence｜> <｜tool▁calls▁begin｜>"
+    " <｜tool▁sep｜> <｜place▁holder▁no▁14｜> ｜DSML｜ <｜DSML｜function_calls> </｜DSML｜invoke> <function_results> <result>",
+    "gemma": "<start_of_turn> <end_of_turn> <bos> <eos> <pad> <mask> <unused0> <unused98> <start_of_image> [@BOS@]"
+    " <image_soft_token> [multimodal] <|turn> <turn|> <|channel> <channel|> <|tool_call> <tool_call|>",
+    "glm": "[gMASK] [sMASK] [MASK] <sop> <eop> <|system|> <|user|> <|assistant|> <|observation|> <arg_key> </arg_key>"
+    " <arg_value> </arg_value> <|begin_of_image|> /nothink",
+    "kimi": "[BOS] [EOS] [EOT] [PAD] [UNK] <|im_user|> <|im_middle|> <|tool_calls_section_begin|> <|media_begin|>"
+    " [start_header_id] [end_header_id] <osagent_mode>",
+    "minimax": "]~b] ]~!b[ [e~[ ]!p~[ ]!d~[ ]<]image[>[ ]<]start of speech[>[ <minimax:tool_call> </minimax:tool_call>"
+    " <mm:think> <beginning_of_sentence> <end_of_sentence> <fim_prefix> <jupyter_error>",
+    "exaone": "[|system|] [|user|] [|assistant|] [|endofturn|] [|tool|] [BOS] <|endoftext|>",
+    "seed-oss": "<seed:bos> <seed:eos> <seed:think> </seed:think> <seed:tool_call> </seed:tool_call> <seed:pad>"
+    " <seed:cot_budget_reflect> </seed:cot_budget_reflect> <[begin_of_x_never_used_51bc]>",
+    "nemotron": "<SPECIAL_10> <SPECIAL_11> <SPECIAL_999> <extra_id_0> <extra_id_1> <TOOLCALL> </TOOLCALL> <TOOL_RESPONSE>"
+    " </TOOL_RESPONSE> <AVAILABLE_TOOLS> </AVAILABLE_TOOLS>",
+    "internlm": "<eoh> <eoa> <eosys> <TOKENS_UNUSED_0> [UNUSED_TOKEN_146] <|action_start|> <|plugin|> <|interpreter|>"
+    " <SMILES> <protein>",
+    "hunyuan": "<｜hy_User｜> <｜hy_begin▁of▁sentence｜> <|hy_place▁holder▁no▁3|> <answer> </answer> <tool_calls>"
+    " </tool_calls> <tool_responses> <tool_sep> <|startoftext|> <|extra_0|>",
+    "ernie": "<|begin_of_sentence|> <|end_of_sentence|> <mask:0> <mask:1> <mask:7> <cls> <sep> <unk> <|IMAGE_START|>"
+    " <|LOC_0|> <response> </response> <tool_output>",
+    "baichuan": "<reserved_106> <reserved_107> <C_Q> <C_A> <B_SYS> <B_USYS> <H_think>",
+    "falcon": ">>TITLE<< >>ABSTRACT<< >>QUESTION<< >>ANSWER<< >>DOMAIN<< <fake_token_around_image> <end_of_utterance>"
+    " <row_1_col_2> <global-img>",
+    "harmony": "<|start|> <|end|> <|message|> <|channel|> <|constrain|> <|return|> <|call|> <|reserved_200000|>",
+    "cohere": "<|START_OF_TURN_TOKEN|> <|END_OF_TURN_TOKEN|> <|CHATBOT_TOKEN|> <BOS_TOKEN> <EOS_TOKEN> <MASK_TOKEN>"
+    " <|START_THINKING|> <PAD> <UNK> <CLS> <SEP>",
+    "phi and granite": "<|user|> <|end|> <|im_sep|> <|dummy_0|> <|start_of_role|> <|end_of_role|> <think_on> <file_sep>"
+    " <reponame> <filename> <gh_stars> <issue_start> <empty_output> <commit_before> <jupyter_text>",
+    "olmo": "|||IP_ADDRESS||| |||EMAIL_ADDRESS||| |||PHONE_NUMBER||| <|endofprompt|> <functions> <function_calls>",
+    "longcat and ling": "<longcat_think> </longcat_think> <longcat_tool_call> <longcat_arg_key> <role> </role> <|role_end|>",
+    "t5 and bert": "<extra_id_99> [CLS] [SEP] [MASK] [PAD] [UNK] [unused12]",
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@given(st.data())
+def test_no_control_token_of_any_family_leaves_whole(family: str, data: st.DataObject) -> None:
+    """Whatever it stands beside, in every text of a message."""
+    tokens = FAMILIES[family].split(" ") if family != "minimax" else re.split(r" (?=[\]\[<])", FAMILIES[family])
+    around = st.text('ab [](){}<>|/_\n\u200b"', max_size=3) | st.sampled_from(tokens)
+    text = "".join(data.draw(st.tuples(around, st.sampled_from(tokens), around)))
+    call = ToolCall(id=text, name=text, arguments={text: [text, {"q": text}]})
+    messages = [
+        Message(role="system", content=text),
+        Message(role="user", content=text),
+        Message(role="assistant", content=text, reasoning_content=text, tool_calls=[call]),
+        Message(role="tool", content=text, tool_call_id=text),
+    ]
+    body = OpenAIClient("m").request(start("p", messages), [], Sampling()).decode()
+    sent = json.loads(body)["messages"]
+    written = "\n".join(strings(sent))
+    assert not [token for token in tokens if token in written or token in body]
+    assert sent[2]["tool_calls"][0]["id"] == sent[3]["tool_call_id"] == "call_0"
+    assert written.replace(BREAK, "").count(tokens[0]) >= text.replace(BREAK, "").count(tokens[0])
+
+
+def test_calls_get_ids_of_our_own_and_results_those_of_their_calls() -> None:
+    """Ids may come twice, in one turn or in several, and may be anything."""
+    turn = [ToolCall(id=i, name="t", arguments={"n": n}) for n, i in enumerate(("<s>", "a", "a"))]
+    results = [Message(role="tool", content=c, tool_call_id=i) for c, i in (("1", "a"), ("0", "<s>"), ("2", "a"))]
+    lost = Message(role="tool", content="lost", tool_call_id="[INST]")
+    asked = Message(role="assistant", content="", tool_calls=turn)
+    sent = neutralise_messages([asked, *results, lost, asked, *results])
+    assert [[c.id for c in m.tool_calls] or m.tool_call_id for m in sent] == [
+        ["call_0", "call_1", "call_2"], "call_1", "call_0", "call_2", "call_3",
+        ["call_4", "call_5", "call_6"], "call_5", "call_4", "call_6",
+    ]  # fmt: skip
+
+
+def test_keys_that_become_one_are_kept_apart() -> None:
+    for keys in (["<think>", f"<{BREAK}think>"], [f"<{BREAK}think>", "<think>", f"<{BREAK}{BREAK}think>"]):
+        for markers in ((), EXTRA):
+            broken = neutralise_value({key: n for n, key in enumerate(keys)}, markers)
+            assert list(broken.values()) == list(range(len(keys)))
+            assert not any(map(has_marker, broken))
+            assert neutralise_value(broken, markers) == broken
+
+
+def test_thousands_of_markers_are_found_as_one_is() -> None:
+    markers = tuple(f"<unused{n}>" for n in range(7000))
+    assert neutralise("a<unused6999>b<unused7000>", markers) == f"a<{BREAK}unused6999>b<unused7000>"
+    nested = tuple("ab" * n for n in range(1, 500)) + tuple("a" * n + "b" for n in range(500))
+    assert neutralise("xaabx", nested) == f"xa{BREAK}a{BREAK}bx"
 
 
 def test_a_marker_of_one_character_cannot_be_broken_and_is_left() -> None:

@@ -5,6 +5,7 @@ import json
 import unicodedata
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from ascl.consult.tool import OTHER_SCRIPT, TOOL_NAME, ConsultTool
 from ascl.errors import InputError
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
-from ascl.rules.search import Bm25Searcher, DenseSearcher, searcher
+from ascl.rules.search import Bm25Searcher, DenseSearcher, embedder, searcher
 from ascl.rules.words import words
 
 BOOK = RuleBook.load()
@@ -262,3 +263,19 @@ def test_a_local_model_that_is_not_there_is_named() -> None:
     pytest.importorskip("sentence_transformers", reason="needs the extra `dense`: pip install 'ascl[dense]'")
     with pytest.raises(InputError, match=r"embedding model \./nowhere: no such folder or hub id"):
         searcher(TEXTS, "./nowhere")
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("modules.json", '[{"idx": 0, "path": "", "type": "custom.Transformer"}]'),
+        ("modules.json", '[{"idx": 0, "path": ""}]'),
+        ("modules.json", "[3]"),
+        ("modules.json", "{}}"),
+        ("sentence_bert_config.json", '{"model_args": {"trust_remote_code": true}}'),
+    ],
+)
+def test_an_embedding_model_with_code_of_its_own_is_refused(tmp_path: Path, file: str, text: str) -> None:
+    (tmp_path / file).write_text(text)
+    with pytest.raises(InputError, match=file):
+        embedder(str(tmp_path))

@@ -9,7 +9,7 @@ from typing import Any
 
 from ascl.chat.dialects.dialect import Dialect
 from ascl.chat.messages import Message
-from ascl.chat.neutralise import neutralise, neutralise_message
+from ascl.chat.neutralise import neutralise, neutralise_messages
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Renderer:
     ) -> str:
         """The conversation as one text. rewrite: the split form of a text dialect (see `qwen_agent`)."""
         return self.tokenizer.apply_chat_template(
-            [neutralise_message(message, self.markers).for_template() for message in messages],
+            [message.for_template() for message in neutralise_messages(messages, self.markers)],
             tools=tools or None,
             chat_template=self.dialect.template,
             add_generation_prompt=generation_prompt,
@@ -82,7 +82,7 @@ class Renderer:
         from transformers.utils.chat_template_utils import render_jinja_template
 
         rendered: Any = render_jinja_template(
-            [[neutralise_message(message, self.markers).for_template() for message in messages]],
+            [[message.for_template() for message in neutralise_messages(messages, self.markers)]],
             tools=list(tools) or None,
             chat_template=self.dialect.template,
             return_assistant_tokens_mask=True,

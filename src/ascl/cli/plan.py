@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ascl.chat.clients.dtype import machine_dtype
-from ascl.chat.clients.models import load_renderer, model_path
+from ascl.chat.clients.model_folder import load_config
+from ascl.chat.clients.models import load_renderer
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.config import RunConfig
 from ascl.consult.rollout import advance, start
@@ -40,8 +41,6 @@ def plan_of(
     machine: `here` (probed, about a minute) or a name of `machine.MACHINES`. completion_tokens: the mean of a model
     turn (0: half of max_tokens). Raises InputError on an unknown machine or where no prompt is left.
     """
-    from transformers import AutoConfig
-
     from ascl.train.machine import MACHINES, probe
 
     if machine != "here" and machine not in MACHINES:
@@ -58,10 +57,7 @@ def plan_of(
             "judge_concurrency": judge_concurrency,
         }
     )
-    try:
-        shape = model_shape(config.model, AutoConfig.from_pretrained(model_path(config.model)))
-    except OSError as error:
-        raise InputError(f"model {config.model}: no configuration found") from error
+    shape = model_shape(config.model, load_config(config.model))
     dtype = "bfloat16" if config.dtype == "auto" and machine in MACHINES else machine_dtype(config.dtype)
     found = MACHINES.get(machine) or probe(config.model, settings, lengths, config.lora, dtype)
     steps = steps_of(settings, len(prompts))

@@ -3,7 +3,8 @@
 from rich.text import Text
 
 from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.models import load_model, load_renderer, model_path
+from ascl.chat.clients.model_folder import model_path
+from ascl.chat.clients.models import load_model, load_renderer
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Message, RuleHit, StopReason, Trajectory

@@ -59,9 +59,9 @@ def compute_score(
 
 @lru_cache(maxsize=4)
 def _renderer(model: str) -> Renderer:
-    from transformers import AutoTokenizer
+    from ascl.chat.clients.model_folder import load_tokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(os.path.expanduser(model))
+    tokenizer = load_tokenizer(os.path.expanduser(model))
     return Renderer(tokenizer, dialect_for(tokenizer.chat_template, tokenizer.get_added_vocab()))
 
 

@@ -3,16 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from ascl.chat.clients.models import load_model, model_path
+from ascl.chat.clients.model_folder import load_tokenizer
+from ascl.chat.clients.models import load_model
 from ascl.chat.clients.sampling import Sampling
 from ascl.errors import InputError
 from ascl.judges.guard import Messages
 from ascl.judges.spoken import after_thought
 from ascl.progress import console
-from ascl.servers import model_cached, need_hub
 
 
 @dataclass
@@ -26,26 +25,8 @@ class LocalModel:
     left_out: int = field(default=0, init=False)  # texts that were too long for it
 
     @cached_property
-    def _path(self) -> str:
-        if self.revision is None or self.model == "embedded" or Path(self.model).exists():
-            return model_path(self.model)
-        need_hub(f"model {self.model}", model_cached(self.model, self.revision))
-        from huggingface_hub import snapshot_download
-
-        try:
-            return snapshot_download(self.model, revision=self.revision)
-        except (OSError, ValueError) as error:
-            raise InputError(f"model {self.model}: no revision {self.revision} found ({_first_line(error)})") from error
-
-    @cached_property
     def _tokenizer(self) -> Any:
-        path = self._path
-        from transformers import AutoTokenizer
-
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
-        except (OSError, ValueError) as error:
-            raise InputError(f"model {self.model}: no tokenizer found ({_first_line(error)})") from error
+        tokenizer = load_tokenizer(self.model, self.revision, padding_side="left")
         tokenizer.chat_template = self.template or tokenizer.chat_template
         if tokenizer.chat_template is None:
             raise InputError(f"model {self.model}: its tokenizer has no chat template, so it is no guard of this kind")
@@ -55,7 +36,7 @@ class LocalModel:
 
     @cached_property
     def _weights(self) -> Any:
-        return load_model(self._path).eval()
+        return load_model(self.model, revision=self.revision).eval()
 
     @cached_property
     def markers(self) -> tuple[str, ...]:
@@ -144,7 +125,3 @@ def _plain(messages: Messages) -> list[dict[str, Any]]:
 
 def _in_parts(messages: Messages) -> list[dict[str, Any]]:
     return [{"role": m["role"], "content": [{"type": "text", "text": m["content"]}]} for m in messages]
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from ascl.errors import InputError
+from ascl.inputs import read_json, read_text
 from ascl.progress import tell
 from ascl.rules.words import characters, content_words
 from ascl.servers import CONNECT_TIMEOUT, WAIT, model_cached, need_hub, server_address
@@ -144,14 +145,52 @@ def _endpoint(model: str) -> Callable[[Sequence[str]], np.ndarray]:
 
 
 def _local(model: str) -> Callable[[Sequence[str]], np.ndarray]:
+    if os.path.exists(model):
+        check_no_code(model, Path(model))
     if find_spec("sentence_transformers") is None:
         raise InputError(f"embedding model {model}: install the extra `dense` (pip install 'ascl[dense]')")
-    if not Path(model).exists():
-        need_hub(f"embedding model {model}", model_cached(model))
+    folder = Path(model) if os.path.exists(model) else _fetched(model)
     from sentence_transformers import SentenceTransformer
 
     try:
-        encoder = SentenceTransformer(model)
-    except (OSError, ValueError) as error:
-        raise InputError(f"embedding model {model}: no such folder or hub id ({str(error).splitlines()[0]})") from error
+        encoder = SentenceTransformer(str(folder), trust_remote_code=False)
+    except Exception as error:  # whatever a broken folder makes the library raise
+        raise InputError(f"embedding model {model}: it can't be loaded ({_first_line(error)})") from error
     return lambda texts: encoder.encode(list(texts), show_progress_bar=False)
+
+
+def _fetched(model: str) -> Path:
+    """The folder of an embedding model of the hub."""
+    need_hub(f"embedding model {model}", model_cached(model))
+    from huggingface_hub import snapshot_download
+
+    try:
+        folder = Path(snapshot_download(model, allow_patterns=["*.json", "*.safetensors", "*.bin", "*.txt", "*.model"]))
+    except (OSError, ValueError) as error:
+        raise InputError(f"embedding model {model}: no such folder or hub id ({_first_line(error)})") from error
+    check_no_code(model, folder)
+    return folder
+
+
+def check_no_code(model: str, folder: Path) -> None:
+    """Raise InputError where the folder of an embedding model names Python code of its own.
+
+    Some versions of sentence-transformers run the code of a local folder whatever `trust_remote_code` says.
+    """
+    if not folder.is_dir():
+        raise InputError(f"embedding model {model}: a folder is expected")
+    for path in sorted(folder.rglob("*.json")):
+        if not path.is_file():
+            raise InputError(f"embedding model {model}: {path.name} is no regular file")
+    for path in folder.rglob("*config*.json"):
+        if "trust_remote_code" in read_text(path):
+            raise InputError(f"embedding model {model}: {path.name} asks to run Python code, which is not done")
+    modules = read_json(folder / "modules.json") if (folder / "modules.json").exists() else []
+    if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
+        raise InputError(f"embedding model {model}: modules.json: a list of objects is expected")
+    if not all(str(module.get("type")).startswith("sentence_transformers.") for module in modules):
+        raise InputError(f"embedding model {model}: modules.json names Python code of its own, which is not run")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -77,7 +77,7 @@ def _empty_model(config: Any) -> tuple[Any, list[Any]]:
     from transformers import AutoModelForCausalLM
 
     with torch.device("meta"):
-        model: Any = AutoModelForCausalLM.from_config(config)
+        model: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     head = model.get_output_embeddings()
     return model, [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m is not head]
 

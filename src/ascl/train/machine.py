@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.models import load_renderer, model_path
+from ascl.chat.clients.model_folder import load_config
+from ascl.chat.clients.models import load_renderer
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message
 from ascl.consult.rollout import start
@@ -72,21 +73,21 @@ def probe(
     clock: `time.process_time`, with one thread, where others use the machine as well.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
     from ascl.train.checkpoints import trainable_model
     from ascl.train.cpu import score_labelled_tokens_only
 
     runtime = resident_bytes()
     score_labelled_tokens_only()
-    path = model_path(model)
-    config = AutoConfig.from_pretrained(path)
+    config = load_config(model)
     config.num_hidden_layers = LAYERS
     if getattr(config, "layer_types", None):
         config.layer_types = config.layer_types[:LAYERS]
     with TemporaryDirectory() as folder:
         torch.manual_seed(0)
-        AutoModelForCausalLM.from_config(config).to(getattr(torch, dtype)).save_pretrained(folder)
+        small: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        small.to(getattr(torch, dtype)).save_pretrained(folder)
         load_renderer(model).tokenizer.save_pretrained(folder)
         probed = _Probe(trainable_model(folder, dtype, lora, 0), dtype, clock, repeats)
         shape = model_shape(model, config)

@@ -1,44 +1,20 @@
 """Load a model by name: `embedded`, a hub id, a local folder, or a folder this project trained (LoRA or full)."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 from ascl.chat.clients.dtype import machine_dtype
+from ascl.chat.clients.model_folder import load_config, load_tokenizer, load_weights
 from ascl.chat.dialects import DIALECTS, dialect_for
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
-from ascl.servers import model_cached, need_hub
-
-
-def model_path(name: str) -> str:
-    """The folder or hub id behind a model name; fetches the embedded model when it is asked for.
-
-    Raises InputError where it is neither, or the hub can't be reached and its cache does not hold the model.
-    """
-    if name == "embedded":
-        from ascl.chat.clients.embedded import embedded_model
-
-        return str(embedded_model())
-    if Path(name).exists():
-        if not (Path(name) / "config.json").exists() and not (Path(name) / "adapter_config.json").exists():
-            raise InputError(f"model {name}: the folder holds neither config.json nor adapter_config.json")
-        return name
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise InputError(f"model {name}: no such folder")
-    need_hub(f"model {name}", model_cached(name))
-    return name
 
 
 def load_renderer(name: str, dialect: str | None = None) -> Renderer:
     """The tokenizer of a model with its dialect (found from the tokenizer unless named)."""
-    path = model_path(name)
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"model {name}: no tokenizer found ({_first_line(error)})") from error
+    tokenizer = load_tokenizer(name)
+    size, last = load_config(name).get_text_config().vocab_size, max(tokenizer.get_vocab().values(), default=0)
+    if last >= size:
+        raise InputError(f"model {name}: its tokenizer has token {last}, and config.json a vocab_size of {size}")
     if dialect is not None and dialect not in DIALECTS:
         raise InputError(f"dialect {dialect}: unknown, use one of {', '.join(DIALECTS)}")
     try:
@@ -52,49 +28,34 @@ def load_renderer(name: str, dialect: str | None = None) -> Renderer:
     return Renderer(tokenizer, found)
 
 
-def load_model(name: str, dtype: str = "auto", for_training: bool = False) -> Any:
-    """The model itself, on the GPU where there is one; dtype as in `dtype.py`.
+def load_model(name: str, dtype: str = "auto", for_training: bool = False, revision: str | None = None) -> Any:
+    """The model itself, on the GPU where there is one; dtype as in `dtype.py`, revision of a model on the hub.
 
     A LoRA folder comes back merged into its base model; with for_training as a PEFT model with trainable weights.
     """
-    path, dtype = model_path(name), machine_dtype(dtype)
+    config, dtype = load_config(name, revision), machine_dtype(dtype)
     import torch
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         keep_freed_memory()
-    adapter = Path(path) / "adapter_config.json"
-    try:
-        if adapter.exists():
-            from peft import PeftModel
-
-            base = json.loads(adapter.read_text())["base_model_name_or_path"]
-            base = model_path(base)
-            model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, attn_implementation=_attention(base))
-            model = PeftModel.from_pretrained(model, path, is_trainable=for_training)
-            return (model if for_training else model.merge_and_unload()).to(device)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation=_attention(path))
-        return model.to(device)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(
-            f"model {name}: not found as `embedded`, a local folder or a hub id ({_first_line(error)})"
-        ) from error
+    model = load_weights(name, dtype, _attention(config.model_type), revision, for_training)
+    if not for_training and hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()
+    return model.to(device)
 
 
-def _attention(path: str) -> str:
+def _attention(model_type: str) -> str:
     """SDPA on a GPU. On a CPU our own where it fits the model, else eager, which decodes faster than SDPA there."""
     import torch
-    from transformers import AutoConfig
 
     from ascl.chat.clients import grouped_attention
 
     if torch.cuda.is_available():
         return "sdpa"
-    if AutoConfig.from_pretrained(path).model_type not in grouped_attention.MODEL_TYPES:
+    if model_type not in grouped_attention.MODEL_TYPES:
         return "eager"
     grouped_attention.register()
     return grouped_attention.NAME
@@ -115,7 +76,3 @@ def keep_freed_memory() -> None:
         return
     mallopt(mmap_threshold, 1 << 30)
     mallopt(trim_threshold, (1 << 31) - 1)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

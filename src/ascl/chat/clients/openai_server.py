@@ -2,7 +2,7 @@
 
 What it replies is read in `completion.py`. Thoughts are sent back in tool turns under both keys, `reasoning` and
 `reasoning_content`: vLLM reads the first, older versions and other servers the second. Texts are neutralised before
-they leave: the server applies its own chat template to them.
+they leave, and ids of calls are made again: the server applies its own chat template to them.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from ascl.chat.clients.completion import read_turn
 from ascl.chat.clients.retry import RequestFailed, failed_status, pause
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, Trajectory
-from ascl.chat.neutralise import neutralise_message
+from ascl.chat.neutralise import neutralise_messages
 from ascl.chat.turn import Turn
 from ascl.errors import InputError
 from ascl.progress import tell
@@ -132,7 +132,7 @@ class OpenAIClient:
         """The body of the request for the next turn of a trajectory."""
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": [_sent(message) for message in trajectory.messages],
+            "messages": [_sent(message) for message in neutralise_messages(trajectory.messages)],
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "max_tokens": sampling.max_tokens,
@@ -213,7 +213,7 @@ def certificates() -> "ssl.SSLContext":
 
 
 def _sent(message: Message) -> dict[str, Any]:
-    sent = neutralise_message(message).for_openai()
+    sent = message.for_openai()
     if "reasoning_content" in sent:
         sent["reasoning"] = sent["reasoning_content"]
     return sent
