@@ -349,10 +349,10 @@ def test_a_run_in_the_split_form(workshop: Workshop) -> None:
     rows = [json.loads(line) for line in (run / "data" / "sft.jsonl").read_text(encoding="utf-8").splitlines()]
     assert all(row["last_turn_only"] and row["messages"][-1]["role"] == "assistant" for row in rows)
     turns = {row["id"]: row["mode"] for row in rows}
-    consulting = {identity.split("#")[0] for identity, mode in turns.items() if mode == "consult"}
+    consulting = {row["prompt_id"] for row in rows if row["mode"] == "consult"}
     assert consulting
     assert all(f"{identity}#2" in turns for identity in consulting)
     rolled = {record.prompt.id for record in records(run / "data" / "rollouts" / "ifpo.jsonl")}
     assert rolled
-    assert not rolled & {identity.split("#")[0] for identity in turns}
+    assert not rolled & {row["prompt_id"] for row in rows}
     assert (run / "report.html").exists()

@@ -51,7 +51,7 @@ from ascl.progress import console, progress_bar, waiting
 from ascl.prompts.prompt import Kind, Prompt, choose, split_of
 from ascl.prompts.sources import load_prompts
 from ascl.recipes.demonstrations import fitting
-from ascl.recipes.rows import Row, split_row
+from ascl.recipes.rows import Row, prompt_of, split_row
 from ascl.rules.book import RuleBook
 from ascl.train.advantages.switch import Algorithm
 from ascl.train.installed import check_installed
@@ -344,7 +344,7 @@ def _reinforce(state: Run, arm: Algorithm) -> None:
 
 def _uncloned(state: Run) -> list[Prompt]:
     """The prompts of RL: no model of this run has been shown an answer to them."""
-    cloned = {row["id"].split("#")[0] for _, row in read_jsonl(state.folder / "data" / "sft.jsonl")}
+    cloned = {prompt_of(row) for _, row in read_jsonl(state.folder / "data" / "sft.jsonl")}
     return state.split("train", state.config.rl.kinds, without=cloned)
 
 

@@ -65,11 +65,9 @@ def check_servers(servers: Iterable[Server]) -> None:
     wanted = list(dict.fromkeys(servers))
     if not wanted:
         return
-    import httpx2  # noqa: F401 - the servers' seconds are not for this
+    from ascl.http_client import certificates
 
-    from ascl.chat.clients.openai_server import certificates
-
-    certificates()
+    certificates()  # the servers' seconds are not for this
     found: dict[Server, str | None] = {server: f"no answer within {SECONDS:g} s" for server in wanted}
     # Threads that nobody waits for: a name that can't be looked up may take longer than anyone wants to wait.
     looks = [threading.Thread(target=_look, args=(server, found), daemon=True) for server in wanted]
@@ -87,16 +85,11 @@ def _look(server: Server, found: dict[Server, str | None]) -> None:
     """Note what is wrong with a server, or None."""
     import httpx2
 
-    from ascl.chat.clients.openai_server import certificates
+    from ascl.http_client import Client
 
     key = os.environ.get("OPENAI_API_KEY") or "none"
     try:
-        with httpx2.Client(
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=SECONDS,
-            follow_redirects=True,
-            verify=certificates(),
-        ) as client:
+        with Client(SECONDS, headers={"Authorization": f"Bearer {key}"}) as client:
             path = "models" if server.model is not None else "health/"
             answer = client.get(f"{server.url}/{path}")
             problem, sure = _problem(server, answer)
@@ -145,7 +138,7 @@ def _asked(server: Server, client: "httpx2.Client") -> str | None:
 
 
 def _line(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200]
+    return " ".join("".join(c if c.isprintable() else " " for c in text[:2000]).split())[:200]
 
 
 def check_judge(judge: "Judge") -> None:

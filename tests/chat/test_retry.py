@@ -31,13 +31,23 @@ NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
         ("Fri, 02 Jan 2026 12:00:00 GMT", LONGEST_WAIT),
         ("Wed, 31 Dec 2025 12:00:00 GMT", 0.0),
         ("Thu, 01 Jan 99999 12:00:00 GMT", None),
+        ("Mon, 01 Jan 10000000000 00:00:00 GMT", None),
+        ("9" * 5000, LONGEST_WAIT),
+        ("-" + "9" * 5000, None),
+        ("[1, 2]", None),
     ],
 )
 def test_what_a_server_asks_for(value: str | None, seconds: float | None) -> None:
     assert retry_after(value, NOW) == seconds
 
 
-@given(st.text())
+numbers = st.integers(-99, 10**12).map(str)
+dates = st.tuples(numbers, st.sampled_from(["Jan", "Foo"]), numbers, numbers, numbers, numbers).map(
+    lambda parts: "Mon, {} {} {} {}:{}:00 {}".format(*parts)
+)
+
+
+@given(st.text() | dates)
 def test_any_header_is_read(value: str) -> None:
     assert (retry_after(value, NOW) or 0.0) >= 0
 

@@ -57,7 +57,10 @@ def test_it_trains_logs_every_rollout_and_scores_them_again(config: Path, ascl: 
 
 def test_cloned_prompts_are_left_out(config: Path) -> None:
     rows = [json.loads(line) for line in Path("prompts.jsonl").read_text().splitlines()]
-    Path("sft.jsonl").write_text("".join(json.dumps({"id": f"{row['id']}#1"}) + "\n" for row in rows[:3]))
+    rows[0]["id"] += "#0"  # a name like any other
+    Path("prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    split = [{"id": f"{row['id']}#1", "prompt_id": row["id"]} for row in rows[:2]] + [{"id": rows[2]["id"]}]
+    Path("sft.jsonl").write_text("".join(json.dumps(row) + "\n" for row in split))
     trained = CliRunner().invoke(app, ["rl", str(config), "--out", "runs/arm", "--without", "sft.jsonl"])
     assert trained.exit_code == 0, trained.output
     assert {row["prompt"]["id"] for row in read_finished(Path("runs/arm.rollouts.jsonl"))} == {rows[3]["id"]}

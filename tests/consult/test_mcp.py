@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 import ascl
+from ascl.consult import mcp_server
 from ascl.consult.mcp_server import allowed, build_server
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.errors import InputError
@@ -221,13 +223,59 @@ def test_a_proxys_host_is_let_through_where_it_is_named(tmp_path: Path) -> None:
 
 def test_a_proxys_host_is_refused_where_it_is_not_named(tmp_path: Path) -> None:
     with http_server(tmp_path) as (_, port):
-        assert status(port, f"127.0.0.1:{port}") == 200
-        assert status(port, "rules.example.com") == 421
+        own = f"127.0.0.1:{port}"
+        assert status(port, own) == status(port, own, f"http://localhost:{port}") == 200
+        for host in ("rules.example.com", "127.0.0.1:evil", "localhost:", f"127.0.0.1:{port}.evil.example", "[::1]:x"):
+            assert status(port, host) == 421
+        for origin in (f"http://localhost:{port}.evil.com", "http://localhost:evil", "http://127.0.0.1:@evil", "null"):
+            assert status(port, own, origin) == 403
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port of an HTTP server in this process that waits a short while for a request."""
+    monkeypatch.setattr(mcp_server, "REQUEST_SECONDS", 0.3)
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening_at:
+        port = listening_at.getsockname()[1]
+        server = mcp_server.http_server(build_server(TOOL), "127.0.0.1", port)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening_at]}, daemon=True)
+        thread.start()
+        yield port
+        server.should_exit = True
+        thread.join()
+
+
+HEAD = "POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+HALF = ["", "PO", HEAD, HEAD + "Content-Length: 99\r\n\r\n{{", HEAD + "Transfer-Encoding: chunked\r\n\r\n5\r\nab"]
+
+
+@pytest.mark.parametrize("half", HALF)
+def test_half_a_request_is_dropped(served: int, half: str) -> None:
+    """The first one of a connection, and one after a whole request."""
+    for later in (False, True):
+        with closing(http.client.HTTPConnection("127.0.0.1", served)) as connection:
+            connection.connect()
+            if later:
+                connection.request("GET", "/nothing")
+                assert connection.getresponse().read() == b"Not Found"
+            connection.sock.sendall(half.format(port=served).encode())
+            assert connection.sock.recv(1) == b"", "the server ends it"
+    assert status(served, f"127.0.0.1:{served}") == 200
+
+
+def test_a_request_leaves_no_session(served: int) -> None:
+    for _ in range(3):
+        with closing(http.client.HTTPConnection("127.0.0.1", served)) as connection:
+            sent = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+            connection.request("POST", "/mcp", json.dumps(INITIALIZE), sent)
+            response = connection.getresponse()
+            assert response.status == 200 and response.read()
+            assert response.headers["mcp-session-id"] is None
 
 
 def test_what_is_answered_depends_on_the_address() -> None:
     assert allowed("0.0.0.0", 8000, []) is None
-    for host in ("127.0.0.1", "localhost", "::1"):
+    for host in ("127.0.0.1", "localhost", "::1", "127.8.8.8"):
         settings = allowed(host, 8000, [])
         assert settings and "[::1]:8000" in settings.allowed_hosts and "localhost:8000" in settings.allowed_hosts
     settings = allowed("192.168.0.7", 8000, ["a.example"])

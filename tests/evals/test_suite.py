@@ -14,7 +14,16 @@ from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.consult.sample import Budget, BudgetSpent
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
-from ascl.evals.results import Evaluation, Results, find_evaluations, read_evaluation, read_records, read_results
+from ascl.evals.collect import collect
+from ascl.evals.results import (
+    Evaluation,
+    Results,
+    find_evaluations,
+    read_evaluation,
+    read_records,
+    read_results,
+    verdicts_path,
+)
 from ascl.evals.suite import ask, collect_answers, judge_evaluation, marks_of, reward_judge
 from ascl.files import write_json
 from ascl.inputs import read_json, read_jsonl
@@ -139,6 +148,19 @@ def test_epochs_are_samples_of_their_own(sets: None, tmp_path: Path) -> None:
     assert Counter(row["epoch"] for row in rows) == {0: 6, 1: 6, 2: 6}
     assert found.benchmarks["gsm8k"].figures["score"].n == 6
     assert found.benchmarks["gsm8k"].epochs == 3
+
+
+def test_an_id_that_looks_like_another_samples_is_a_sample_of_its_own(sets: None, tmp_path: Path) -> None:
+    path = tmp_path / "gsm8k.jsonl"
+    asked, (first, second) = ask("gsm8k", 2, 3, False, 64, 0)["gsm8k"]
+    second = second.model_copy(update={"id": f"{first.id}#1"})
+    with teacher(model) as server:
+        collect(path, [first, second], asked, "ascl", OpenAIClient("m", server.base_url), TOOL)
+    rows = [row for _, row in read_jsonl(path)]
+    assert Counter((row["prompt"]["id"], row["epoch"]) for row in rows) == {
+        (prompt.id, epoch): 1 for prompt in (first, second) for epoch in range(3)
+    }
+    assert len({row["trajectory"]["prompt_id"] for row in rows}) == 6
 
 
 def test_a_folder_holds_one_evaluation(sets: None, tmp_path: Path) -> None:
@@ -317,6 +339,26 @@ def test_no_two_judges_share_a_folder_or_a_name(sets: None, tmp_path: Path) -> N
     assert len(list((folder / "verdicts").iterdir())) == 3
     with pytest.raises(InputError, match="two judges are called offline"):
         judge_evaluation(folder, [OfflineJudge(), OfflineJudge()])
+
+
+def test_a_judge_with_a_long_name_has_a_folder(sets: None, tmp_path: Path) -> None:
+    """A model's local folder, say; and two long names that begin alike are two folders."""
+    folder = tmp_path / "e"
+    names = [f"strongreject {'/very/long' * 30}{end}" for end in "ab"]
+    paths = {verdicts_path(folder, name, "gsm8k") for name in names}
+    assert len(paths) == 2
+    asked = ask(SUITE, 6, 1, False, 64, 0)
+    prompts = {name: of for name, (_, of) in asked.items()}
+    seen: list[bool] = []
+
+    def looks(messages: list[dict[str, Any]]) -> dict[str, Any]:
+        seen.append(all(path.parent.is_dir() for path in paths))
+        return model(messages)
+
+    with teacher(looks) as server:
+        client = OpenAIClient("m", server.base_url)
+        collect_answers(folder, evaluation(asked), prompts, client, TOOL, judges=names)
+    assert all(seen), "the folders are there before anything is asked"
 
 
 def test_judging_anew_keeps_the_old_verdicts_until_the_end(sets: None, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from ascl.prompts.prompt import Kind, Prompt
 from ascl.recipes.ascl import Parameters, consult_row, demonstrated, is_cloned, load_demonstrations
 from ascl.recipes.balance import mix, mix_warning, parts_of, read_label, search_label, take_evenly
 from ascl.recipes.consult_checks import acceptable, check, query_related, refers_to_results, shortcoming
-from ascl.recipes.rows import Row, native_row, split_row
+from ascl.recipes.rows import Row, native_row, prompt_of, split_row
 from ascl.rules.book import RuleBook
 from ascl.train.tokens import IGNORED, encode_row
 
@@ -414,12 +414,22 @@ def test_split_rows_end_with_their_own_turn() -> None:
     whole = native_row(walk("p", True), Kind.HARMFUL, [TOOL.schema], "ascl", "made")
     first, second = split_row(whole)
     assert (first.id, second.id) == ("p#1", "p#2")
+    assert whole.prompt_id == first.prompt_id == second.prompt_id == "p"
     assert first.last_turn_only and second.last_turn_only
     assert first.messages == whole.messages[:2]
     assert second.messages == whole.messages
     assert [sample.mode for sample in (first, second)] == ["consult", "consult"]
     (only,) = split_row(native_row(walk("p", False), Kind.PLAIN, [], "ascl", "made"))
     assert (only.id, only.messages[-1].content) == ("p#1", "An answer.")
+
+
+@pytest.mark.parametrize("name", ["issue#0", "a#b#2", "#", "#1"])
+def test_an_id_is_a_name_and_nothing_else(name: str) -> None:
+    whole = native_row(walk(name, True), Kind.HARMFUL, [TOOL.schema], "ascl", "made")
+    for row in (whole, *split_row(whole)):
+        assert prompt_of(json.loads(json.dumps(row.dump()))) == name
+    assert prompt_of({"id": name}) == name, "a row that names no prompt is about the prompt of its id"
+    assert Row.model_validate(whole.model_dump(exclude={"prompt_id"})).prompt_id == name
 
 
 def test_loss_lies_on_the_models_turns_alone(renderer: Renderer) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from ascl.chat.messages import StopReason
 
+MAX_CALLS = 32  # tool calls of one turn that are run
 MAX_DEPTH = 32  # objects and lists inside each other in a call's arguments
 NOT_JSON = "tool call is not JSON"
 

@@ -163,7 +163,7 @@ def run_variants(wanted: Wanted) -> None:
         place = out / variant
         judges = [open_judge(one, book, place / "judge_replies.jsonl") for one in settings]
         with waiting(evaluation.name):
-            collect_answers(place, evaluation, prompts, client, tool, wanted.batch)
+            collect_answers(place, evaluation, prompts, client, tool, wanted.batch, judges=judge_names(judges))
             found[variant] = judge_evaluation(place, judges)
     print_results(found)
     folders = ", ".join(str(out / variant) for variant in found)

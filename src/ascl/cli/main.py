@@ -127,7 +127,7 @@ def mcp(
     ] = [],  # noqa: B006
 ) -> None:
     """Serve the consult tool to any agent by MCP."""
-    from ascl.consult.mcp_server import allowed, build_server
+    from ascl.consult.mcp_server import build_server, http_server
     from ascl.consult.tool import ConsultTool
     from ascl.errors import InputError
     from ascl.rules.book import RuleBook
@@ -141,13 +141,7 @@ def mcp(
         server.run("stdio")
     else:
         _check_address(host, port)
-        server.run(
-            "streamable-http",
-            host=host,
-            port=port,
-            stateless_http=True,
-            transport_security=allowed(host, port, allow_host),
-        )
+        http_server(server, host, port, allow_host).run()
 
 
 def _check_address(host: str, port: int) -> None:

@@ -159,6 +159,7 @@ def rl(
     from ascl.progress import waiting
     from ascl.prompts.prompt import choose
     from ascl.prompts.sources import load_prompts
+    from ascl.recipes.rows import prompt_of
     from ascl.train.installed import check_installed
 
     name = model or settings.model
@@ -166,7 +167,7 @@ def rl(
     check_servers(judge_servers(settings.judge) + rollout_servers(settings.rl.settings))
     read = load_prompts(settings.prompts)
     check_kinds(read, settings.rl.kinds)
-    cloned = {str(row.get("id")).split("#")[0] for file in without for _, row in read_jsonl(file)}
+    cloned = {prompt_of(row) for file in without for _, row in read_jsonl(file)}
     prompts = choose(read, "train", settings.rl.kinds, settings.train_limit, cloned)
     if not prompts:
         raise InputError("--without: every train prompt of the kinds in rl.kinds was cloned, so none is left for RL")

@@ -1,8 +1,10 @@
 """The consult tool for any agent: an MCP server over stdio or streamable HTTP."""
 
+import asyncio
+import ipaddress
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server.mcpserver import Context, MCPServer
@@ -13,6 +15,10 @@ from ascl import __version__
 from ascl.consult.tool import SERVER_NAME, SHORT_NAME, TOOL_NAME, ConsultTool
 from ascl.errors import InputError
 
+if TYPE_CHECKING:
+    import uvicorn
+
+REQUEST_SECONDS = 5.0  # in which a request has to be there as a whole; the largest has 4 MB
 _OWN = ("127.0.0.1", "localhost", "[::1]")
 _ANY = ("0.0.0.0", "[::]")  # every address of the machine, and the name of none
 _HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
@@ -46,8 +52,52 @@ def _result(text: str, is_error: bool) -> CallToolResult:
 
 
 def build_server(tool: ConsultTool) -> ConsultServer:
-    """The server over one tool; `run("stdio")` or `run("streamable-http", host=.., port=..)` serves."""
+    """The server over one tool; `run("stdio")` serves, or `http_server`."""
     return ConsultServer(tool)
+
+
+def http_server(server: ConsultServer, host: str, port: int, more: Sequence[str] = ()) -> "uvicorn.Server":
+    """The server over streamable HTTP at /mcp; `run()` serves. more: see `allowed`, as for its error.
+
+    Nothing is kept between two requests (no sessions), and no connection waits for long for a request.
+    """
+    import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+
+    class WholeRequests(H11Protocol):
+        """A connection that is dropped where a request is not there within REQUEST_SECONDS.
+
+        uvicorn has a limit for a connection that is idle between two requests, and none inside of one.
+        """
+
+        _limit: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._watch()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            self._stop()
+
+        def _watch(self) -> None:
+            if self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete:
+                self._stop()
+            elif self._limit is None and not self.transport.is_closing():
+                self._limit = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+
+        def _stop(self) -> None:
+            if self._limit is not None:
+                self._limit.cancel()
+            self._limit = None
+
+    app = server.streamable_http_app(stateless_http=True, transport_security=allowed(host, port, more), host=host)
+    level = server.settings.log_level.lower()
+    return uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_level=level, http=WholeRequests, ws="none"))
 
 
 def allowed(host: str, port: int, more: Sequence[str]) -> TransportSecuritySettings | None:
@@ -64,7 +114,7 @@ def allowed(host: str, port: int, more: Sequence[str]) -> TransportSecuritySetti
                 f"--allow-host {name}: a host is expected, as in rules.example.com or rules.example.com:8443"
             )
     address = f"[{host}]" if ":" in host else host
-    if address not in _OWN and not more:
+    if address not in _OWN and not _is_loopback(host) and not more:
         return None
     hosts = []
     for name in (*_OWN, *([] if address in _ANY else [address]), *more):
@@ -72,3 +122,10 @@ def allowed(host: str, port: int, more: Sequence[str]) -> TransportSecuritySetti
         hosts += [name] if has_port else [name, *(f"{name}:{at}" for at in (80, 443, port))]
     origins = [f"{scheme}://{name}" for scheme in ("http", "https") for name in hosts]
     return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=origins)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from ascl.chat.bare_call import is_bare_call
 from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
-from ascl.chat.turn import Turn
-from ascl.consult.tool import TOOL_NAME, ConsultTool, ToolResult
+from ascl.chat.turn import MAX_CALLS, Turn
+from ascl.consult.tool import TOO_MANY_CALLS, TOOL_NAME, ConsultTool, ToolResult
 
 MAX_TURNS = 3
 
@@ -23,12 +23,16 @@ def advance(trajectory: Trajectory, turn: Turn, tool: ConsultTool | None, max_tu
     """Put one model turn into the trajectory, run its tool calls, and say whether the model must speak again.
 
     A turn that can't be read ends the trajectory (TRUNCATED or MALFORMED; a malformed turn is a fault as well). A call
-    the tool rejects is a fault; the model sees the error and may try again. Without a tool, a call is a fault. Calls of
-    a turn that the budget cut are not run: there may have been more, and the turn lacks its end-of-turn token. A text
-    that calls the tool without the dialect's markup is malformed: it is no answer.
+    the tool rejects is a fault; the model sees the error and may try again. Without a tool, a call is a fault. Of a
+    turn's calls the first MAX_CALLS are run and written down; that there were more is a fault. Calls of a turn that the
+    budget cut are not run: there may have been more, and the turn lacks its end-of-turn token. A text that calls the
+    tool without the dialect's markup is malformed: it is no answer.
     """
     spoken = sum(message.role == "assistant" for message in trajectory.completion) + 1
-    calls = [ToolCall(id=f"call_{spoken}_{i}", name=c.name, arguments=c.arguments) for i, c in enumerate(turn.calls)]
+    calls = [
+        ToolCall(id=f"call_{spoken}_{i}", name=c.name, arguments=c.arguments)
+        for i, c in enumerate(turn.calls[:MAX_CALLS])
+    ]
     trajectory.messages.append(
         Message(role="assistant", content=turn.content, reasoning_content=turn.thought, tool_calls=calls)
     )
@@ -49,6 +53,8 @@ def advance(trajectory: Trajectory, turn: Turn, tool: ConsultTool | None, max_tu
     else:
         for call in calls:
             _execute(trajectory, call, tool)
+        if len(turn.calls) > MAX_CALLS:
+            trajectory.faults.append(TOO_MANY_CALLS)
         return True
     return False
 

@@ -20,12 +20,14 @@ DEFAULT_TOP_K = 3
 MAX_TOP_K = 20
 OTHER_SCRIPT = "The rules are written in another script than this query. Look them up in their own language."
 
+TOO_MANY_CALLS = "too_many_calls"
 FAULTS = (
     "unknown_tool",  # a call of a tool that does not exist
     "missing_query",  # no query, or an empty one
     "wrong_type",  # query is not a string, or top_k no whole number
     "top_k_range",  # top_k outside 1..20
     "unknown_argument",  # an argument the schema does not have
+    TOO_MANY_CALLS,  # a turn with more calls than are run
 )
 
 

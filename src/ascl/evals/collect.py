@@ -31,7 +31,13 @@ def collect(
     The tool is offered in the `ascl` variant only. Resumes as `sample_to` does, with its errors; a prompt that the
     server of the model refuses for good has a line in `rejected.jsonl` beside `path` instead.
     """
-    wanted = {epoch_id(prompt.id, epoch): (prompt, epoch) for epoch in range(asked.epochs) for prompt in prompts}
+    wanted: dict[str, tuple[Prompt, int]] = {}
+    for epoch in range(asked.epochs):
+        for prompt in prompts:
+            name = epoch_id(prompt.id, epoch)
+            while name in wanted:  # another prompt's own id looks like that
+                name += "#"
+            wanted[name] = prompt, epoch
 
     def rows(walked: Sequence[tuple[Job, Trajectory]]) -> list[dict[str, Any]]:
         found = [(*wanted[job.id], trajectory) for job, trajectory in walked]

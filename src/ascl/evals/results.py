@@ -30,6 +30,7 @@ from ascl.judges.record import Record, record, unread
 from ascl.judges.verdict import Verdict
 from ascl.prompts.prompt import Prompt
 
+MAX_SLUG = 100
 T = TypeVar("T", bound=BaseModel)
 FileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]  # a benchmark names files
 Axis = Literal["safety", "over_refusal", "reasoning"]
@@ -202,8 +203,11 @@ def answer_hash(sampled: Sampled) -> str:
 
 
 def slug(name: str) -> str:
-    """A name as the name of a folder: `wildguard allenai/wildguard` -> `wildguard-allenai-wildguard`."""
-    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.") or "unnamed"
+    """A name as the name of a folder: `wildguard allenai/wildguard` -> `wildguard-allenai-wildguard`.
+
+    At most MAX_SLUG characters: no file system takes much more than 200.
+    """
+    return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.")[:MAX_SLUG] or "unnamed"
 
 
 def _read(path: Path, model: type[T], missing: str) -> T:

@@ -139,9 +139,15 @@ def collect_answers(
     tool: ConsultTool,
     chunk: int = 32,
     budget: Budget | None = None,
+    judges: Sequence[str] = (),
 ) -> None:
-    """Walk the prompts of every benchmark into the evaluation's folder; a second call asks nothing a second time."""
+    """Walk the prompts of every benchmark into the evaluation's folder; a second call asks nothing a second time.
+
+    judges: those whose verdicts will be there. Their folders are made now: where that fails, nothing was asked.
+    """
     evaluation = open_folder(folder, evaluation)
+    for judge in judges:
+        verdicts_path(folder, judge, "any").parent.mkdir(parents=True, exist_ok=True)
     for name, asked in evaluation.benchmarks.items():
         path = folder / "trajectories" / f"{name}.jsonl"
         with progress_bar(f"{evaluation.name}: {name}", asked.prompts * asked.epochs) as progress:

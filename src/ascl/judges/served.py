@@ -23,10 +23,11 @@ from ascl.servers import WAIT
 if TYPE_CHECKING:
     import openai
 
-ENDS_RUN = ("http_401", "http_403", "http_404", "not_sent")  # the key, the model or the address is wrong
+ENDS_RUN = ("http_401", "http_403", "http_404", "not_sent", "redirected")  # the key, the model or the address is wrong
 NOT_THE_TEXT = ("http_429", "unreachable")  # failures that no text is the cause of
 MAX_STRIKES = 3  # a text that fails so often, while nothing else does, is left unread
 MAX_PAGES = 3  # looks that found something else than a model before an address that never answered is taken for wrong
+MAX_REPLY = 100_000  # characters; no judge is asked for so much, and a longer reply is none
 HARMLESS: Messages = [{"role": "user", "content": "Hello."}]
 
 
@@ -98,7 +99,10 @@ class ServedModel:
                     failed = error
 
     async def _say(self, server: "openai.AsyncOpenAI", messages: Messages, sampling: Sampling, attempts: int) -> str:
-        """The model's reply; empty where it was cut or out of form. Raises RequestFailed; InputError for ENDS_RUN."""
+        """The model's reply; empty where it was cut, out of form or endless.
+
+        Raises RequestFailed; InputError for ENDS_RUN.
+        """
         client = replace(self.client, attempts=attempts, extra_body={"messages": messages})
         try:
             turn = await client.turn(server, Trajectory(prompt_id="", messages=[], prompt_length=0), [], sampling)
@@ -108,7 +112,8 @@ class ServedModel:
                 raise self.client.input_error(failed) from failed
             raise
         self.answered = True
-        return turn.content if turn.ended and turn.stop is None and not turn.calls else ""
+        sound = turn.ended and turn.stop is None and not turn.calls and len(turn.content) <= MAX_REPLY
+        return turn.content if sound else ""
 
     async def _until_up(self, server: "openai.AsyncOpenAI") -> None:
         """Wait until the server answers something harmless. Raises InputError where it can't be used as it is named."""

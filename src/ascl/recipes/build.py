@@ -121,7 +121,7 @@ def write_data_set(built: Built, workshop: Workshop, about: dict[str, Any]) -> N
 
 def without_row(built: Built, folder: Path) -> list[Rejected]:
     """Every prompt without a row, by id: what the recipe rejected, and what failed for good (`failures`)."""
-    with_row = {row.id for row in built.rows}
+    with_row = {row.prompt_id if isinstance(row, Row) else row.id for row in built.rows}
     rejected = {r.id: r for r in built.rejected}
     failed = [f for f in failures(folder) if f["id"] not in with_row]
     rejected |= {f["id"]: Rejected(**f) for f in failed}  # these know the reason better

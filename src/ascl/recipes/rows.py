@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ascl.chat.messages import Message, Trajectory
 from ascl.prompts.prompt import Kind, Prompt
@@ -12,13 +12,15 @@ class Row(BaseModel):
     """One training sample. Loss falls on the model turns of `messages`.
 
     last_turn_only: on the last turn alone (the split form). no_loss_prefix: the last turn's thought begins with this
-    text, which carries no loss (nor do earlier turns). source: the prompt's source. provenance: what else is to be
-    known about the row: the model that wrote it, why it was kept, from what it was made.
+    text, which carries no loss (nor do earlier turns). prompt_id: the prompt's id, which the row's own is unless the
+    prompt gave several rows. source: the prompt's source. provenance: what else is to be known about the row: the model
+    that wrote it, why it was kept, from what it was made.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     id: str
+    prompt_id: str = ""
     kind: Kind
     mode: str
     messages: list[Message]
@@ -28,6 +30,11 @@ class Row(BaseModel):
     recipe: str
     source: str
     provenance: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _of_a_prompt(self) -> "Row":
+        self.prompt_id = self.prompt_id or self.id
+        return self
 
     def dump(self) -> dict[str, Any]:
         """The JSONL form: messages as chat templates take them."""
@@ -56,6 +63,11 @@ class Pair(BaseModel):
         """The JSONL form, with the columns TRL's DPO trainer reads."""
         parts = {key: [m.for_template() for m in getattr(self, key)] for key in ("prompt", "chosen", "rejected")}
         return self.model_dump(mode="json") | parts
+
+
+def prompt_of(row: dict[str, Any]) -> str:
+    """The id of the prompt that a row of a file is about; a row that does not say so is about the prompt of its id."""
+    return str(row.get("prompt_id") or row.get("id"))
 
 
 def native_row(trajectory: Trajectory, kind: Kind, tools: list[dict[str, Any]], recipe: str, source: str) -> Row:

@@ -98,22 +98,22 @@ def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> 
         rows, rejected, report = [r for r in made.rows if isinstance(r, Row)], list(made.rejected), made.report
     else:
         rows, report = load_rows(parameters.rows), {}
-        there = {row.id for row in rows}
+        there = {row.prompt_id for row in rows}
         rejected = [Rejected(prompt.id, "rows", "no row") for prompt in prompts if prompt.id not in there]
     by_id = {prompt.id: prompt for prompt in prompts}
     reasons: Counter[str] = Counter()
     surrogates = []
-    for row in (row for row in rows if row.id in by_id):
+    for row in (row for row in rows if row.prompt_id in by_id):
         thought, answer = surrogate_thought(row), row.messages[-1].content
         reason = remains(thought, answer)
         reasons[reason or "accepted"] += 1
         if reason is None:
             made_from = row.provenance | {"origin": "surrogate", "from": f"{row.provenance.get('origin')}, {row.mode}"}
-            prompt = by_id[row.id]
+            prompt = by_id[row.prompt_id]
             surrogates.append(reply_row(prompt, question(prompt), thought, answer, "surrogate", made_from))
         else:
             said = Message(role="assistant", content=answer, reasoning_content=thought)
-            rejected.append(Rejected(row.id, "surrogate", reason, [said]))
+            rejected.append(Rejected(row.prompt_id, "surrogate", reason, [said]))
     return Built(surrogates, rejected, {**report, "surrogate": dict(reasons.most_common())})
 
 
@@ -139,8 +139,6 @@ def load_rows(path: Path) -> list[Row]:
             raise InputError(
                 f"{file}, line {number}: messages: a prompt and, at the end, the model's reply are expected"
             )
-        if row.last_turn_only:
-            row = row.model_copy(update={"id": row.id.rpartition("#")[0] or row.id})
         if not row.messages[-1].tool_calls:
             rows.append(row)
     return rows

@@ -3,6 +3,7 @@
 Both give similarities in [0, 1], which the consult tool shows in percent.
 """
 
+import json
 import logging
 import math
 import os
@@ -23,6 +24,8 @@ from ascl.servers import CONNECT_TIMEOUT, WAIT, model_cached, need_hub, server_a
 
 # One word in common is enough for a query of at most so many content words; `benchmarks/search.py` measures it.
 SHORT_QUERY = 3
+
+BATCH = 256  # texts in one request to an embedding server
 
 
 class Searcher(Protocol):
@@ -112,20 +115,26 @@ def _endpoint(model: str) -> Callable[[Sequence[str]], np.ndarray]:
     import httpx2
     from openai import OpenAI, OpenAIError
 
+    from ascl.http_client import Client
+
+    timeout = httpx2.Timeout(600.0, connect=CONNECT_TIMEOUT)
     client = OpenAI(
         base_url=server_address(),
         api_key=os.environ.get("OPENAI_API_KEY") or "none",
-        timeout=httpx2.Timeout(600.0, connect=CONNECT_TIMEOUT),
+        timeout=timeout,
         max_retries=0,  # of a server that is not there; one that has answered is asked again
+        http_client=Client(timeout),
     )
     where = f"embedding model endpoint:{model} at {client.base_url}"
+    width = 0  # of the embeddings, once one has come
 
-    def embed(texts: Sequence[str]) -> np.ndarray:
-        nonlocal client
+    def embed_batch(texts: Sequence[str]) -> np.ndarray:
+        nonlocal client, width
         told = False
+        asked = {"model": model, "input": list(texts), "encoding_format": "float"}
         while True:
             try:
-                answer = client.embeddings.create(model=model, input=list(texts), encoding_format="float")
+                answer = client.post("/embeddings", cast_to=httpx2.Response, body=asked)
                 break
             except OpenAIError as error:
                 if client.max_retries == 0 or not isinstance(
@@ -137,11 +146,30 @@ def _endpoint(model: str) -> Callable[[Sequence[str]], np.ndarray]:
                 told = True
             time.sleep(WAIT)
         client = client.with_options(max_retries=2)
-        if len(answer.data) != len(texts):
-            raise InputError(f"{where}: {len(answer.data)} embeddings for {len(texts)} texts")
-        return np.array([item.embedding for item in answer.data])
+        vectors = _vectors(answer.content, len(texts), where)
+        if vectors.shape[1] != (width or vectors.shape[1]):
+            raise InputError(f"{where}: its embeddings differ in length")
+        width = vectors.shape[1]
+        return vectors
+
+    def embed(texts: Sequence[str]) -> np.ndarray:
+        return np.concatenate([embed_batch(texts[i : i + BATCH]) for i in range(0, len(texts), BATCH)])
 
     return embed
+
+
+def _vectors(content: bytes, count: int, where: str) -> np.ndarray:
+    """The embeddings [count, d] in a reply. Raises InputError where it holds something else."""
+    try:
+        data = json.loads(content)["data"]
+        vectors = np.array([item["embedding"] for item in data], dtype=np.float32)
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
+        raise InputError(f"{where}: the reply holds no embeddings: {content[:200].decode(errors='replace')}") from None
+    if len(data) != count:
+        raise InputError(f"{where}: {len(data)} embeddings for {count} texts")
+    if vectors.ndim != 2 or not vectors.size or not np.isfinite(vectors).all():
+        raise InputError(f"{where}: the embeddings are no vectors of numbers")
+    return vectors
 
 
 def _local(model: str) -> Callable[[Sequence[str]], np.ndarray]:

@@ -10,10 +10,11 @@ from ascl.chat.clients.retry import RequestFailed
 from ascl.chat.clients.server_text import opens_no_thought, read_channels, read_said, without_tokens
 from ascl.chat.dialects import hermes
 from ascl.chat.messages import StopReason
-from ascl.chat.turn import ParsedCall, Turn, check_call, parse_arguments
+from ascl.chat.turn import MAX_CALLS, ParsedCall, Turn, check_call, parse_arguments
 
 ENDED = ("stop", "tool_calls", None)  # the reasons for which a turn of the model ends
 CUT = ("length", "model_length", "max_tokens")  # .. and for which its budget cuts it
+MAX_TOKENS = 2**31  # of a turn; a larger count is none
 CALL_PARTS = ("tool_use", "tool_call", "function_call")  # types of parts that are a call
 
 
@@ -32,10 +33,8 @@ def read_turn(response: dict[str, Any], opening: str = "") -> Turn:
     if opening:
         thought, content = _joined(opening, thought, content)
     turn = _read_text(without_tokens(content), thought, ended, bool(calls))
-    usage = response.get("usage")
-    tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    turn.tokens = tokens if isinstance(tokens, int) else 0
-    for call in calls:
+    turn.tokens = _tokens(response.get("usage"))
+    for call in calls[: MAX_CALLS + 1]:
         function = call.get("function") if isinstance(call, dict) else None
         parsed = _read_call(function if isinstance(function, dict) else {})
         if isinstance(parsed, str):
@@ -43,6 +42,12 @@ def read_turn(response: dict[str, Any], opening: str = "") -> Turn:
             break
         turn.calls.append(parsed)
     return turn
+
+
+def _tokens(usage: Any) -> int:
+    """The generated tokens a server counted; 0 where its count makes no sense."""
+    tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
+    return tokens if type(tokens) is int and 0 <= tokens <= MAX_TOKENS else 0
 
 
 def _ended(choice: dict[str, Any], response: dict[str, Any]) -> bool:

@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ascl.chat.bare_call import is_bare_call
@@ -26,8 +25,6 @@ from ascl.progress import tell
 from ascl.servers import CONNECT_TIMEOUT, WAIT, server_address
 
 if TYPE_CHECKING:
-    import ssl
-
     import openai
 
 
@@ -87,13 +84,16 @@ class OpenAIClient:
         import httpx2
         import openai
 
+        from ascl.http_client import AsyncClient
+
+        timeout = httpx2.Timeout(self.timeout, connect=min(self.timeout, CONNECT_TIMEOUT))
         return openai.AsyncOpenAI(
             base_url=server_address(self.base_url),
             api_key=os.environ.get("OPENAI_API_KEY") or "none",
-            timeout=httpx2.Timeout(self.timeout, connect=min(self.timeout, CONNECT_TIMEOUT)),
+            timeout=timeout,
             max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(
-                verify=certificates(), limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+            http_client=AsyncClient(
+                timeout, limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None)
             ),
         )
 
@@ -116,7 +116,7 @@ class OpenAIClient:
         for attempt in range(1, self.attempts + 1):
             sending()
             try:
-                turn = read_turn(await self._reached(server, body), trajectory.opening)
+                turn = _turn(await self._reached(server, body), trajectory.opening)
                 self._hint(turn, tools)
                 return turn
             except RequestFailed as failed:
@@ -179,6 +179,8 @@ class OpenAIClient:
         import httpx2
         import openai
 
+        from ascl.http_client import BodyTooLong, OtherServer
+
         try:
             # The library's timeout is one between two bytes; a server that trickles would never run into it.
             async with asyncio.timeout(self.timeout):
@@ -186,6 +188,10 @@ class OpenAIClient:
         except (TimeoutError, openai.APIConnectionError) as error:
             cause = error.__cause__
             reason = f"{error} {cause or ''}"
+            if isinstance(cause, BodyTooLong):
+                raise RequestFailed("not_a_completion", str(cause), passing=False) from error
+            if isinstance(cause, OtherServer):
+                raise RequestFailed("redirected", str(cause), passing=False) from error
             if isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout):
                 raise RequestFailed("unreachable", reason, passing=True) from error
             if isinstance(error, TimeoutError | openai.APITimeoutError):
@@ -204,19 +210,22 @@ class OpenAIClient:
         return _completion(response.content)
 
 
-@cache
-def certificates() -> "ssl.SSLContext":
-    """Those that servers are checked against. Loading them takes longer than many a request."""
-    import httpx2
-
-    return httpx2.create_ssl_context()
-
-
 def _sent(message: Message) -> dict[str, Any]:
     sent = message.for_openai()
     if "reasoning_content" in sent:
         sent["reasoning"] = sent["reasoning_content"]
     return sent
+
+
+def _turn(reply: dict[str, Any], opening: str) -> Turn:
+    """The turn in a reply. Raises RequestFailed, whatever else reading the reply raises: it is the server's doing."""
+    try:
+        return read_turn(reply, opening)
+    except RequestFailed:
+        raise
+    except Exception as error:
+        told = f"the reply can't be read ({type(error).__name__}: {error})"
+        raise RequestFailed("not_a_completion", told, passing=True) from error
 
 
 def _completion(content: bytes) -> dict[str, Any]:

@@ -7,16 +7,16 @@ from email.utils import parsedate_to_datetime
 
 LONGEST_WAIT = 120.0  # seconds; a server that asks for more (a daily quota, a wrong clock) is asked again after this
 PASSING = (408, 409, 429)  # and every 5xx
-ENDS_RUN = ("http_401", "http_403", "http_404", "unreachable", "not_sent")
+ENDS_RUN = ("http_401", "http_403", "http_404", "unreachable", "not_sent", "redirected")
 
 
 class RequestFailed(Exception):
     """A request that got no chat completion.
 
     kind: `http_<status>`, `timeout`, `connection` (lost on the way), `unreachable` (nobody listens there),
-    `not_a_completion` (half-written JSON, a web page, no choices) or `not_sent` (no request can be made of the
-    settings). passing: the same request may succeed later. wait: the seconds the server asks for, if it does.
-    attempts: how often the request was sent.
+    `not_a_completion` (half-written JSON, a web page, no choices, no end), `redirected` (to another server) or
+    `not_sent` (no request can be made of the settings). passing: the same request may succeed later. wait: the seconds
+    the server asks for, if it does. attempts: how often the request was sent.
     """
 
     def __init__(self, kind: str, reason: str, passing: bool, wait: float | None = None) -> None:
@@ -48,11 +48,11 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
     except ValueError:
         try:
             date = parsedate_to_datetime(value)
-        except ValueError:
+            if date.tzinfo is None:
+                date = date.replace(tzinfo=UTC)
+            seconds = max((date - (now or datetime.now(UTC))).total_seconds(), 0.0)
+        except (ValueError, TypeError, LookupError, ArithmeticError):  # what the library raises for one or another
             return None
-        if date.tzinfo is None:
-            date = date.replace(tzinfo=UTC)
-        seconds = max((date - (now or datetime.now(UTC))).total_seconds(), 0.0)
     return min(seconds, LONGEST_WAIT) if seconds >= 0 else None  # nan and negative numbers are not >= 0
 
 
