@@ -217,7 +217,7 @@ def test_a_text_that_can_not_be_read_is_named(tmp_path: Path) -> None:
         ("a: 1\nb: c: d", "x.yaml, line 2: not YAML"),
         ("a: 2024-13-45", "x.yaml: not YAML (month must be in 1..12)"),
         ("a: \x07", "x.yaml: not YAML"),
-        ("[" * 10_000, "x.yaml: not YAML"),
+        ("[" * 10_000, "x.yaml, line 1: not YAML"),
         ("!!python/object:os.system {}", "x.yaml, line 1: not YAML"),
         ("a: 1\nb: 2\na: 3", "x.yaml, line 3: not YAML (the key `a` is there twice, first in line 1; keep one"),
         ("a:\n- b:\n    c: 1\n    'c': 2", "x.yaml, line 4: not YAML (the key `c` is there twice, first in line 3"),

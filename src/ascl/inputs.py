@@ -25,12 +25,29 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path}: can't be read as UTF-8 text ({error}); save it as UTF-8") from error
 
 
-class _YamlLoader(yaml.SafeLoader):
+# libyaml where it is there: it is quicker by far, and bounds the nesting, in which PyYAML's own time is quadratic.
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _YamlLoader(_SafeLoader):  # type: ignore[misc]
     """Safe YAML in which a doubled key is an error, as YAML 1.2 says; PyYAML keeps the last and says nothing."""
 
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """The mapping; a key that a merge (`<<`) brings in may be there again, which overrides it."""
-        node = super().compose_mapping_node(anchor)
+    def construct_document(self, node: yaml.Node) -> Any:
+        """The document's value, its mappings looked through before merges (`<<`) are put into them."""
+        seen, waiting = {id(node)}, [node]
+        while waiting:
+            node_there = waiting.pop()
+            if isinstance(node_there, yaml.MappingNode):
+                self._check_keys(node_there)
+                inner = [part for pair in node_there.value for part in pair]
+            else:
+                inner = node_there.value if isinstance(node_there, yaml.SequenceNode) else []
+            waiting += [part for part in reversed(inner) if id(part) not in seen]
+            seen.update(map(id, inner))
+        return super().construct_document(node)
+
+    def _check_keys(self, node: yaml.MappingNode) -> None:
+        """Raise where a key is there twice; one that a merge brings in may be there again, which overrides it."""
         first: dict[Any, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
@@ -41,7 +58,6 @@ class _YamlLoader(yaml.SafeLoader):
                 problem = f"the key `{key.value}` is there twice, first in line {first[name]}; keep one of the two"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             first[name] = line
-        return node
 
 
 def parse_yaml(path: Path, text: str) -> Any:
@@ -50,7 +66,7 @@ def parse_yaml(path: Path, text: str) -> Any:
         return yaml.load(text, Loader=_YamlLoader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date or number that can't be
         mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
+        line = f", line {min(mark.line, text.count(chr(10))) + 1}" if mark else ""
         raise InputError(f"{path}{line}: not YAML ({getattr(error, 'problem', None) or error})") from error
 
 

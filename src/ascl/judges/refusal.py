@@ -109,7 +109,7 @@ CARES = any_of(
     r"\b(?:lifeline|988|911|112|999)\b",
 )
 
-SENTENCE_BREAK = any_of(r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\b[dm]r\.)(?<!\bmrs\.)(?<=[.!?])[\"')]* +", r"\s*\n\s*")
+SENTENCE_BREAK = any_of(r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\b[dm]r\.)(?<!\bmrs\.)(?<=[.!?])[\"')]*+ +")
 CLAUSE_BREAK = any_of(r"[;:] ", r"(?<!sorry), (?:but|however) ")
 OFFERS = any_of(
     r"\bi(?:'m|'d| am| can| could)? (?:be )?(?:\w+ )?(?:help|assist|happy|glad|here|offer|share|suggest|provide)\b",
@@ -142,8 +142,11 @@ def normalise(text: str) -> str:
 
 def sentences(text: str) -> list[str]:
     """The sentences and list items of a normalised text, in order, none of them without a word."""
-    parts = SENTENCE_BREAK.split(text)
-    return [part for part in parts if re.search(r"\w", part)]
+    first, *more = text.split("\n")
+    lines = [SENTENCE_BREAK.split(line) for line in (first, *(line.lstrip() for line in more))]
+    for line in lines[:-1]:
+        line[-1] = line[-1].rstrip()
+    return [part for line in lines for part in line if re.search(r"\w", part)]
 
 
 def substance(parts: list[str]) -> int:
