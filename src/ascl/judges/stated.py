@@ -99,7 +99,9 @@ def boxes(text: str) -> tuple[list[tuple[int, str]], int]:
         if found and _JOINED.fullmatch(text, found[-1][0], start):
             _, items = found.pop()
         found.append((end, items if items == [held] else [*items, held]))
-    return [(end, ", ".join(items)) for end, items in found], min((start for start, content in opened if content - start > 1), default=len(text))
+    return [(end, ", ".join(items)) for end, items in found], min(
+        (start for start, content in opened if content - start > 1), default=len(text)
+    )
 
 
 def without_asides(text: str) -> str:

@@ -13,9 +13,7 @@ from ascl.chat.messages import StopReason
 from ascl.chat.turn import ParsedCall, Turn, parse_arguments
 
 # Read by lines: of a line that is followed by arguments, the text before the first mark is no part of the call.
-_CALL = re.compile(
-    r"^(?>([^\n]*?)✿FUNCTION✿:)([^\n]*+)\n✿ARGS✿:(.*?)(?=\n✿FUNCTION✿:|\Z)", re.DOTALL | re.MULTILINE
-)
+_CALL = re.compile(r"^(?>([^\n]*?)✿FUNCTION✿:)([^\n]*+)\n✿ARGS✿:(.*?)(?=\n✿FUNCTION✿:|\Z)", re.DOTALL | re.MULTILINE)
 _MARKER = re.compile(r"✿(?:FUNCTION|ARGS|RESULT|RETURN)✿|</?think>|<\|\w+\|>")
 
 
