@@ -15,7 +15,6 @@ from ascl.errors import InputError
 LONGEST_TEXT = 8 << 20  # bytes of a configuration or a rule book: about 25,000 rules
 LONGEST_LINE = 256 << 20  # bytes of a line of JSONL, and of a JSON file
 _LONGEST_NUMBER = 1000  # characters of a number in YAML; in base 60, more take time that grows with their square
-_DEEPEST = 100  # brackets in brackets in YAML
 _MOST_MERGED = 1_000_000  # keys that the mappings of a YAML file have together, merged ones (`<<`) counted
 
 
@@ -72,18 +71,29 @@ def read_text(path: Path, longest: int = LONGEST_TEXT) -> str:
     return text
 
 
-class _YamlLoader(yaml.SafeLoader):
+# libyaml where it is there: it is quicker by far, and bounds the nesting, in which PyYAML's own time is quadratic.
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _YamlLoader(_SafeLoader):  # type: ignore[misc]
     """Safe YAML in which a doubled key is an error, as YAML 1.2 says; PyYAML keeps the last and says nothing."""
 
-    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
-        """A `[` or `{`; each one that is open makes every token after it slower."""
-        if self.flow_level >= _DEEPEST:
-            raise yaml.scanner.ScannerError(None, None, "nested too deeply", self.get_mark())
-        super().fetch_flow_collection_start(TokenClass)
+    def construct_document(self, node: yaml.Node) -> Any:
+        """The document's value, its mappings looked through before merges (`<<`) are put into them."""
+        seen, waiting = {id(node)}, [node]
+        while waiting:
+            node_there = waiting.pop()
+            if isinstance(node_there, yaml.MappingNode):
+                self._check_keys(node_there)
+                inner = [part for pair in node_there.value for part in pair]
+            else:
+                inner = node_there.value if isinstance(node_there, yaml.SequenceNode) else []
+            waiting += [part for part in reversed(inner) if id(part) not in seen]
+            seen.update(map(id, inner))
+        return super().construct_document(node)
 
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """The mapping; a key that a merge (`<<`) brings in may be there again, which overrides it."""
-        node = super().compose_mapping_node(anchor)
+    def _check_keys(self, node: yaml.MappingNode) -> None:
+        """Raise where a key is there twice; one that a merge brings in may be there again, which overrides it."""
         first: dict[Any, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
@@ -97,7 +107,6 @@ class _YamlLoader(yaml.SafeLoader):
                 problem = f"the key `{key.value}` is there twice, first in line {first[name]}; keep one of the two"
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             first[name] = line
-        return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """The value; PyYAML's constructors raise whatever a text makes them stumble over, here it is one error."""
@@ -131,23 +140,18 @@ class _YamlLoader(yaml.SafeLoader):
 
 def parse_yaml(path: Path, text: str) -> Any:
     """The value of a YAML text that was read from `path`. Raises InputError naming the file and the line."""
-    where = str(path)
     try:
-        loader = _YamlLoader(text)
-        try:
-            return loader.get_single_data()
-        finally:
-            where = f"{path}, line {loader.line + 1}"
-    except yaml.reader.ReaderError as error:
-        where = f"{path}, line {text.count(chr(10), 0, error.position) + 1}"
-        raise InputError(f"{where}: not YAML (the character U+{error.character:04X})") from error
+        return yaml.load(text, Loader=_YamlLoader)
+    except yaml.reader.ReaderError as error:  # its position counts the bytes of UTF-8
+        line = text.encode().count(b"\n", 0, error.position) + 1
+        raise InputError(f"{path}, line {line}: not YAML (the character U+{error.character:04X})") from error
     except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise InputError(f"{path}{line}: not YAML ({error.problem})") from error
+        at = f", line {min(error.problem_mark.line, text.count(chr(10))) + 1}" if error.problem_mark else ""
+        raise InputError(f"{path}{at}: not YAML ({error.problem})") from error
     except RecursionError as error:
-        raise InputError(f"{where}: not YAML that can be read: nested too deeply") from error
-    except Exception as error:  # PyYAML's scanner raises whatever a text makes it stumble over
-        raise InputError(f"{where}: not YAML ({error})") from error
+        raise InputError(f"{path}: not YAML that can be read: nested too deeply") from error
+    except Exception as error:  # the scanner raises whatever a text makes it stumble over
+        raise InputError(f"{path}: not YAML ({error})") from error
 
 
 def read_json(path: Path) -> Any:

@@ -8,7 +8,7 @@ from ascl.chat.turn import MAX_DEPTH
 
 _NAMES = ("name", "function", "tool", "tool_name", "action", "recipient_name")
 _ARGUMENTS = ("arguments", "parameters", "args", "input", "action_input", "kwargs")
-_FENCE = re.compile(r"(```+|~~~+)[^\n`]*\n|(`)(?!`)")
+_FENCE = re.compile(r"(```++|~~~++)[^\n`]*\n|(`)(?!`)")
 _CLOSING = re.compile(r"(?:\s|```|~~~|</\w+>)*")  # what may stand after a call
 _LOOKED_AT = 20  # mentions of the tool, and brackets before each of them
 _BEFORE = 80  # characters of a call before its tool's name

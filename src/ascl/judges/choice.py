@@ -15,11 +15,12 @@ _LETTER = re.compile(
     re.MULTILINE,
 )
 _ALSO = re.compile(
-    rf"{_CLOSE}\s*(,?\s*(?:\b(?:and|or)\b|&|/|\+)|,)\s*{_OPEN}{_NOUN}([A-Za-z])(?!\w|'\w){_CLOSE}\s*([a-z]*)"
+    rf"{_CLOSE}\s*+((?:,\s*+)?(?:\b(?:and|or)\b|&|/|\+)|,){_OPEN}+{_NOUN}([A-Za-z])(?!\w|'\w){_CLOSE}\s*([a-z]*)"
 )
 _WHOLE = re.compile(rf"{_OPEN}{_NOUN}([A-Za-z]){_CLOSE}\s*")
+_LONGEST = 2000  # characters of an option
 _ALONE = re.compile(r"^[ \t(*\[]*(?:(?i:answer|option|choice)[ \t]+[(*\[]*)?([A-Z])[)*\].]*[ \t]*$", re.MULTILINE)
-_LEADING = re.compile(r"^\s*[(*]{0,3}([A-J])[)*]{0,3}(?:[.):]|\s*$)", re.MULTILINE)
+_LEADING = re.compile(r"^[^\S\n]*[(*]{0,3}([A-J])[)*]{0,3}(?:[.):]|[^\S\n]*$)", re.MULTILINE)
 _VERDICT = re.compile(
     r"""
       (?<![\w'])[(\[]?([A-J])[)\]]?[ ]+(?:is|(?:must|would)[ ]+be)[ ]+(?:(?:therefore|clearly|the)[ ]+)*
@@ -36,10 +37,10 @@ def read_choice(answer: str, options: list[str]) -> str | None:
 
     In this order: the last one it states (a box, "Answer: C", "the correct option is C"), as a letter or as an option's
     text; "C is correct", "I choose C"; a letter alone on a line or in front of one; the only option it quotes. A letter
-    beyond the options is no choice, nor is a statement that names several.
+    beyond the options is no choice, nor is a statement that names several. Of an option 2,000 characters are read.
     """
     letters = [chr(ord("A") + i) for i in range(len(options))]
-    texts = [re.sub(r"^(?:an?|the)\s+", "", plain(option).lower().strip(" .")) for option in options]
+    texts = [re.sub(r"^(?:an?|the)\s+", "", plain(option[:_LONGEST]).lower().strip(" .")) for option in options]
     text = plain(answer)
     stated = read_stated(text, lambda statement: _read(statement, letters, texts), CHOICE)
     if stated is not None:

@@ -31,14 +31,16 @@ _ASIDE = re.compile(rf"\((?=[^()\n]{{0,200}}?{_WORD}|\d+\)(?!\s*[\d(]))")
 _LONGEST = 2000  # characters of an expression
 _DEEPEST = 20  # brackets in brackets
 
-_EXPONENT = r"(?:\s?\^\s?\{?\s?-?\d\s?\}?|(?<=[a-zA-Z])[23](?![\d.]))"
+# Atomic and possessive parts: what was read one way is not tried another, so reading is linear.
+_EXPONENT = r"(?>\s?\^\s?\{?\s?-?\d\s?\}?|(?<=[a-zA-Z])[23](?![\d.]))"
 _UNIT_LETTER = rf"[mgshlLdAVWNJKCFcptTMBGW](?![a-zA-Z]){_EXPONENT}?"
 _UNIT_WORD = rf"(?!(?:{_NAMES}|and|or|to)(?![a-zA-Z]))[a-zA-Z]{{2}}"
-_UNITS = rf"(?:{_UNIT_LETTER}(?:[\s/·*]*{_UNIT_LETTER})*|{_UNIT_WORD}[^\d=]*(?:{_EXPONENT}[^\d=]*)*)"
+_WORDS_ON = r"(?>[^\d=^]+|\^\s?\{?\s?-?\d|\^|(?<=[a-zA-Z])[23](?![\d.]))*+"  # no digit but an exponent
+_UNITS = rf"(?:{_UNIT_LETTER}(?:[\s/·*]*+{_UNIT_LETTER})*|{_UNIT_WORD}{_WORDS_ON})"
 _DEGREES = r"(?:°|\^\{?\s?(?:\\circ|\\degree|°|o)\s?\}?|\\degree)\s?[CFK]?(?![a-zA-Z])"
 _VALUE = re.compile(
     rf"(?P<sign>[-+]?)\s?[{_MONEY}]?\s?(?P<minus>-?)(?P<number>{_NUMBER}|\d+,\d\d?)\s?(?P<scale>{_SCALE})?\s?(?P<percent>%)?"
-    rf"[{_MONEY}]?\s?(?:{_DEGREES})?(?:\s*/?\s*{_UNITS})?"
+    rf"[{_MONEY}]?\s?(?:{_DEGREES})?(?:\s*+(?:/\s*+)?{_UNITS})?"
 )
 
 
@@ -47,7 +49,8 @@ _SKIPPED = re.compile(
     rf"(?:USD?|EUR|GBP|INR|CAD|AUD|Rs\.?)(?=\s?[{_MONEY}]?\d)|[^\W\d_]+(?:['-][^\W\d_]+)*(?:{_EXPONENT}|\d+)?"
 )
 _LEADING = re.compile(r"(?:[\s,;:*/=^_%!&<>→⇒]|(?:and|or)\b)+")
-_TRAILING = re.compile(r"(?:[\s,;:*/=^_&<>→⇒(\[{|+√-]|\b(?:and|or))+$")
+_LOOSE = r"[\s,;:*/=^_&<>→⇒(\[{|+√-]"
+_TRAILING = re.compile(rf"(?<!{_LOOSE})(?:{_LOOSE}|\b(?:and|or))+$")
 _PUNCTUATION = re.compile(r"-\s+(?=\S)")
 _MINUS_AFTER = re.compile(r"(?:\b(?:is|are|be|equals)|[=:(]|^)\s*$", re.IGNORECASE)
 
@@ -112,7 +115,12 @@ def _end(text: str, at: int, mathematics: bool) -> tuple[int, int | None]:
 
 
 def values(expression: str) -> set[Decimal]:
-    """What a written number may stand for: 24% is 24 or 0.24, 2 million 2 or 2,000,000. Empty: it is no lone number."""
+    """What a written number may stand for: 24% is 24 or 0.24, 2 million 2 or 2,000,000. Empty: it is no lone number.
+
+    A text of more than 2,000 characters is none.
+    """
+    if len(expression) > _LONGEST:
+        return set()
     text = expression.strip(" ,;:").rstrip(" .,;:")
     while len(text) > 1 and text[0] + text[-1] in ("()", "[]", "{}") and not set("()[]{}") & set(text[1:-1]):
         text = text[1:-1].strip()
@@ -154,11 +162,13 @@ _SYMBOLS = {
     },
     **{"°": r"^\circ ", "∛": r"\sqrt[3]", "√": r"\sqrt", "ϕ": r"\phi "},
 }
-_TRAILING_UNIT = re.compile(rf"(?<=[\w)\]}}%])\s+{_UNITS}$|\s?(?:{_DEGREES})$|\s?[{_MONEY}]$")
+_TRAILING_UNIT = re.compile(rf"(?<=[\w)\]}}%])\s++{_UNITS}$|\s?(?:{_DEGREES})$|\s?[{_MONEY}]$")
 
 
 def without_unit(expression: str) -> str:
-    """The expression without a currency sign and a unit at its end."""
+    """The expression without a currency sign and a unit at its end; one of more than 2,000 characters as it is."""
+    if len(expression) > _LONGEST:
+        return expression
     return _TRAILING_UNIT.sub("", re.sub(rf"[{_MONEY}]\s?(?=[\d.])", "", expression)).strip()
 
 
@@ -172,9 +182,11 @@ def as_latex(expression: str) -> str:
     text = re.sub(r"\^\s*(-?\d+(?:\.\d+)?)", r"^{\1}", text)
     text = re.sub(r"(?<![\d.^/_])(\d+) (\d+)/(\d+)(?![\d.])", r"(\1+\\frac{\2}{\3})", text)
     text = re.sub(r"(?<![\d.^_}])(\d+)\s*\\frac\s*(?=[\d{])(\{\d+\}|\d)\s*(\{\d+\}|\d)", r"(\1+\\frac{\2}{\3})", text)
-    text = re.sub(r"(\d+(?:\.\d+)?)[eE]([-+]?\d+)(?!\w)", r"\1\\cdot 10^{\2}", text)
+    text = re.sub(r"(?<!\d)(\d+(?:\.\d+)?)[eE]([-+]?\d+)(?!\w)", r"\1\\cdot 10^{\2}", text)
     text = re.sub(r"(?<=\d)\s*[xX]\s*(?=\d)", r"\\times ", text)
-    text = re.sub(r"\s*,?\s*\b(?:and|or)\b\s*", ", ", text)
+    first, *more = re.split(r"\b(?:and|or)\b", text)
+    items = [first, *(item.lstrip() for item in more)]
+    text = ", ".join([*(item.rstrip().removesuffix(",").rstrip() for item in items[:-1]), items[-1]])
     return text.replace("%", r"\%").replace("$", "").strip()
 
 

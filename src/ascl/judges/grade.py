@@ -37,11 +37,11 @@ _PREDICATE = re.compile(r".*(?:\b(?:is|are|was|equals|be|called|named)\b|[:=])",
 def grade(answer: str | None, expected: str, options: list[str]) -> bool | None:
     """Whether `answer` states the expected result; None where no result can be read in it. No answer is wrong.
 
-    The last 20,000 characters are read.
+    The last 20,000 characters are read, and the first 20,000 of what is expected.
     """
     if answer is None or not answer.strip():
         return False
-    answer = answer[-LONGEST:]
+    answer, expected = answer[-LONGEST:], expected[:LONGEST]
     if options:
         choice = read_choice(answer, options)
         return None if choice is None else choice == expected
@@ -161,7 +161,7 @@ def _same(found: str, wanted: str) -> bool:
     """Whether two expressions without units and names are the same."""
     if _squeezed(found) == _squeezed(wanted):
         return True
-    if len(found) > _LONGEST_EXPRESSION or any(
+    if max(len(found), len(wanted)) > _LONGEST_EXPRESSION or any(
         re.search(r"\\[lc]?dots|…|\.\.\.|\d:\d\d(?!\d)", side) for side in (found, wanted)
     ):
         return False  # math-verify leaves out what it cannot read

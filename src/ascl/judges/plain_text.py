@@ -8,6 +8,7 @@ import html
 import re
 import unicodedata
 
+_NUMBERED = re.compile(r"(?<=&#)(?:[xX]0*[0-9a-fA-F]{7}[0-9a-fA-F]*|0*\d{8}\d*)")  # no character has such a number
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _SPACE = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000\t]")
 _SAME = str.maketrans(
@@ -27,7 +28,7 @@ _RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ₀₁₂₃₄₅�
 # An en or em dash is a minus where a number follows at once and no word stands before it.
 _DASH_MINUS = re.compile(r"(?<![\w)\]}.;!?])[–—](?=[$€£¥₹\\\0]{0,2}[.\d])|(?<=\d)–(?=\d)")
 _NOTE_MARK = re.compile(
-    r"\\(?:footnote|cite\w*)\{[^{}\n]*\}|【[^】\n]*】|<<[^<>\n]*>>|<sup>\[\w{1,3}\]</sup>|(?<=[.!?,;])[⁰¹²³⁴⁵⁶⁷⁸⁹]+|[†‡]"
+    r"\\(?:footnote|cite\w*)\{[^{}\n]*\}|【[^】\n]{0,200}】|<<[^<>\n]*>>|<sup>\[\w{1,3}\]</sup>|(?<=[.!?,;])[⁰¹²³⁴⁵⁶⁷⁸⁹]+|[†‡]"
     r"|(?<=\S)\^?\[\^\w{1,9}\]|(?<=[\w.,;:!?*)}$])\^?\[\d{1,2}\](?![(\w])|(?<=[\d.!?*)}$]) \[\d{1,2}\](?![(\w])"
 )
 _TAG = re.compile(
@@ -71,7 +72,7 @@ _LONG = re.compile(
 
 def plain(answer: str) -> str:
     r"""The text without typography: `70{,}000`, `70\,000`, `70 000` are `70000`; `m²` is `m^{2}`, `**$x$**` is `x`."""
-    text = html.unescape(answer) if "&" in answer else answer
+    text = html.unescape(_NUMBERED.sub("", answer)) if "&" in answer else answer
     text = _SPACE.sub(" ", _INVISIBLE.sub("", text)).translate(_SAME)
     text = _STYLED.sub(lambda m: unicodedata.normalize("NFKC", m[0]), text)
     text = re.sub(r"[^\D\x00-\x7f]", lambda m: str(unicodedata.decimal(m[0])), text)  # digits of other scripts

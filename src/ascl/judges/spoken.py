@@ -51,8 +51,8 @@ def labelled(
     if text.startswith("{"):
         return _from_json(text, labels)
     names = "|".join(f"(?P<{name}>{label})" for name, label in labels.items())
-    before = r"(?:(?:^|\n)[\s\-•>#*_\"']*(?:\d[.)]\s*)?|[\s;,|])[*_\"']*"
-    heads = list(re.finditer(rf"{before}(?:{names})[\s*_\"']*[:=]", text, re.IGNORECASE))
+    before = r"(?:(?:^|\n)[\s\-•>#*_\"']{0,40}(?:\d[.)]\s{0,40})?|[\s;,|])[*_\"']{0,40}"
+    heads = list(re.finditer(rf"{before}(?:{names})[\s*_\"']{{0,40}}[:=]", text, re.IGNORECASE))
     ends = [*(head.start() for head in heads), len(text)][1:]
     pieces = [(str(head.lastgroup), text[head.end() : end]) for head, end in zip(heads, ends, strict=False)]
     if unlabelled := text[: heads[0].start() if heads else len(text)].strip(_EDGE):

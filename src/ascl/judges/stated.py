@@ -33,12 +33,12 @@ _OFFER = re.compile(
     re.I,
 )
 _NEXT_PROBLEM = re.compile(
-    r"^\W{0,5}(?:(?:next\s+|new\s+)?(?:question|problem|exercise|q)\s*\d*\s*[:.)]|(?:human|user|instruction)\s*:)",
+    r"^\W{0,5}(?:(?:next\s+|new\s+)?(?:question|problem|exercise|q)\s*+(?:\d++\s*+)?[:.)]|(?:human|user|instruction)\s*:)",
     re.I | re.MULTILINE,
 )
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
 _BRACE = re.compile(rf"{_BOX.pattern}|\\[{{}}]|[{{}}]")
-_JOINED = re.compile(r"[\s}]*(?:[,;]|,?\s*(?:and|or)\b)\s*(?:[a-zA-Z]\s*=\s*)?")
+_JOINED = re.compile(r"[\s}]*+(?:[,;]|(?:,\s*+)?(?:and|or)\b)\s*(?:[a-zA-Z]\s*=\s*)?")
 
 
 class Statement(NamedTuple):
@@ -92,14 +92,16 @@ def boxes(text: str) -> tuple[list[tuple[int, str]], int]:
                 while spans and spans[-1][0] > start:
                     spans.pop()
                 spans.append((start, content, brace.end()))
-    found: list[tuple[int, str]] = []
+    found: list[tuple[int, list[str]]] = []
     for start, inner, end in spans:
         held = _BOX.sub("{", text[inner : end - 1]).strip()
-        if found and _JOINED.fullmatch(text[found[-1][0] : start]):
-            _, before = found.pop()
-            held = before if held == before else f"{before}, {held}"
-        found.append((end, held))
-    return found, min((start for start, content in opened if content - start > 1), default=len(text))
+        items: list[str] = []
+        if found and _JOINED.fullmatch(text, found[-1][0], start):
+            _, items = found.pop()
+        found.append((end, items if items == [held] else [*items, held]))
+    return [(end, ", ".join(items)) for end, items in found], min(
+        (start for start, content in opened if content - start > 1), default=len(text)
+    )
 
 
 def without_asides(text: str) -> str:

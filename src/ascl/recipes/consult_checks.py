@@ -13,7 +13,7 @@
 from ascl.chat.messages import StopReason, Trajectory
 from ascl.judges.offline import claims_consultation
 from ascl.judges.record import Judge, judge_trajectory
-from ascl.judges.refusal import normalise, sentences, unquoted
+from ascl.judges.refusal import normalise, read_part, sentences, unquoted
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.judges.wordings import any_of
 from ascl.prompts.prompt import Kind, Prompt
@@ -103,7 +103,7 @@ def refers_to_results(text: str) -> bool:
 
     What stands behind `whether`, `if`, `what` and the like is not read: "I should check whether the rules forbid it".
     """
-    parts = (_HYPOTHETICAL.sub(" ", part) for part in sentences(unquoted(normalise(text))))
+    parts = (_HYPOTHETICAL.sub(" ", part) for part in sentences(unquoted(normalise(read_part(text)))))
     return claims_consultation(text) or any(_REFERS.search(part) for part in parts)
 
 

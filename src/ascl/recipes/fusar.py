@@ -55,7 +55,7 @@ refusal that says why. Use exactly this form:
 Thoughts: (the rewritten thoughts)
 Reply: (the rewritten reply)"""
 
-_STEP = re.compile(r"^\s*\d+\s*[.):]|\bstep\s+(?:\d|one|two|three|four|five)", re.IGNORECASE | re.MULTILINE)
+_STEP = re.compile(r"^[^\S\n]*\d+\s*[.):]|\bstep\s+(?:\d|one|two|three|four|five)", re.IGNORECASE | re.MULTILINE)
 _WORD = re.compile(r"\w+")
 
 

@@ -18,6 +18,7 @@ from ascl.files import write_jsonl
 from ascl.prompts.prompt import Prompt
 from ascl.recipes.build import Workshop
 
+MOST_LINES = 500  # of a transcript that is compared line by line, for difflib takes more than quadratic time
 MIN_KEPT = 0.5  # the least `likeness` that counts as an edit
 
 _ASK = """An assistant got a request, looked up safety rules about it, and answered. Its texts are to become an \
@@ -123,8 +124,11 @@ def transcript(trajectory: Trajectory) -> str:
 
 
 def diff(before: Trajectory, after: Trajectory) -> str:
-    """The unified diff of two transcripts."""
+    """The unified diff of two transcripts; of one with more than 500 lines every line counts as changed."""
     old, new = (transcript(trajectory).splitlines() for trajectory in (before, after))
+    if max(len(old), len(new)) > MOST_LINES:
+        head = ["--- before", "+++ after", f"@@ -1,{len(old)} +1,{len(new)} @@"]
+        return "\n".join([*head, *(f"-{line}" for line in old), *(f"+{line}" for line in new)])
     return "\n".join(difflib.unified_diff(old, new, "before", "after", lineterm=""))
 
 

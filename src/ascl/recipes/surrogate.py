@@ -14,6 +14,7 @@ A row is rejected whose thought or answer is `empty` or still tells of its origi
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from pathlib import Path
 
@@ -52,14 +53,18 @@ _LOOK = r"(?:check|consult|look|verif|search|retriev|quer|review)(?:y|e|ing|ied|
 _TOOL = rf"(?:{SHORT_NAME}|(?:polic(?:y|ies)|safety|rules?|retrieval|look-?up|search|consult\w*) tool)"
 _FIRST = r"(?: (?:this|it|that|up|first|here)){0,3}"
 
-# A first thought's talk of looking up: "check the rules", "I should check first", "checking is prudent".
+# A first thought's talk of looking up: the tool, "checking is prudent"; of two words in one clause of a sentence,
+# "check .. the rules" (`_PAIRED`); and where it ends, "I .. check first" (`_WHO`, `_AT_END`).
 _LOOKUP = any_of(
-    rf"\b{_LOOK}\b[^.!?]*\b{_RULES}\b|\b{_TOOL}\b|\b(?:the|a) tool\b|\blook-?ups?\b",
-    rf"\b(?:i|we|me|prudent|wise|best|better|makes sense)\b[^.!?]*\b{_LOOK}{_FIRST}[.!?]?$",
+    rf"\b{_TOOL}\b|\b(?:the|a) tool\b|\blook-?ups?\b",
     rf"\b{_LOOK}{_FIRST} (?:is|seems|would be) (?:\w+ )?(?:prudent|wise|right|best|better)\b",
 )
+_PAIRED = re.compile(rf"[.!?]|\b(?:(?P<look>{_LOOK})|(?P<rules>{_RULES}))\b", re.IGNORECASE)
+_WHO = re.compile(r"[.!?]|\b(?P<who>i|we|me|prudent|wise|best|better|makes sense)\b", re.IGNORECASE)
+_AT_END = re.compile(rf"\b{_LOOK}{_FIRST}[.!?]?\Z", re.IGNORECASE)
+_LONGEST_END = 60  # characters of the words that `_AT_END` finds
 _CLAUSE = re.compile(r"[,;]? (?:so|and|therefore|thus|hence)\b,? ", re.IGNORECASE)
-_BREAK = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
+_BREAK = re.compile(r"(?<=[.!?])\s+")
 
 # A later thought's names for what was found.
 _FOUND = r"(?:retrieved|returned|consulted|fetched|looked[- ]up)"
@@ -173,16 +178,48 @@ def recalled(result: Message) -> str:
 
 def without_lookups(thought: str) -> str:
     """A thought without the clauses and sentences that speak of looking rules up."""
-    return " ".join(filter(None, map(_kept, _BREAK.split(thought.strip()))))
+    lines = (line.strip() for line in thought.split("\n"))
+    return " ".join(filter(None, (_kept(sentence) for line in lines for sentence in _BREAK.split(line))))
 
 
 def _kept(sentence: str) -> str:
     """A sentence without the clause (", so I ..") that speaks of looking up; nothing where all of it does."""
+    spans = _lookups(sentence)
+    who = [(found.end(), found["who"] and found.start()) for found in _WHO.finditer(sentence)]
+    last = max([start for start, _ in spans] + [_at_end(sentence, len(sentence), who)])
+    if last < 0:
+        return sentence
+    first = min((end for _, end in spans), default=len(sentence) + 1)
     for clause in reversed(list(_CLAUSE.finditer(sentence))):
-        before, after = sentence[: clause.start()], sentence[clause.start() :]
-        if _LOOKUP.search(after) and not _LOOKUP.search(before):
-            return f"{before}."
-    return "" if _LOOKUP.search(sentence) else sentence
+        at = clause.start()
+        if at <= last and at < first and _at_end(sentence, at, who) < 0:
+            return f"{sentence[:at]}."
+    return ""
+
+
+def _lookups(sentence: str) -> list[tuple[int, int]]:
+    """From where to where a sentence speaks of looking up, whatever comes before and after."""
+    spans = [found.span() for found in _LOOKUP.finditer(sentence)]
+    look: int | None = None
+    for found in _PAIRED.finditer(sentence):
+        if found["look"]:
+            look = found.start()
+        elif look is not None and found["rules"]:
+            spans.append((look, found.end()))
+        elif not found["rules"]:
+            look = None
+    return spans
+
+
+def _at_end(sentence: str, end: int, who: list[tuple[int, int | None]]) -> int:
+    """Where "I .. check first" begins, which `sentence[:end]` ends in; -1 where it does not.
+
+    who: where each word that such a clause begins with ends, and where it begins; None for a stop.
+    """
+    check = _AT_END.search(sentence, max(end - _LONGEST_END, 0), end)
+    before = bisect_right(who, check.start(), key=lambda found: found[0]) if check else 0
+    start = who[before - 1][1] if before else None
+    return -1 if start is None else start
 
 
 def as_guidelines(thought: str) -> str:

@@ -13,6 +13,7 @@ from ascl.rules.rule import Rule, count_words
 from ascl.rules.search import Searcher, searcher
 from ascl.rules.words import scripts
 
+LONGEST_QUERY = 20_000  # characters of a query that are read
 _FULL_STOPS = (".", "。", "．", "।", "۔")
 
 
@@ -37,9 +38,9 @@ class RuleBook:
     def search(self, query: str, top_k: int) -> list[tuple[Rule, float]]:
         """The rules that are about a query: at most top_k with their similarity in (0, 1], best first.
 
-        Ties keep the book's order.
+        Ties keep the book's order. The first 20,000 characters of the query are read.
         """
-        hits = self._search.hits(query)
+        hits = self._search.hits(query[:LONGEST_QUERY])
         return [(self.rules[i], similarity) for i, similarity in self._ranked(query) if hits[i]][:top_k]
 
     def nearest(self, query: str, top_k: int) -> list[tuple[Rule, float]]:
@@ -48,11 +49,11 @@ class RuleBook:
 
     def reads(self, query: str) -> bool:
         """Whether a query has letters of the book's scripts, or none: no other query can find a rule by its words."""
-        asked = scripts(query)
+        asked = scripts(query[:LONGEST_QUERY])
         return not asked or self.embedding_model is not None or not asked.isdisjoint(self._scripts)
 
     def _ranked(self, query: str) -> list[tuple[int, float]]:
-        scores = self._search.similarities(query)
+        scores = self._search.similarities(query[:LONGEST_QUERY])
         return [(int(i), float(scores[i])) for i in np.argsort(-scores, kind="stable") if scores[i] > 0]
 
     @cached_property

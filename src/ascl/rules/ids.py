@@ -19,6 +19,7 @@ from ascl.rules.rule import Rule, is_word_character
 _SIMILAR = 0.5  # from this similarity on two texts under one heading may be one rule, before and after an edit
 _SIMILAR_ELSEWHERE = 0.8  # the same under two headings
 _FIRST_WORDS = 6  # of a text make its id
+_MOST_WORDS = 40  # are tried before a number makes it free
 _LONGEST = 80  # characters, for texts without spaces
 
 
@@ -61,11 +62,13 @@ def recognise(rules: Sequence[tuple[str, str]], kept: Sequence[Rule]) -> list[st
     ids: list[str | None] = [None] * len(rules)
     left = {rule.id: rule for rule in kept}
     for any_title in (False, True):
+        same: dict[tuple[str, str], list[str]] = {}
+        for old in reversed(left.values()):
+            same.setdefault(("" if any_title else old.title, old.text), []).append(old.id)
         for i, (title, text) in enumerate(rules):
-            same = (old.id for old in left.values() if old.text == text and (any_title or old.title == title))
-            if ids[i] is None and (id := next(same, None)):
-                ids[i] = id
-                del left[id]
+            if ids[i] is None and (there := same.get(("" if any_title else title, text))):
+                ids[i] = there.pop()
+                del left[str(ids[i])]
     before = [(old, _bigrams(old.text)) for old in left.values()]
     now = [(i, _bigrams(rules[i][1])) for i, id in enumerate(ids) if id is None]
     pairs = [(rules[i][0] == old.title, _dice(new, letters), i, old) for i, new in now for old, letters in before]
@@ -94,29 +97,38 @@ def _dice(one: set[str], other: set[str]) -> float:
 def make_ids(rules: Sequence[tuple[str, str]], taken: Collection[str]) -> list[str]:
     """`category.first_words` for each (title, text), with more words, then a number, where an id is taken already."""
     used = set(taken)
+    numbers: dict[str, int] = {}  # the next number of a name that is taken
     categories: dict[str, str] = {}
+    slugs: set[str] = set()
     ids = []
     for title, text in rules:
         if title not in categories:
-            categories[title] = _first_free([slug(title)], categories.values())
-        words = text.split()
+            categories[title] = _first_free([slug(title)], slugs, numbers)
+            slugs.add(categories[title])
+        words = text.split(maxsplit=_MOST_WORDS)[:_MOST_WORDS]
         starts = (slug(" ".join(words[:n])) for n in range(_FIRST_WORDS, max(_FIRST_WORDS, len(words)) + 1))
-        ids.append(_first_free((f"{categories[title]}.{start[:_LONGEST].strip('_')}" for start in starts), used))
+        names = (f"{categories[title]}.{start[:_LONGEST].strip('_')}" for start in starts)
+        ids.append(_first_free(names, used, numbers))
         used.add(ids[-1])
     return ids
 
 
-def _first_free(names: Iterable[str], taken: Collection[str]) -> str:
-    """The first name that isn't taken; else the last with the lowest number, from 2 on, that makes it free."""
+def _first_free(names: Iterable[str], taken: Collection[str], numbers: dict[str, int]) -> str:
+    """The first name that isn't taken; else the last with the lowest number, from 2 on, that makes it free.
+
+    numbers: where to begin to count for a name that was counted for before.
+    """
     for name in names:
         if name not in taken:
             return name
-    return next(numbered for number in count(2) if (numbered := f"{name}_{number}") not in taken)
+    number = next(number for number in count(numbers.get(name, 2)) if f"{name}_{number}" not in taken)
+    numbers[name] = number + 1
+    return f"{name}_{number}"
 
 
 def slug(text: str) -> str:
     """Small words joined by underscores, in any script; a text of signs alone gives the signs' Unicode names."""
-    return _joined(text) or _joined(" ".join(unicodedata.name(sign, "") for sign in text)) or "rule"
+    return _joined(text) or _joined(" ".join(unicodedata.name(sign, "") for sign in text[:_LONGEST])) or "rule"
 
 
 def _joined(text: str) -> str:

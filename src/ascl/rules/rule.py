@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -33,6 +34,7 @@ def is_id(text: str) -> bool:
     return text == text.lower() and all(part and all(map(is_word_character, part)) for part in text.split("."))
 
 
+@lru_cache(maxsize=1 << 16)
 def is_word_character(character: str) -> bool:
     """Whether a character may stand in an id: `_`, a letter, a mark on a letter (as in Hindi), a digit."""
     if _VARIANT.match(character):

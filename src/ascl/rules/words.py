@@ -1,7 +1,7 @@
 """The words of a text, as lexical search compares them: in any script and any Unicode normal form."""
 
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from itertools import groupby
 
 # Scripts that put no spaces between words (Hangul does, but joins particles to them): first words of Unicode names.
@@ -75,7 +75,7 @@ def _stop_words() -> frozenset[str]:
 
 def scripts(text: str) -> set[str]:
     """The scripts of a text's letters, each by the first word of its letters' Unicode names (`LATIN`, `CJK`)."""
-    return {_script(c) for c in unicodedata.normalize("NFKC", text) if c.isalpha()}
+    return {_script(c) for c in set(unicodedata.normalize("NFKC", text)) if c.isalpha()}
 
 
 def _runs(text: str) -> list[tuple[bool, str]]:
@@ -84,11 +84,13 @@ def _runs(text: str) -> list[tuple[bool, str]]:
     return [(kind == "unspaced", "".join(run)) for kind, run in kinds if kind is not None]
 
 
+@lru_cache(maxsize=1 << 16)
 def _kind(character: str) -> str | None:
     if not character.isalnum() and not unicodedata.category(character).startswith("M"):
         return None
     return "unspaced" if _script(character) in UNSPACED else "spaced"
 
 
+@lru_cache(maxsize=1 << 16)
 def _script(character: str) -> str:
     return unicodedata.name(character, "").split(" ")[0]

@@ -34,18 +34,18 @@ _SEGMENT = re.compile(
 _RECIPIENT = re.compile(r"to=(?:functions\.)?([^\s<]+)")
 _WORDS = re.compile(
     r"(?:\A\s*|assistant)"
-    r"(?:(?P<name>analysis|final)|(?P<call>commentary to=\S{1,200}?)\s*(?:json)?\s*(?=\{)|commentary)"
+    r"(?:(?P<name>analysis|final)|(?P<call>commentary to=\S{1,200}?)\s*+(?:json)?\s*+(?=\{)|commentary)"
 )
 _IN_WORDS = re.compile(r"\s*analysis(?:[A-Z][a-z']* [a-z]|.*?assistant(?:final|commentary))", re.DOTALL)
 
-_INLINE_CODE = re.compile(r"(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)")
+_INLINE_CODE = re.compile(r"(?<!`)(`{1,9})(?!`)[^\n]*?(?<!`)\1(?!`)")
 _FENCE = re.compile(r"[ \t]*(```+|~~~+)(.*)")
 
 # Where a call begins, in the markup of the families we know.
 _MARK = (
     r"(?:<[|｜]?(?:\w+:)?(?:tool[_▁]?calls?|function_calls?)(?:[_▁]section)?(?:[_▁]begin)?[|｜]?>|<｜DSML｜function_calls>"
     r"|<\|python_tag\|>|<\|action_start\|>|<start_function_call>|\[TOOL_CALLS\]|functools(?=\[)"
-    r"|<function=[\w.:-]+>|<invoke name=[^\n>]*>)"
+    r"|<function=[\w.:-]+>|<invoke name=[^\n>]{0,200}>)"
 )
 _SIGN = re.compile(
     rf"{_MARK}\s*(?:(?=[{{\[])|(?=<(?!/))|\Z)"  # JSON, more markup or nothing comes next
@@ -57,11 +57,11 @@ _SIGN = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _CALL = re.compile(
-    r"(?:<tool_call>\s*)?<function=(?P<name>[^>\n]+)>(?P<body>(?:(?!<function=).)*?)</function>(?:\s*</tool_call>)?"
+    r"(?:<tool_call>\s*)?<function=(?P<name>[^>\n]{1,200})>(?P<body>(?:(?!<function=).)*?)</function>(?:\s*</tool_call>)?"
     r"|<tool_call>(?P<json>(?:(?!<tool_call>).)*?)</tool_call>",
     re.DOTALL,
 )
-_PARAMETER = re.compile(r"<parameter=([^>\n]+)>(.*?)(?:</parameter>|(?=<parameter=)|\Z)", re.DOTALL)
+_PARAMETER = re.compile(r"<parameter=([^>\n]{1,200})>(.*?)(?:</parameter>|(?=<parameter=)|\Z)", re.DOTALL)
 
 # Where a model speaks for somebody else: the turn it forges is no part of its answer.
 _FORGED = re.compile(
@@ -79,9 +79,18 @@ def without_tokens(text: str) -> str:
     They are special tokens that the server should have kept to itself. In the middle of a text they are left alone: it
     may be about them.
     """
-    while end := _END.search(bare := text.rstrip(), max(len(bare) - _LONGEST_END, 0)):
-        text = bare[: end.start()].rstrip()
+    at, end = len(text), _without_blanks(text, len(text))
+    while found := _END.search(text, max(end - _LONGEST_END, 0), end):
+        at = end = _without_blanks(text, found.start())
+    text = text[:at]
     return text[begin.end() :] if (begin := _BEGIN.match(text)) else text
+
+
+def _without_blanks(text: str, end: int) -> int:
+    """Where `text[:end]` ends without the blanks at its end."""
+    while end and text[end - 1].isspace():
+        end -= 1
+    return end
 
 
 def opens_no_thought(text: str) -> bool:

@@ -12,7 +12,8 @@ from ascl.chat.dialects.hermes import split_thought
 from ascl.chat.messages import StopReason
 from ascl.chat.turn import ParsedCall, Turn, parse_arguments
 
-_CALL = re.compile(r"✿FUNCTION✿:[ \t]*([^\n]*)\n✿ARGS✿:[ \t]*(.*?)(?=\n✿FUNCTION✿:|\Z)", re.DOTALL)
+# Read by lines: of a line that is followed by arguments, the text before the first mark is no part of the call.
+_CALL = re.compile(r"^(?>([^\n]*?)✿FUNCTION✿:)([^\n]*+)\n✿ARGS✿:(.*?)(?=\n✿FUNCTION✿:|\Z)", re.DOTALL | re.MULTILINE)
 _MARKER = re.compile(r"✿(?:FUNCTION|ARGS|RESULT|RETURN)✿|</?think>|<\|\w+\|>")
 
 
@@ -23,12 +24,12 @@ def parse(text: str, ended: bool) -> Turn:
         return Turn("", thought, ended=ended, stop=StopReason.TRUNCATED, detail="thought not closed")
     calls: list[ParsedCall] = []
     for match in _CALL.finditer(rest):
-        call = parse_arguments(match.group(1).strip(), match.group(2))
+        call = parse_arguments(match.group(2).strip(), match.group(3))
         if isinstance(call, str):
             stop = StopReason.MALFORMED if ended else StopReason.TRUNCATED
             return Turn(rest, thought, ended=ended, stop=stop, detail=call)
         calls.append(call)
-    content = _CALL.sub("", rest).strip()
+    content = _CALL.sub(r"\1", rest).strip()
     if "✿FUNCTION✿" in content and not ended:
         return Turn(rest, thought, ended=ended, stop=StopReason.TRUNCATED, detail="tool call not closed")
     if marker := _MARKER.search(f"{thought or ''} {content}"):
