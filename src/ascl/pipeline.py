@@ -30,6 +30,7 @@ from ascl.errors import InputError
 from ascl.evals.evaluate import evaluate
 from ascl.evals.metrics import Estimate, left_out_warnings, measure
 from ascl.files import write_json, write_jsonl, write_text
+from ascl.folders import working_in
 from ascl.inputs import read_json, read_jsonl
 from ascl.judges.calibrate import calibrate, load_calibration
 from ascl.judges.open_judge import open_judge
@@ -96,15 +97,16 @@ class Run:
 
 def run(config: RunConfig, folder: Path) -> Path:
     """Carry a run through to its report and return the report's path. Raises InputError on bad input."""
-    state = open_run(config, folder)
-    write_text(folder / "config.yaml", _resolved(state.config))
-    write_json(folder / "manifest.json", state.manifest)
-    for name, work in stages(state.config).items():
-        state.stage(name, partial(work, state))
-    write_metrics(state)
-    from ascl.report.page import build_report
+    with working_in(folder):
+        state = open_run(config, folder)
+        write_text(folder / "config.yaml", _resolved(state.config))
+        write_json(folder / "manifest.json", state.manifest)
+        for name, work in stages(state.config).items():
+            state.stage(name, partial(work, state))
+        write_metrics(state)
+        from ascl.report.page import build_report
 
-    return build_report(folder)
+        return build_report(folder)
 
 
 def stages(config: RunConfig) -> dict[str, Callable[[Run], None]]:

@@ -115,9 +115,11 @@ def decontaminate(
     out: Annotated[Path, typer.Option(help="The cleaned file (or folder); its report lies beside it.")],
 ) -> None:
     """Drop the rows of a training set that overlap with evaluation prompts, and say which and why."""
+    from ascl.files import is_replaced
     from ascl.recipes.decontaminate import decontaminate_file
 
-    typer.echo(decontaminate_file(training_set, against, out))
+    table = decontaminate_file(training_set, against, out)
+    typer.echo(table, err=not is_replaced(out))
 
 
 @data_app.command()
@@ -137,7 +139,7 @@ def shift(
     from rich.console import Console
     from rich.table import Table
 
-    from ascl.files import write_json
+    from ascl.files import is_replaced, write_json
     from ascl.recipes.shift_report import measure_shift
 
     figures = measure_shift(sets, model, tuned, prompts, embedding_model, limit, batch)
@@ -148,9 +150,10 @@ def shift(
         for segment, f in segments.items():
             nll = f"{f['nll']:.3f} [{f['low']:.3f}, {f['high']:.3f}]"
             table.add_row(name, segment, str(f["rows"]), str(f["tokens"]), nll, f"{f['perplexity']:.2f}")
-    Console().print(table)
+    aside = out is not None and not is_replaced(out)  # what is written may go to stdout
+    Console(stderr=aside).print(table)
     for name, f in figures["compared"].items():
-        typer.echo(f"{name}: {f['value']:.4f} [{f['low']:.4f}, {f['high']:.4f}], n = {f['n']}")
+        typer.echo(f"{name}: {f['value']:.4f} [{f['low']:.4f}, {f['high']:.4f}], n = {f['n']}", err=aside)
     if out:
         write_json(out, figures)
 
@@ -167,6 +170,7 @@ def export_verl(
     """Write prompts as verl reads them (docs/verl.md)."""
     from ascl.cluster.export import export_parquet
     from ascl.consult.tool import ConsultTool
+    from ascl.files import is_replaced
     from ascl.prompts.prompt import Kind, split_of
     from ascl.prompts.sources import load_prompts
     from ascl.rules.book import RuleBook
@@ -178,4 +182,4 @@ def export_verl(
         raise InputError(f"--kinds {', '.join(sorted(unknown))}: unknown, use some of {', '.join(Kind)}")
     prompts = [p for p in load_prompts(sources) if p.kind in wanted and split in (split_of(p), "all")]
     count = export_parquet(prompts, ConsultTool(RuleBook.load(rules), default_top_k=top_k), out)
-    typer.echo(f"{count} prompts: {out}")
+    typer.echo(f"{count} prompts: {out}", err=not is_replaced(out))

@@ -33,6 +33,7 @@ from ascl.evals.suite import (
     lacking,
     reward_judge,
 )
+from ascl.folders import working_in
 from ascl.judges.named import judge_settings
 from ascl.judges.open_judge import open_judge
 from ascl.judges.settings import JudgeSettings
@@ -163,8 +164,8 @@ def run_variants(wanted: Wanted) -> None:
     found: dict[str, Results] = {}
     for variant, evaluation in planned.items():
         place = out / variant
-        judges = [open_judge(one, book, place / "judge_replies.jsonl") for one in settings]
-        with waiting(evaluation.name):
+        with waiting(evaluation.name), working_in(place):
+            judges = [open_judge(one, book, place / "judge_replies.jsonl") for one in settings]
             collect_answers(place, evaluation, prompts, client, tool, wanted.batch)
             found[variant] = judge_evaluation(place, judges)
     print_results(found)
@@ -219,8 +220,10 @@ def rejudge_log(log: Path, names: Sequence[str], rules: str | None) -> None:
     for folder in folders:
         evaluation = read_evaluation(folder)
         book = RuleBook.load(rules or evaluation.rule_book.get("source", "default"))
-        judges = [open_judge(one, book, folder / "judge_replies.jsonl") for one in settings]
-        print_results({evaluation.name: judge_evaluation(folder, judges, anew=True)})
+        with working_in(folder):
+            judges = [open_judge(one, book, folder / "judge_replies.jsonl") for one in settings]
+            results = judge_evaluation(folder, judges, anew=True)
+        print_results({evaluation.name: results})
 
 
 def print_results(found: dict[str, Results]) -> None:

@@ -24,7 +24,7 @@ from ascl.files import append_jsonl, cut_torn_line, index_jsonl, sort_jsonl
 from ascl.inputs import iterate_jsonl
 from ascl.progress import Report, silent
 
-__all__ = ["Budget", "BudgetSpent", "Job", "MakeRows", "rejected_path", "sample_to", "trajectory_rows"]
+__all__ = ["Budget", "BudgetSpent", "Job", "MakeRows", "prompt_id", "rejected_path", "sample_to", "trajectory_rows"]
 
 
 def sample_to(
@@ -53,7 +53,7 @@ def sample_to(
     """
     budget = budget or Budget()
     cut_torn_line(path)
-    finished = set(_index(path)) if path.exists() else set()
+    finished = set(index_jsonl(path, prompt_id)) if path.exists() else set()
     if isinstance(client, OpenAIClient):
         rejected = rejected_path(path)
         finished |= _rejected_ids(rejected, path.stem)
@@ -65,7 +65,7 @@ def sample_to(
         _walk_chunks(path, client, _unique(jobs), finished, tool, sampling, rows, chunk, max_turns, budget, progress)
     if not path.exists():
         append_jsonl(path, [])
-    sort_jsonl(path, _index(path))
+    sort_jsonl(path, index_jsonl(path, prompt_id))
 
 
 def rejected_path(path: Path) -> Path:
@@ -73,8 +73,9 @@ def rejected_path(path: Path) -> Path:
     return path.with_name("rejected.jsonl")
 
 
-def _index(path: Path) -> dict[str, int]:
-    return index_jsonl(path, lambda record: record["trajectory"]["prompt_id"])
+def prompt_id(record: dict[str, Any]) -> Any:
+    """What a record is found by."""
+    return record["trajectory"]["prompt_id"]
 
 
 def _rejected_ids(path: Path, stage: str) -> set[str]:

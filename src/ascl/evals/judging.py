@@ -6,8 +6,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ascl.consult.sample import prompt_id
 from ascl.evals.results import Judged, Sampled, answer_hash, read_sampled, verdicts_path
-from ascl.files import append_jsonl, cut_torn_line
+from ascl.files import append_jsonl, cut_torn_line, index_jsonl, sort_jsonl
 from ascl.inputs import iterate_jsonl
 from ascl.judges.record import Judge, judge_trajectories
 from ascl.judges.verdict import Verdict
@@ -24,7 +25,9 @@ def judge_answers(folder: Path, benchmark: str, judge: Judge, anew: bool = False
     """
     path = verdicts_path(folder, judge.name, benchmark)
     work = path.with_name(f".{path.name}") if anew else path
-    cut_torn_line(folder / "trajectories" / f"{benchmark}.jsonl")
+    answers = folder / "trajectories" / f"{benchmark}.jsonl"
+    cut_torn_line(answers)
+    sort_jsonl(answers, index_jsonl(answers, prompt_id))  # where a file was written to by two processes
     done = _verdicts_in_place(work, read_sampled(folder, benchmark), judge.name)
     progress(done)
     append_jsonl(work, [])

@@ -28,6 +28,7 @@ from ascl.evals.results import (
 )
 from ascl.evals.scores import Marked, benchmark_figures, mark, summary
 from ascl.files import write_json
+from ascl.folders import is_empty
 from ascl.inputs import iterate_jsonl, read_json
 from ascl.judges.agreement import agreement_of
 from ascl.judges.record import Judge
@@ -107,7 +108,7 @@ def open_folder(folder: Path, evaluation: Evaluation) -> Evaluation:
 def check_folder(folder: Path, evaluation: Evaluation) -> Evaluation:
     """The evaluation as its folder takes it. Raises InputError where the folder holds another one, or other files."""
     if not (folder / "evaluation.json").exists():
-        if folder.exists() and any(folder.iterdir()):
+        if not is_empty(folder):
             raise InputError(f"{folder}: is not empty and holds no evaluation; name another --out")
     elif any(path.stat().st_size for path in folder.glob("trajectories/*.jsonl")):
         before = read_evaluation(folder)

@@ -22,6 +22,7 @@ from ascl.consult.sample import Budget
 from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K, ConsultTool
 from ascl.errors import InputError, first_problem
 from ascl.files import write_json, write_jsonl
+from ascl.folders import working_in
 from ascl.inputs import read_json
 from ascl.judges.offline import OfflineJudge
 from ascl.progress import console
@@ -104,7 +105,6 @@ def make_data_set(
     inputs = load_inputs(recipe, settings.sources)
     if preview:
         inputs = _spread(inputs, preview)
-    _check_folder(folder, settings, book, inputs)
     model = settings.model or ""
     workshop = Workshop(
         folder=folder,
@@ -121,19 +121,25 @@ def make_data_set(
     if recipe.SAMPLES:
         bounds = _bounds(settings.sampling, workshop.budget)
         console.print(f"{settings.recipe}: {bounds}", highlight=False, markup=False, soft_wrap=True)
-    built = recipe.build(inputs, parameters, workshop)
-    about = {
+    with working_in(folder):
+        _check_folder(folder, settings, book, inputs)
+        built = recipe.build(inputs, parameters, workshop)
+        write_data_set(built, workshop, _about(settings, recipe, command, book))
+    return built
+
+
+def _about(settings: BuildSettings, recipe: ModuleType, command: str, book: RuleBook) -> dict[str, Any]:
+    """What the card says of the recipe, its inputs and its parameters."""
+    return {
         "recipe": settings.recipe,
         "summary": (recipe.__doc__ or "").strip(),
         "command": command,
         "sources": [describe(name) for name in settings.sources],
-        "model": model or "none",
+        "model": settings.model or "none",
         "parameters": {"sampling": settings.sampling.model_dump(), "rule book": book.hash, **settings.parameters},
         "versions": {name: _version(name) for name in ("ascl", "transformers", "torch", "openai")},
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
-    write_data_set(built, workshop, about)
-    return built
 
 
 def load_inputs(recipe: ModuleType, sources: list[str]) -> list[Any]:

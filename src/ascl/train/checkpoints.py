@@ -3,8 +3,8 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ascl.chat.clients.models import load_model
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
 from ascl.files import json_line, write_json, write_text
+from ascl.folders import working_in
 from ascl.inputs import read_json
 from ascl.progress import progress_bar
 from ascl.train.settings import Lora
@@ -134,6 +135,13 @@ def same_run(work: Path, facts: dict[str, Any]) -> None:
             raise InputError(f"{work}: an unfinished training with another {', '.join(changed)}; remove it first")
     elif os.environ.get("RANK", "0") == "0":
         write_json(path, facts)
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """The only training that makes `out`; of the processes that train together the first one sees to it."""
+    with working_in(out.with_name(f"{out.name}.trainer")) if os.environ.get("RANK", "0") == "0" else nullcontext():
+        yield
 
 
 def last_checkpoint(work: Path) -> str | None:
