@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -101,14 +102,16 @@ def test_another_run_is_not_put_aside_while_it_works(at: Desk, embedded: Path) -
 
 
 def test_of_two_labs_that_begin_at_once_one_goes_on(tmp_path: Path) -> None:
-    labs = [forked.start(tmp_path / f"{n}.log", _lab, tmp_path / "lab") for n in range(2)]
-    for lab in labs:
-        lab.join()
-    assert sorted(lab.exitcode or 0 for lab in labs) == [0, 2]
-    logs = [(tmp_path / f"{n}.log").read_text() for n in range(2)]
-    winner = next(lab for lab in labs if lab.exitcode == 0)
-    assert sum(f"process {winner.pid} is working in it" in log for log in logs) == 1
-    assert (tmp_path / "lab" / "report.html").exists()
+    labs = {n: forked.start(tmp_path / f"{n}.log", _lab, tmp_path / "lab") for n in range(2)}
+    connection.wait([lab.sentinel for lab in labs.values()])
+    [(refused, lab)] = [(n, lab) for n, lab in labs.items() if not lab.is_alive()]
+    winner = labs[1 - refused]
+    winner.kill()
+    winner.join()
+    assert lab.exitcode == 2
+    assert f"process {winner.pid} is working in it" in (tmp_path / f"{refused}.log").read_text()
+    with working_in(tmp_path / "lab"):
+        assert (tmp_path / "lab" / "settings.json").exists()
 
 
 def _lab(folder: Path) -> None:
