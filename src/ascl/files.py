@@ -187,9 +187,10 @@ def cut_torn_line(path: Path) -> None:
 
 
 def index_jsonl(path: Path, key: Callable[[dict[str, Any]], Any]) -> dict[str, int]:
-    """Where each record of a file begins (a byte offset), by its key, in the order of the file; of equal keys the first.
+    """Where each record of a file begins (a byte offset), by its key, in the order of the file.
 
-    Raises InputError naming the file and line of a record that is damaged or has no key (a text).
+    Of records with one key it is the first. Raises InputError naming the file and line of a record that is damaged or
+    has no key (a text).
     """
     offsets: dict[str, int] = {}
     for number, offset, row in records(path):

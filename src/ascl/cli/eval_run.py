@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ascl.chat.clients.dtype import machine_dtype
+from ascl.chat.clients.fingerprint import local_facts
 from ascl.chat.clients.models import load_renderer
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.sampling import Client, Sampling
@@ -21,7 +22,7 @@ from ascl.chat.turn import Turn
 from ascl.cli.printable import printable
 from ascl.cli.table import cell, print_left_out
 from ascl.consult.tool import ConsultTool
-from ascl.consult.variants import VARIANTS, Variant
+from ascl.consult.variants import VARIANTS, Variant, shown_to
 from ascl.errors import InputError
 from ascl.evals.results import Evaluation, Results, find_evaluations, read_evaluation, slug
 from ascl.evals.suite import (
@@ -139,6 +140,7 @@ def run_variants(wanted: Wanted) -> None:
     rule_book = {"source": wanted.rules, "hash": book.hash, "rules": len(book.rules), "top_k": wanted.top_k}
     if wanted.embedding_model:
         rule_book["embedding_model"] = wanted.embedding_model
+    of_model = {} if wanted.base_url is not None else local_facts(wanted.model, wanted.dialect)
     planned: dict[Variant, Evaluation] = {}
     for variant in cast(list[Variant], variants):
         planned[variant] = Evaluation(
@@ -150,6 +152,7 @@ def run_variants(wanted: Wanted) -> None:
             suite=wanted.suite,
             benchmarks={name: benchmark for name, (benchmark, _) in asked.items()},
             rule_book=rule_book,
+            shown=shown_to(variant, tool) | of_model,
             dtype=dtype,
             batch=None if wanted.base_url else wanted.batch,
             reward_judge=reward_judge(folder) if folder else None,

@@ -16,13 +16,13 @@ from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Trajectory
 from ascl.chat.turn import Turn
 from ascl.consult.concurrent import ServedRun
-from ascl.consult.job import Budget, BudgetSpent, Job, MakeRows, trajectory_rows
+from ascl.consult.job import Budget, BudgetSpent, Failure, Job, MakeRows, trajectory_rows
 from ascl.consult.rollout import MAX_TURNS, rollout, start
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
 from ascl.files import append_jsonl, cut_torn_line, index_jsonl, sort_jsonl
-from ascl.inputs import iterate_jsonl
 from ascl.progress import Report, silent
+from ascl.saved import saved_rows
 
 __all__ = ["Budget", "BudgetSpent", "Job", "MakeRows", "prompt_id", "rejected_path", "sample_to", "trajectory_rows"]
 
@@ -56,7 +56,7 @@ def sample_to(
     finished = set(index_jsonl(path, prompt_id)) if path.exists() else set()
     if isinstance(client, OpenAIClient):
         rejected = rejected_path(path)
-        finished |= _rejected_ids(rejected, path.stem)
+        finished |= {failure.id for failure in rejections(path) if failure.stage == path.stem}
         progress(len(finished))
         run = ServedRun(path, rejected, client, tool, sampling, rows, max_turns, budget, progress, done=len(finished))
         asyncio.run(run.walk_all(job for job in _unique(jobs) if job.id not in finished))
@@ -73,15 +73,16 @@ def rejected_path(path: Path) -> Path:
     return path.with_name("rejected.jsonl")
 
 
+def rejections(path: Path) -> list[Failure]:
+    """The prompts whose requests failed for good, of `path` and the files beside it."""
+    rejected = rejected_path(path)
+    cut_torn_line(rejected)
+    return list(saved_rows(rejected, Failure)) if rejected.exists() else []
+
+
 def prompt_id(record: dict[str, Any]) -> Any:
     """What a record is found by."""
     return record["trajectory"]["prompt_id"]
-
-
-def _rejected_ids(path: Path, stage: str) -> set[str]:
-    cut_torn_line(path)
-    rows = iterate_jsonl(path) if path.exists() else ()
-    return {row["id"] for _, row in rows if row.get("stage") == stage}
 
 
 def _unique(jobs: Iterable[Job]) -> Iterator[Job]:

@@ -13,6 +13,7 @@ from ascl.inputs import iterate_jsonl
 from ascl.judges.record import Judge, judge_trajectories
 from ascl.judges.verdict import Verdict
 from ascl.progress import Report, silent
+from ascl.saved import saved_rows
 
 BATCH = 256  # answers put to a judge at once; a stop loses no more (and what a model replied is kept besides)
 
@@ -41,8 +42,7 @@ def judge_answers(folder: Path, benchmark: str, judge: Judge, anew: bool = False
 
 def read_verdicts(folder: Path, judge: str, benchmark: str) -> Iterator[Verdict | None]:
     """What a judge said of each answer of a benchmark, in their order."""
-    rows = iterate_jsonl(verdicts_path(folder, judge, benchmark))
-    return (Judged.model_validate(row).verdict for _, row in rows)
+    return (judged.verdict for judged in saved_rows(verdicts_path(folder, judge, benchmark), Judged))
 
 
 def _judged(judge: Judge, batch: Sequence[Sampled]) -> list[dict[str, object]]:

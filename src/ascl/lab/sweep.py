@@ -18,9 +18,10 @@ from ascl.errors import InputError
 from ascl.files import write_json, write_jsonl
 from ascl.folders import working_in
 from ascl.inputs import read_json, read_jsonl
-from ascl.lab.arms import ARMS, LabSettings, result
+from ascl.lab.arms import ARMS, LabSettings, Measured, result
 from ascl.lab.claims import checklist, over_seeds
 from ascl.progress import progress_bar
+from ascl.saved import read_saved
 
 SEPARATION = "harmful − sensitive"  # also the title of its column
 
@@ -122,8 +123,16 @@ def report(folder: Path, names: list[str], seeds: list[int]) -> Path:
     from ascl.pipeline import PACKAGES, machine, package_version
     from ascl.report.page import build_report
 
-    by_seed = [{name: read_json(folder / f"seed{seed}" / f"{name}.json") for name in names} for seed in seeds]
+    by_seed = [
+        {name: read_saved(folder / f"seed{seed}" / f"{name}.json", Measured).model_dump() for name in names}
+        for seed in seeds
+    ]
     variants = {name: _figures([results[name] for results in by_seed]) for name in names}
+    for name in names:
+        if len({len(results[name]["curve"]) for results in by_seed}) > 1:
+            raise InputError(
+                f"{folder}: the training of {name} has not as many steps with every seed; name another --out"
+            )
     curves = {name: _mean_curve([results[name]["curve"] for results in by_seed]) for name in names}
     write_json(
         folder / "metrics.json",
