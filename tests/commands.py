@@ -87,10 +87,10 @@ def desk(folder: Path) -> Iterator[Desk]:
         os.environ |= {} if before is None else {"ASCL_BENCH_DIR": before}
 
 
-def done(*arguments: str) -> str:
-    """What a command that ends well prints, from this process."""
+def done(*arguments: str, code: int = 0) -> str:
+    """What a command prints that ends well (or with a code), from this process."""
     result = CliRunner().invoke(app, list(arguments))
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == code, result.output
     return result.output
 
 

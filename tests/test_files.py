@@ -170,7 +170,7 @@ def test_of_records_with_one_key_the_first_is_kept(tmp_path: Path, capsys: pytes
     write_jsonl(path, [{"id": "a", "n": 1}, {"id": "b"}, {"id": "a", "n": 2}, {"id": "b"}])
     sort_jsonl(path, index_jsonl(path, lambda row: row["id"]))
     assert [row for _, row in read_jsonl(path)] == [{"id": "a", "n": 1}, {"id": "b"}]
-    assert capsys.readouterr().err == f"{path}: 2 records were there a second time; the first of each is kept\n"
+    assert capsys.readouterr().err == f"{path}: records that are there a second time: 2; the first of each is kept\n"
 
 
 def test_rows_are_read_one_at_a_time(tmp_path: Path) -> None:

@@ -135,6 +135,6 @@ def test_records_that_two_processes_wrote_are_kept_once(at: Desk) -> None:
         whole = path.read_bytes()
         path.write_bytes(whole + whole.replace(b"second street", b"third street"))
         count = whole.count(b"\n")
-        assert done(*command).count(f"{path}: {count} records were there a second time") == 1
+        assert done(*command).count(f"{path}: records that are there a second time: {count}; the first") == 1
         assert path.read_bytes() == whole, "the first of each"
         assert "a second time" not in done(*command)

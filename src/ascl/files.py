@@ -213,7 +213,7 @@ def sort_jsonl(path: Path, offsets: dict[str, int]) -> None:
     with path.open("rb") as file:
         doubled = sum(bool(line.strip()) for line in file) - len(names)
     if doubled:
-        tell(f"{path}: {doubled} records were there a second time; the first of each is kept")
+        tell(f"{path}: records that are there a second time: {doubled}; the first of each is kept")
     elif names == list(offsets):
         return
     with path.open("rb") as file, written(path) as new:

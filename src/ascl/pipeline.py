@@ -215,7 +215,7 @@ def _without_addresses(settings: Any) -> Any:
     return settings
 
 
-def _shown(config: RunConfig, book: RuleBook, renderer: Renderer) -> dict[str, str]:
+def _facts(config: RunConfig, book: RuleBook, renderer: Renderer) -> dict[str, str]:
     """Short hashes of what else a run depends on: weights in local folders, and the chat template."""
     local = {"weights": config.model, "embedding model": book.embedding_model}
     if config.judge.base_url is None:
@@ -237,7 +237,7 @@ def _manifest(
         "rule_book": {"source": config.rules.source, "hash": book.hash, "rules": len(book.rules)},
         "prompts": {"sources": config.prompts, "hash": hashlib.sha256(text.encode()).hexdigest()[:16]},
     }
-    shown = _shown(config, book, renderer)
+    shown = _facts(config, book, renderer)
     if manifest is not None:
         for name, value in inputs.items():
             if manifest.get(name) != value:
