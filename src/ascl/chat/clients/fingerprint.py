@@ -32,7 +32,7 @@ def fingerprint(model: str) -> str | None:
     that is gone.
     """
     folder = Path(model)
-    return _hash_of(folder) if model != "embedded" and folder.is_dir() else None
+    return _hash_of(folder) if model not in ("", "embedded") and folder.is_dir() else None
 
 
 def _hash_of(folder: Path) -> str:
