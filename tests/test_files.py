@@ -1,7 +1,10 @@
 """Files that survive a kill: what stands on disk after a torn write, and what damaged files are said to be."""
 
+import fcntl
 import json
 import os
+import socket
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +20,14 @@ from ascl.files import (
     append_jsonl,
     cut_torn_line,
     index_jsonl,
+    is_replaced,
     read_finished,
+    remove_drafts,
     sort_jsonl,
     write_json,
     write_jsonl,
     write_text,
+    written,
 )
 from ascl.inputs import iterate_jsonl, parse_yaml, read_jsonl, read_text
 
@@ -147,7 +153,6 @@ def test_records_are_found_and_sorted_by_their_keys(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("last", "words"),
     [
-        ({"id": "a"}, "line 3: a is there a second time"),
         ({"name": "a"}, "line 3: not a record of this kind"),
         ({"id": 1}, "line 3: not a record of this kind"),
         ({"id": ["a"]}, "line 3: not a record of this kind"),
@@ -158,6 +163,14 @@ def test_a_record_without_a_key_of_its_own_is_named(tmp_path: Path, last: dict[s
     write_jsonl(path, [{"id": "a"}, {"id": "b"}, last])
     with pytest.raises(InputError, match=rf"rows\.jsonl, {words}"):
         index_jsonl(path, lambda row: row["id"])
+
+
+def test_of_records_with_one_key_the_first_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rows.jsonl"
+    write_jsonl(path, [{"id": "a", "n": 1}, {"id": "b"}, {"id": "a", "n": 2}, {"id": "b"}])
+    sort_jsonl(path, index_jsonl(path, lambda row: row["id"]))
+    assert [row for _, row in read_jsonl(path)] == [{"id": "a", "n": 1}, {"id": "b"}]
+    assert capsys.readouterr().err == f"{path}: records that are there a second time: 2; the first of each is kept\n"
 
 
 def test_rows_are_read_one_at_a_time(tmp_path: Path) -> None:
@@ -240,3 +253,103 @@ def test_yaml_keys_may_be_merged_and_overridden() -> None:
         "d": {"x": 1, "y": 3},
         "=": 5,
     }
+
+
+def device(path: Path, minor: int) -> Path:
+    """A copy of /dev/null (3) or /dev/full (7)."""
+    try:
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, minor))
+        path.open("wb").close()
+    except OSError as error:
+        pytest.skip(f"devices can't be made here ({error})")
+    return path
+
+
+@pytest.mark.parametrize("links", [0, 1, 2])
+def test_a_device_is_written_to_and_stays_one(tmp_path: Path, links: int) -> None:
+    path, full = device(tmp_path / "null", 3), device(tmp_path / "full", 7)
+    for n in range(links):
+        (tmp_path / f"link{n}").symlink_to(path)
+        path = tmp_path / f"link{n}"
+    assert not is_replaced(path)
+    write_text(path, "text")
+    assert (tmp_path / "null").is_char_device()
+    with pytest.raises(OSError, match="No space left on device"):
+        write_text(full, "text")
+    assert full.is_char_device()
+    assert len(list(tmp_path.iterdir())) == 2 + links
+
+
+def test_a_fifo_is_written_to_where_someone_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match=r"fifo: nobody reads it; start what reads it first"):
+        write_text(path, "text")
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    write_jsonl(path, [{"a": 1}])
+    assert os.read(reader, 100) == b'{"a": 1}\n'
+    os.close(reader)
+    assert path.is_fifo() and len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_is_neither_a_file_nor_a_stream_is_refused(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket"))
+        with pytest.raises(InputError, match="socket: is no file"):
+            write_text(tmp_path / "socket", "text")
+    assert (tmp_path / "socket").is_socket()
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("old")
+    (tmp_path / "target").chmod(0o600)
+    for link, to in (("a", "target"), ("b", "a"), ("sub/c", "../b"), ("dangling", "new/file"), ("loop", "loop")):
+        (tmp_path / link).parent.mkdir(exist_ok=True)
+        (tmp_path / link).symlink_to(to)
+    for link in ("a", "b", "sub/c"):
+        write_text(tmp_path / link, link)
+        assert (tmp_path / "target").read_text() == link and (tmp_path / link).is_symlink()
+    assert stat.S_IMODE((tmp_path / "target").stat().st_mode) == 0o600, "a private file stays private"
+    write_text(tmp_path / "dangling", "text")
+    assert (tmp_path / "new" / "file").read_text() == "text" and (tmp_path / "dangling").is_symlink()
+    with pytest.raises(OSError, match="Too many levels"):
+        write_text(tmp_path / "loop", "text")
+    assert {p.name for p in tmp_path.iterdir()} == {"target", "a", "b", "sub", "dangling", "loop", "new"}
+
+
+@pytest.mark.parametrize("mode", ["wb", "ab"])
+def test_a_descriptor_is_written_to_where_it_stands(tmp_path: Path, mode: str) -> None:
+    """`--out /dev/stdout`, with stdout in a file to which other things go as well."""
+    path = tmp_path / "stdout"
+    path.write_bytes(b"before\n")
+    with path.open(mode, buffering=0) as file:
+        file.write(b"one\n")
+        (tmp_path / "link").symlink_to(f"/proc/self/fd/{file.fileno()}")
+        write_text(tmp_path / "link", "two\n")
+        write_text(Path(f"/dev/fd/{file.fileno()}"), "three\n")
+        file.write(b"four\n")
+    assert path.read_bytes() == (b"before\n" if mode == "ab" else b"") + b"one\ntwo\nthree\nfour\n"
+
+
+def test_drafts_of_killed_processes_are_removed_and_those_of_living_ones_stay(tmp_path: Path) -> None:
+    path = tmp_path / "c.txt"
+    for name in (".c.txt.1.tmp", ".c.txt.99999999.tmp", ".other.5.tmp", ".c.txt.tmp", "c.txt.5.tmp"):
+        (tmp_path / name).write_text("half")
+    with written(tmp_path / ".c.txt.7.tmp") as file:  # its own draft is not of this name
+        file.write(b"living")
+    alive = (tmp_path / ".c.txt.7.tmp").open("ab")
+    fcntl.flock(alive, fcntl.LOCK_EX)
+    write_text(path, "new")
+    left = {".other.5.tmp", ".c.txt.tmp", "c.txt.5.tmp", ".c.txt.7.tmp", "c.txt"}
+    assert {p.name for p in tmp_path.iterdir()} == left
+    alive.close()
+    remove_drafts(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == left - {".other.5.tmp", ".c.txt.7.tmp"}
+
+
+def test_a_fifo_or_folder_with_a_drafts_name_is_left_alone(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / ".a.1.tmp")
+    (tmp_path / ".b.1.tmp").mkdir()
+    (tmp_path / ".c.1.tmp").symlink_to("nowhere")
+    remove_drafts(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, Field
 
 from ascl.chat.clients.dtype import machine_dtype
+from ascl.chat.clients.fingerprint import changed_facts, fingerprint, short_hash
 from ascl.chat.clients.in_process import InProcessClient
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.render import Renderer
@@ -30,7 +32,8 @@ from ascl.errors import InputError
 from ascl.evals.evaluate import evaluate
 from ascl.evals.metrics import Estimate, left_out_warnings, measure
 from ascl.files import write_json, write_jsonl, write_text
-from ascl.inputs import read_json, read_jsonl
+from ascl.folders import working_in
+from ascl.inputs import parse_yaml, read_json, read_text
 from ascl.judges.calibrate import calibrate, load_calibration
 from ascl.judges.open_judge import open_judge
 from ascl.judges.record import Judge, Record
@@ -51,8 +54,9 @@ from ascl.progress import console, progress_bar, waiting
 from ascl.prompts.prompt import Kind, Prompt, choose, split_of
 from ascl.prompts.sources import load_prompts
 from ascl.recipes.demonstrations import fitting
-from ascl.recipes.rows import Row, prompt_of, split_row
+from ascl.recipes.rows import Row, split_row
 from ascl.rules.book import RuleBook
+from ascl.saved import read_saved, saved_rows
 from ascl.train.advantages.switch import Algorithm
 from ascl.train.installed import check_installed
 
@@ -96,15 +100,16 @@ class Run:
 
 def run(config: RunConfig, folder: Path) -> Path:
     """Carry a run through to its report and return the report's path. Raises InputError on bad input."""
-    state = open_run(config, folder)
-    write_text(folder / "config.yaml", _resolved(state.config))
-    write_json(folder / "manifest.json", state.manifest)
-    for name, work in stages(state.config).items():
-        state.stage(name, partial(work, state))
-    write_metrics(state)
-    from ascl.report.page import build_report
+    with working_in(folder):
+        state = open_run(config, folder)
+        write_text(folder / "config.yaml", _resolved(state.config))
+        write_json(folder / "manifest.json", state.manifest)
+        for name, work in stages(state.config).items():
+            state.stage(name, partial(work, state))
+        write_metrics(state)
+        from ascl.report.page import build_report
 
-    return build_report(folder)
+        return build_report(folder)
 
 
 def stages(config: RunConfig) -> dict[str, Callable[[Run], None]]:
@@ -129,13 +134,14 @@ def open_run(config: RunConfig, folder: Path) -> Run:
     from ascl.chat.clients.models import load_renderer
 
     check_writable(folder)
-    before = folder / "manifest.json"
-    done = read_json(before).get("stages", {}) if before.exists() else {}
-    left = [name for name in stages(config) if name not in done]
+    before = _begun(folder)
+    left = [name for name in stages(config) if before is None or name not in before["stages"]]
     check_servers(_servers(config, left))  # before torch is imported: a server that is not there is told in seconds
     config = config.model_copy(update={"dtype": machine_dtype(config.dtype)})
     saved = folder / "config.yaml"
-    if saved.exists() and saved.read_text(encoding="utf-8") != _resolved(config):
+    if saved.exists() and _without_addresses(parse_yaml(saved, read_text(saved))) != _without_addresses(
+        config.model_dump(mode="json")
+    ):
         raise InputError(f"{folder}: holds a run with other settings ({saved}); name another --out or pass --fresh")
     _check_settings(config, left)
     book = RuleBook.load(config.rules.source, config.rules.embedding_model)
@@ -144,7 +150,7 @@ def open_run(config: RunConfig, folder: Path) -> Run:
         fitting(tool)
     prompts = load_prompts(config.prompts)
     renderer = load_renderer(config.model, config.dialect)
-    manifest = _manifest(config, folder, book, renderer, prompts)
+    manifest = _manifest(config, folder, before, book, renderer, prompts)
     judge = open_judge(config.judge, book, folder / "data" / "judge_replies.jsonl")
     state = Run(folder, config, tool, renderer, prompts, manifest, judge)
     _check_prompts(state, left)
@@ -185,20 +191,59 @@ def _check_prompts(state: Run, left: Container[str]) -> None:
         check_kinds(state.prompts, state.config.rl.kinds)
 
 
+class _Begun(BaseModel):
+    """What of a `manifest.json` the next run reads."""
+
+    stages: dict[str, Any]
+    shown: dict[str, str] = Field(default_factory=dict)
+
+
+def _begun(folder: Path) -> dict[str, Any] | None:
+    """The manifest of the run that a folder holds, if it holds one. Raises InputError."""
+    path = folder / "manifest.json"
+    if not path.exists():
+        return None
+    read_saved(path, _Begun)
+    return read_json(path)
+
+
+def _without_addresses(settings: Any) -> Any:
+    """Settings without where servers are: that is no part of what a run depends on."""
+    if isinstance(settings, dict):
+        kept = {key: value for key, value in settings.items() if key not in ("base_url", "vllm_server")}
+        return {key: _without_addresses(value) for key, value in kept.items()}
+    return settings
+
+
+def _facts(config: RunConfig, book: RuleBook, renderer: Renderer) -> dict[str, str]:
+    """Short hashes of what else a run depends on: weights in local folders, and the chat template."""
+    local = {"weights": config.model, "embedding model": book.embedding_model}
+    if config.judge.base_url is None:
+        local["judge"] = config.judge.model
+    found = {name: fingerprint(model) for name, model in local.items() if model}
+    return {"chat template": short_hash(renderer.dialect.template)} | {name: of for name, of in found.items() if of}
+
+
 def _manifest(
-    config: RunConfig, folder: Path, book: RuleBook, renderer: Renderer, prompts: list[Prompt]
+    config: RunConfig,
+    folder: Path,
+    manifest: dict[str, Any] | None,
+    book: RuleBook,
+    renderer: Renderer,
+    prompts: list[Prompt],
 ) -> dict[str, Any]:
     text = "\n".join(prompt.model_dump_json() for prompt in prompts)
     inputs = {
         "rule_book": {"source": config.rules.source, "hash": book.hash, "rules": len(book.rules)},
         "prompts": {"sources": config.prompts, "hash": hashlib.sha256(text.encode()).hexdigest()[:16]},
     }
-    path = folder / "manifest.json"
-    if path.exists():
-        manifest = read_json(path)
+    shown = _facts(config, book, renderer)
+    if manifest is not None:
         for name, value in inputs.items():
             if manifest.get(name) != value:
                 raise InputError(f"{folder}: its {name.replace('_', ' ')} has changed since; pass --fresh")
+        if changes := changed_facts(manifest.get("shown", {}), shown):
+            raise InputError(f"{folder}: holds a run with another {', '.join(changes)}; pass --fresh")
         return manifest
     return {
         "name": folder.name,
@@ -209,6 +254,7 @@ def _manifest(
         "dialect": renderer.dialect.name,
         "seed": config.seed,
         **inputs,
+        "shown": shown,
         "stages": {},
     }
 
@@ -306,13 +352,14 @@ def _taught(state: Run, teacher: Teacher) -> list[Row]:
 
 
 def _clone(state: Run) -> None:
+    from ascl.train.data import read_rows
     from ascl.train.sft import run_sft
 
     if state.checkpoint("bc").exists():  # stopped between the last write and the manifest's
         return
     if state.config.rl.arms and not _uncloned(state):
         raise InputError("rl.kinds: every train prompt of these kinds is cloned, so none is left for RL; add prompts")
-    rows = [row for _, row in read_jsonl(state.folder / "data" / "sft.jsonl")]
+    rows = read_rows([state.folder / "data" / "sft.jsonl"])
     config = state.config
     run_sft(
         config.model, rows, state.renderer, state.checkpoint("bc"), config.sft, config.lora, config.seed, config.dtype
@@ -344,7 +391,7 @@ def _reinforce(state: Run, arm: Algorithm) -> None:
 
 def _uncloned(state: Run) -> list[Prompt]:
     """The prompts of RL: no model of this run has been shown an answer to them."""
-    cloned = {prompt_of(row) for _, row in read_jsonl(state.folder / "data" / "sft.jsonl")}
+    cloned = {row.prompt for row in saved_rows(state.folder / "data" / "sft.jsonl", _Cloned)}
     return state.split("train", state.config.rl.kinds, without=cloned)
 
 
@@ -361,8 +408,7 @@ def write_metrics(state: Run) -> None:
     names = [REPORT_NAMES.get(v, v) for v in state.config.variants] + ["bc", *state.config.rl.arms]
     variants: dict[str, dict[str, Estimate]] = {}
     for name in names:
-        rows = read_jsonl(state.folder / "data" / "eval" / f"{name}.jsonl")
-        variants[name] = measure([Record.model_validate(row) for _, row in rows])
+        variants[name] = measure(list(saved_rows(state.folder / "data" / "eval" / f"{name}.jsonl", Record)))
     metrics = {
         "variants": {name: {key: one.model_dump() for key, one in of.items()} for name, of in variants.items()},
         "warnings": variant_warnings(variants),
@@ -392,8 +438,24 @@ def _calibration() -> dict[str, Any] | None:
     return {"agreement": measured.agreement, "low": measured.low, "high": measured.high, "human labels": measured.n}
 
 
+class _Cloned(BaseModel):
+    """What of a cloned row RL looks at; a row that names no prompt is about the prompt of its id."""
+
+    id: str
+    prompt_id: str | None = None
+
+    @property
+    def prompt(self) -> str:
+        """The id of the prompt that the row is about."""
+        return self.prompt_id or self.id
+
+
+# A row of a trainer's log: what was measured, by name. A figure that diverged is NaN.
+LogRow = dict[str, float | None]
+
+
 def _log(state: Run, name: str) -> list[dict[str, Any]]:
-    return read_json(state.checkpoint(name) / "training_log.json")
+    return read_saved(state.checkpoint(name) / "training_log.json", list[LogRow])
 
 
 def _curve(row: dict[str, Any]) -> dict[str, Any]:

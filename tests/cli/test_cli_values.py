@@ -3,11 +3,9 @@
 The table is made from typer's own, so a new option is in it by itself. CI tries a sample; ASCL_ALL_VALUES=1 tries all.
 """
 
-import io
 import os
 import random
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -132,8 +130,8 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> None:
     def begin(*_: Any, **__: Any) -> None:
         raise InputError("all checks passed")
 
-    from ascl.lab import sweep
     from ascl.consult import mcp_server
+    from ascl.lab import sweep
 
     monkeypatch.setattr(sweep, "_run", begin)
     monkeypatch.setattr(mcp_server.MCPServer, "run", begin)

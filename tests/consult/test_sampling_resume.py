@@ -333,11 +333,18 @@ def test_an_error_of_ours_ends_the_run_and_what_is_written_stays(tmp_path: Path,
     assert path.read_bytes() == (whole / "rows.jsonl").read_bytes()
 
 
+def test_a_doubled_record_is_dropped_and_the_first_kept(tmp_path: Path, whole: Path) -> None:
+    path, raw = tmp_path / "rows.jsonl", (whole / "rows.jsonl").read_bytes()
+    path.write_bytes(raw + raw.split(b"\n")[0] + b"\n")
+    with teacher(script) as server:
+        run(server, path)
+    assert path.read_bytes() == raw and not server.requests
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
         (lambda raw: raw.replace(b'"p03"', b'"p03" ?', 1), "rows.jsonl, line 4: not JSON"),
-        (lambda raw: raw + raw.split(b"\n")[0] + b"\n", "rows.jsonl, line 37: p00 is there a second time"),
         (lambda raw: b'{"id": 1}\n' + raw, "rows.jsonl, line 1: not a record of this kind"),
         (lambda raw: b'{"trajectory": 1}\n' + raw, "rows.jsonl, line 1: not a record of this kind"),
         (lambda raw: b'{"trajectory": {"prompt_id": []}}\n' + raw, "rows.jsonl, line 1: not a record of this kind"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from commands import desk, done, refused
 from teacher_server import Teacher, said, teacher
 
 from ascl.chat.clients.sampling import Sampling
@@ -202,3 +203,59 @@ def test_the_embedded_model_rewrites_in_this_process(source: Path, tmp_path: Pat
     with pytest.raises(InputError, match="the budget of 2 requests is spent: 2 prompts are finished"):
         make_data_set(settings, tmp_path / "bounded", "", budget=Budget(requests=2))
     assert len(lines(tmp_path / "bounded" / "stages" / "refine.jsonl")) == 2
+
+
+def test_a_folder_is_not_tied_to_a_servers_address(source: Path, tmp_path: Path) -> None:
+    """A first address that was wrong, then a server that comes back on another port with half of the work done."""
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="http"), teacher(rewrite) as server:
+        make_data_set(wanted(server, source, base_url="127.0.0.1:9/v1"), out, "ascl data build")
+    with teacher(rewrite) as server, pytest.raises(InputError, match="budget"):
+        make_data_set(wanted(server, source), out, "ascl data build", budget=Budget(requests=3))
+    with teacher(rewrite) as server:
+        make_data_set(wanted(server, source), out, "ascl data build")
+        assert len(server.requests) == 8 - 3
+        assert json.loads((out / "build.json").read_text())["base_url"] == server.base_url
+    assert len(lines(out / "train.jsonl")) == 8
+
+
+def test_a_purifiers_address_may_change_and_the_purifier_may_not(tmp_path: Path) -> None:
+    with desk(tmp_path) as at:
+        options = ["--set", "purifier=p", "--set"]
+        done(*at.build("out", *options, "purifier_base_url=http://127.0.0.1:9/v1", "--budget-requests", "1"), code=2)
+        done(*at.build("out", *options, f"purifier_base_url={at.server.base_url}"))
+        line = refused(*at.build("out", "--set", "purifier=q", "--set", f"purifier_base_url={at.server.base_url}"))
+    assert "holds a data set made with another parameters" in line
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty stage", "a lock", "a draft"])
+def test_a_folder_in_which_nothing_was_sampled_is_no_obstacle(source: Path, tmp_path: Path, left: str) -> None:
+    out = tmp_path / "out"
+    (out / "stages").mkdir(parents=True)
+    (out / "build.json").write_text(json.dumps({"recipe": "cog_safr", "model": "mistyped"}))
+    if left != "nothing":
+        name = {"an empty stage": "stages/refine.jsonl", "a lock": ".lock", "a draft": ".build.json.1.tmp"}[left]
+        (out / name).touch()
+    with teacher(rewrite) as server:
+        make_data_set(wanted(server, source), out, "ascl data build")
+    assert len(lines(out / "train.jsonl")) == 8
+    assert not list(out.rglob(".*"))
+
+
+def test_a_title_of_a_rule_is_part_of_what_rows_depend_on(source: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.csv"
+    rules.write_text("id,category,title,text\ntea.cold,tea,FIRST TITLE,Serving cold tea to a guest is not done.\n")
+    with teacher(rewrite) as server:
+        make_data_set(wanted(server, source, rules=str(rules)), tmp_path / "out", "ascl data build")
+        rules.write_text(rules.read_text().replace("FIRST", "SECOND"))
+        with pytest.raises(InputError, match="another rules_hash"):
+            make_data_set(wanted(server, source, rules=str(rules)), tmp_path / "out", "ascl data build")
+
+
+def test_a_folder_of_an_older_version_says_what_it_did_not_note(source: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out" / "build.json"
+    with teacher(rewrite) as server:
+        make_data_set(wanted(server, source), tmp_path / "out", "ascl data build")
+        path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "shown"}))
+        with pytest.raises(InputError, match=r"another system text \(not noted by the version of ascl that began it\)"):
+            make_data_set(wanted(server, source), tmp_path / "out", "ascl data build")

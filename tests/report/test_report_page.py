@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from run_files import HOSTILE, manifest, metrics, record, write_lines
 
-from ascl.report import page, reader
+from ascl.report import reader
 from ascl.report.page import build_report
 
 
@@ -236,7 +237,7 @@ def test_failed_write_leaves_no_draft(run_folder: Path, monkeypatch: pytest.Monk
     def fail(*_: object) -> None:
         raise OSError("no space")
 
-    monkeypatch.setattr(page.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="no space"):
         build_report(run_folder)
     assert not [path for path in run_folder.iterdir() if path.suffix == ".html"]

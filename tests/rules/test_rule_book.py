@@ -57,7 +57,7 @@ def test_the_default_book_is_lint_clean() -> None:
 
 def test_the_default_books_rules_and_their_order_are_what_runs_were_made_with() -> None:
     book = RuleBook.load()
-    assert book.hash == "0402581854c7fc1a"
+    assert book.hash == "f6ca5326d6d1910c"
     order = hashlib.sha256("\n".join(rule.id for rule in book.rules).encode()).hexdigest()
     assert (len(book.rules), order[:16]) == (126, "c8dd9e2c0ddb79ba")
 
@@ -77,7 +77,12 @@ def test_the_hash_sees_every_edit(texts: list[str], data: st.DataObject) -> None
     edited[place] = rules[place].model_copy(update={"text": rules[place].text + "!"})
     renamed = [*rules]
     renamed[place] = rules[place].model_copy(update={"id": "tea.other"})
-    hashes = [RuleBook(version).hash for version in (rules, edited, renamed, [*rules, rule("tea.new")], rules[1:])]
+    titled = [*rules]
+    titled[place] = rules[place].model_copy(update={"title": rules[place].title + "!"})
+    moved = [*rules]
+    moved[place] = rules[place].model_copy(update={"category": "coffee"})
+    versions = [rules, edited, renamed, titled, moved, [*rules, rule("tea.new")], rules[1:]]
+    hashes = [RuleBook(version).hash for version in versions]
     assert len(set(hashes)) == len(hashes)
     assert all(len(h) == 16 and set(h) <= set("0123456789abcdef") for h in hashes)
 

@@ -129,9 +129,11 @@ def decontaminate(
     out: Annotated[Path, typer.Option(help="The cleaned file (or folder); its report lies beside it.")],
 ) -> None:
     """Drop the rows of a training set that overlap with evaluation prompts, and say which and why."""
+    from ascl.files import is_replaced
     from ascl.recipes.decontaminate import decontaminate_file
 
-    echo(decontaminate_file(training_set, against, out))
+    table = decontaminate_file(training_set, against, out)
+    echo(table, err=not is_replaced(out))
 
 
 @data_app.command()
@@ -152,7 +154,7 @@ def shift(
     """How far training sets lie from a model's own distribution: token NLL by segment, cosine, forward KL."""
     from rich.table import Table
 
-    from ascl.files import write_json
+    from ascl.files import is_replaced, write_json
     from ascl.progress import Screen
     from ascl.recipes.shift_report import measure_shift
 
@@ -164,9 +166,10 @@ def shift(
         for segment, f in segments.items():
             nll = f"{f['nll']:.3f} [{f['low']:.3f}, {f['high']:.3f}]"
             table.add_row(name, segment, str(f["rows"]), str(f["tokens"]), nll, f"{f['perplexity']:.2f}")
-    Screen().print(table)
+    aside = out is not None and not is_replaced(out)  # what is written may go to stdout
+    Screen(stderr=aside).print(table)
     for name, f in figures["compared"].items():
-        echo(f"{name}: {f['value']:.4f} [{f['low']:.4f}, {f['high']:.4f}], n = {f['n']}")
+        echo(f"{name}: {f['value']:.4f} [{f['low']:.4f}, {f['high']:.4f}], n = {f['n']}", err=aside)
     if out:
         write_json(out, figures)
 
@@ -183,6 +186,7 @@ def export_verl(
     """Write prompts as verl reads them (docs/verl.md)."""
     from ascl.cluster.export import export_parquet
     from ascl.consult.tool import ConsultTool
+    from ascl.files import is_replaced
     from ascl.prompts.prompt import Kind, split_of
     from ascl.prompts.sources import load_prompts
     from ascl.rules.book import RuleBook
@@ -194,4 +198,4 @@ def export_verl(
         raise InputError(f"--kinds {', '.join(sorted(unknown))}: unknown, use some of {', '.join(Kind)}")
     prompts = [p for p in load_prompts(sources) if p.kind in wanted and split in (split_of(p), "all")]
     count = export_parquet(prompts, ConsultTool(RuleBook.load(rules), default_top_k=top_k), out)
-    echo(f"{count} prompts: {out}")
+    echo(f"{count} prompts: {out}", err=not is_replaced(out))

@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ascl.chat.clients.dtype import machine_dtype
+from ascl.chat.clients.fingerprint import local_facts
 from ascl.chat.clients.models import load_renderer
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.sampling import Client, Sampling
@@ -18,7 +19,7 @@ from ascl.chat.messages import Trajectory
 from ascl.chat.turn import Turn
 from ascl.cli.table import cell, print_left_out
 from ascl.consult.tool import ConsultTool
-from ascl.consult.variants import VARIANTS, Variant
+from ascl.consult.variants import VARIANTS, Variant, shown_to
 from ascl.errors import InputError
 from ascl.evals.results import Evaluation, Results, find_evaluations, read_evaluation, slug
 from ascl.evals.suite import (
@@ -30,6 +31,7 @@ from ascl.evals.suite import (
     lacking,
     reward_judge,
 )
+from ascl.folders import working_in
 from ascl.judges.named import judge_settings
 from ascl.judges.open_judge import open_judge
 from ascl.judges.settings import JudgeSettings
@@ -136,6 +138,7 @@ def run_variants(wanted: Wanted) -> None:
     rule_book = {"source": wanted.rules, "hash": book.hash, "rules": len(book.rules), "top_k": wanted.top_k}
     if wanted.embedding_model:
         rule_book["embedding_model"] = wanted.embedding_model
+    of_model = {} if wanted.base_url is not None else local_facts(wanted.model, wanted.dialect)
     planned: dict[Variant, Evaluation] = {}
     for variant in cast(list[Variant], variants):
         planned[variant] = Evaluation(
@@ -147,6 +150,7 @@ def run_variants(wanted: Wanted) -> None:
             suite=wanted.suite,
             benchmarks={name: benchmark for name, (benchmark, _) in asked.items()},
             rule_book=rule_book,
+            shown=shown_to(variant, tool) | of_model,
             dtype=dtype,
             batch=None if wanted.base_url else wanted.batch,
             reward_judge=reward_judge(folder) if folder else None,
@@ -161,8 +165,8 @@ def run_variants(wanted: Wanted) -> None:
     found: dict[str, Results] = {}
     for variant, evaluation in planned.items():
         place = out / variant
-        judges = [open_judge(one, book, place / "judge_replies.jsonl") for one in settings]
-        with waiting(evaluation.name):
+        with waiting(evaluation.name), working_in(place):
+            judges = [open_judge(one, book, place / "judge_replies.jsonl") for one in settings]
             collect_answers(place, evaluation, prompts, client, tool, wanted.batch, judges=judge_names(judges))
             found[variant] = judge_evaluation(place, judges)
     print_results(found)
@@ -217,8 +221,10 @@ def rejudge_log(log: Path, names: Sequence[str], rules: str | None) -> None:
     for folder in folders:
         evaluation = read_evaluation(folder)
         book = RuleBook.load(rules or evaluation.rule_book.get("source", "default"))
-        judges = [open_judge(one, book, folder / "judge_replies.jsonl") for one in settings]
-        print_results({evaluation.name: judge_evaluation(folder, judges, anew=True)})
+        with working_in(folder):
+            judges = [open_judge(one, book, folder / "judge_replies.jsonl") for one in settings]
+            results = judge_evaluation(folder, judges, anew=True)
+        print_results({evaluation.name: results})
 
 
 def print_results(found: dict[str, Results]) -> None:

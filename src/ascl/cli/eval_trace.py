@@ -12,6 +12,7 @@ from ascl.evals.results import Axis, read_evaluation, read_records, read_results
 from ascl.evals.trace.intents import Classifier
 from ascl.evals.trace.measure import measure_traces
 from ascl.files import write_json
+from ascl.folders import working_in
 from ascl.progress import Screen
 
 AXES: tuple[Axis, ...] = ("safety", "over_refusal")
@@ -23,6 +24,11 @@ def trace(folder: Path, judge: str) -> None:
 
     judge: `words`, or the chat model that labels the chunks (MODEL, or MODEL@URL). Raises InputError.
     """
+    with working_in(folder):
+        _trace(folder, judge)
+
+
+def _trace(folder: Path, judge: str) -> None:
     evaluation, by = read_evaluation(folder), read_results(folder).judge
     classify, name = _classifier(judge, folder)
     found = {}

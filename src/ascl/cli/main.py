@@ -106,7 +106,10 @@ def put_aside(folder: Path) -> Iterator[None]:
     number = 1
     while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
         number += 1
-    folder.rename(aside)
+    from ascl.folders import working_in
+
+    with working_in(folder):  # no other run is in it
+        folder.rename(aside)
     try:
         yield
     finally:

@@ -43,6 +43,7 @@ def compare(
     from ascl.evals.paired import paired_differences
     from ascl.evals.results import find_evaluations
     from ascl.evals.suite import marks_of
+    from ascl.files import is_replaced
     from ascl.progress import progress_bar
     from ascl.report.compare.gather import read_compared
     from ascl.report.compare.page import build_comparison
@@ -57,4 +58,5 @@ def compare(
         for done, (first, second) in enumerate(both, 1):
             pairs += paired_differences(first, marked[first], second, marked[second])
             progress(done)
-    echo(f"report: {build_comparison([one.folder for one in found], pairs, out)}")
+    page = build_comparison([one.folder for one in found], pairs, out)
+    echo(f"report: {page}", err=not is_replaced(out))

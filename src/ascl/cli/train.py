@@ -67,9 +67,10 @@ def sft(
     if check:
         echo(f"to do: sft, {len(rows)} rows")
         return
+    from ascl.train.checkpoints import alone
     from ascl.train.sft import run_sft
 
-    with waiting(out.name):
+    with waiting(out.name), alone(out):
         run_sft(model, rows, renderer, out, settings, lora, seed, dtype)
     echo(f"{len(rows)} rows; the model: {out}")
 
@@ -179,9 +180,10 @@ def rl(
     if check:
         echo(f"to do: rl by {algorithm}, {len(prompts)} prompts")
         return
+    from ascl.train.checkpoints import alone
     from ascl.train.rl import run_rl
 
-    with waiting(folder.name):
+    with waiting(folder.name), alone(folder):
         run_rl(
             model=name,
             prompts=prompts,

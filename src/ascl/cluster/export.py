@@ -1,6 +1,7 @@
 """Prompts in verl's parquet form: what `data.train_files` names."""
 
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from ascl.chat.neutralise import neutralise_message
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.errors import InputError
+from ascl.files import written
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import check_ids, question
 
@@ -48,7 +50,9 @@ def export_parquet(prompts: Iterable[Prompt], tool: ConsultTool, path: Path) -> 
         raise InputError("there are no prompts to export")
     if any(message.role not in ("system", "user", "assistant") for p in prompts for message in p.messages):
         raise InputError("a prompt with tool messages cannot be exported")
-    path.parent.mkdir(parents=True, exist_ok=True)
     table = pyarrow.Table.from_pylist([row_of(prompt, i, tool) for i, prompt in enumerate(prompts)])
-    pyarrow.parquet.write_table(table, path)
+    made = BytesIO()  # a parquet file is not written from its beginning to its end
+    pyarrow.parquet.write_table(table, made)
+    with written(path) as file:
+        file.write(made.getbuffer())
     return len(prompts)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.retry import RequestFailed
 from ascl.chat.clients.sampling import Sampling
-from ascl.consult.job import Budget, BudgetSpent, Job, MakeRows, seed_of
+from ascl.consult.job import Budget, BudgetSpent, Failure, Job, MakeRows, seed_of
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
@@ -100,8 +100,10 @@ class ServedRun:
             if failed.ends_run:
                 raise self.client.input_error(failed) from failed
             self.failures["rejected"] += 1
-            failure = {"kind": failed.kind, "reason": failed.reason, "attempts": failed.attempts}
-            return self.rejected, json_line({"id": job.id, "stage": self.path.stem} | failure)
+            failure = Failure(
+                id=job.id, stage=self.path.stem, kind=failed.kind, reason=failed.reason, attempts=failed.attempts
+            )
+            return self.rejected, json_line(failure.model_dump())
         (record,) = self.rows([(job, trajectory)])
         return self.path, json_line(record)
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from ascl.chat.messages import Message, Trajectory
 from ascl.errors import InputError
 
@@ -20,6 +22,16 @@ class Job:
     id: str
     messages: list[Message]
     prefill: str = ""
+
+
+class Failure(BaseModel):
+    """A line of `rejected.jsonl`: a prompt whose request failed for good, in which stage, and why."""
+
+    id: str
+    stage: str
+    kind: str
+    reason: str | None = None
+    attempts: int | None = None
 
 
 class BudgetSpent(InputError):

@@ -16,15 +16,15 @@ from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Trajectory
 from ascl.chat.turn import Turn
 from ascl.consult.concurrent import ServedRun
-from ascl.consult.job import Budget, BudgetSpent, Job, MakeRows, trajectory_rows
+from ascl.consult.job import Budget, BudgetSpent, Failure, Job, MakeRows, trajectory_rows
 from ascl.consult.rollout import MAX_TURNS, rollout, start
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
 from ascl.files import append_jsonl, cut_torn_line, index_jsonl, sort_jsonl
-from ascl.inputs import iterate_jsonl
 from ascl.progress import Report, silent
+from ascl.saved import saved_rows
 
-__all__ = ["Budget", "BudgetSpent", "Job", "MakeRows", "rejected_path", "sample_to", "trajectory_rows"]
+__all__ = ["Budget", "BudgetSpent", "Job", "MakeRows", "prompt_id", "rejected_path", "sample_to", "trajectory_rows"]
 
 
 def sample_to(
@@ -53,10 +53,10 @@ def sample_to(
     """
     budget = budget or Budget()
     cut_torn_line(path)
-    finished = set(_index(path)) if path.exists() else set()
+    finished = set(index_jsonl(path, prompt_id)) if path.exists() else set()
     if isinstance(client, OpenAIClient):
         rejected = rejected_path(path)
-        finished |= _rejected_ids(rejected, path.stem)
+        finished |= {failure.id for failure in rejections(path) if failure.stage == path.stem}
         progress(len(finished))
         run = ServedRun(path, rejected, client, tool, sampling, rows, max_turns, budget, progress, done=len(finished))
         asyncio.run(run.walk_all(job for job in _unique(jobs) if job.id not in finished))
@@ -65,7 +65,7 @@ def sample_to(
         _walk_chunks(path, client, _unique(jobs), finished, tool, sampling, rows, chunk, max_turns, budget, progress)
     if not path.exists():
         append_jsonl(path, [])
-    sort_jsonl(path, _index(path))
+    sort_jsonl(path, index_jsonl(path, prompt_id))
 
 
 def rejected_path(path: Path) -> Path:
@@ -73,14 +73,16 @@ def rejected_path(path: Path) -> Path:
     return path.with_name("rejected.jsonl")
 
 
-def _index(path: Path) -> dict[str, int]:
-    return index_jsonl(path, lambda record: record["trajectory"]["prompt_id"])
+def rejections(path: Path) -> list[Failure]:
+    """The prompts whose requests failed for good, of `path` and the files beside it."""
+    rejected = rejected_path(path)
+    cut_torn_line(rejected)
+    return list(saved_rows(rejected, Failure)) if rejected.exists() else []
 
 
-def _rejected_ids(path: Path, stage: str) -> set[str]:
-    cut_torn_line(path)
-    rows = iterate_jsonl(path) if path.exists() else ()
-    return {row["id"] for _, row in rows if row.get("stage") == stage}
+def prompt_id(record: dict[str, Any]) -> Any:
+    """What a record is found by."""
+    return record["trajectory"]["prompt_id"]
 
 
 def _unique(jobs: Iterable[Job]) -> Iterator[Job]:

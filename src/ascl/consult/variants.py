@@ -5,8 +5,10 @@ prompt, always placed in the system prompt. ascl: the tool. The wordings are our
 trained here always run in the `ascl` form.
 """
 
+import json
 from typing import Literal, get_args
 
+from ascl.chat.clients.fingerprint import fingerprint, short_hash
 from ascl.chat.messages import Message, RuleHit
 from ascl.consult.tool import ConsultTool, result_text
 
@@ -26,6 +28,20 @@ _ASCL = (
     "You are a helpful assistant. If a request may be unsafe, look up the rules first, "
     "then judge: refuse real harm, answer ordinary requests."
 )
+
+
+def shown_to(variant: Variant, tool: ConsultTool) -> dict[str, str]:
+    """Short hashes of what a variant shows a model beside the prompt: the system text and the tool.
+
+    The texts of the rules that a look-up gives are not in them (`RuleBook.hash`), but the weights of a local folder
+    that finds them are.
+    """
+    probe = with_rules(variant, [Message(role="user", content="Hello.")], tool)
+    tools = [tool.schema] if variant == "ascl" else []
+    found = {"system text": short_hash(json.dumps([*(m.for_template() for m in probe), *tools], ensure_ascii=False))}
+    if variant in ("rag", "ascl") and (weights := fingerprint(tool.book.embedding_model or "")):
+        found["embedding model"] = weights
+    return found
 
 
 def with_rules(variant: Variant, messages: list[Message], tool: ConsultTool) -> list[Message]:

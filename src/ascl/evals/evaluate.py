@@ -10,10 +10,10 @@ from ascl.consult.sample import Job
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import Variant
 from ascl.evals.collect import walk_prompts
-from ascl.inputs import iterate_jsonl
 from ascl.judges.record import Judge, Record, judge_trajectories, record, unread
 from ascl.progress import Report, silent
 from ascl.prompts.prompt import Prompt
+from ascl.saved import saved_rows
 
 
 def evaluate(
@@ -44,5 +44,5 @@ def evaluate(
 
     jobs = ((prompt.id, prompt) for prompt in prompts)
     walk_prompts(path, jobs, variant, client, tool, sampling, rows, chunk, progress=progress)
-    records = {r.prompt.id: r for r in (Record.model_validate(value) for _, value in iterate_jsonl(path))}
+    records = {record.prompt.id: record for record in saved_rows(path, Record)}
     return [records[prompt.id] for prompt in prompts if prompt.id in records]

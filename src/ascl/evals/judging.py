@@ -6,12 +6,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ascl.consult.sample import prompt_id
 from ascl.evals.results import Judged, Sampled, answer_hash, read_sampled, verdicts_path
-from ascl.files import append_jsonl, cut_torn_line
+from ascl.files import append_jsonl, cut_torn_line, index_jsonl, sort_jsonl
 from ascl.inputs import iterate_jsonl
 from ascl.judges.record import Judge, judge_trajectories
 from ascl.judges.verdict import Verdict
 from ascl.progress import Report, silent
+from ascl.saved import saved_rows
 
 BATCH = 256  # answers put to a judge at once; a stop loses no more (and what a model replied is kept besides)
 
@@ -24,7 +26,9 @@ def judge_answers(folder: Path, benchmark: str, judge: Judge, anew: bool = False
     """
     path = verdicts_path(folder, judge.name, benchmark)
     work = path.with_name(f".{path.name}") if anew else path
-    cut_torn_line(folder / "trajectories" / f"{benchmark}.jsonl")
+    answers = folder / "trajectories" / f"{benchmark}.jsonl"
+    cut_torn_line(answers)
+    sort_jsonl(answers, index_jsonl(answers, prompt_id))  # where a file was written to by two processes
     done = _verdicts_in_place(work, read_sampled(folder, benchmark), judge.name)
     progress(done)
     append_jsonl(work, [])
@@ -38,8 +42,7 @@ def judge_answers(folder: Path, benchmark: str, judge: Judge, anew: bool = False
 
 def read_verdicts(folder: Path, judge: str, benchmark: str) -> Iterator[Verdict | None]:
     """What a judge said of each answer of a benchmark, in their order."""
-    rows = iterate_jsonl(verdicts_path(folder, judge, benchmark))
-    return (Judged.model_validate(row).verdict for _, row in rows)
+    return (judged.verdict for judged in saved_rows(verdicts_path(folder, judge, benchmark), Judged))
 
 
 def _judged(judge: Judge, batch: Sequence[Sampled]) -> list[dict[str, object]]:

@@ -15,23 +15,23 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Trajectory
 from ascl.consult.variants import Variant
-from ascl.errors import InputError, first_problem
+from ascl.errors import InputError
 from ascl.evals.metrics import Estimate
-from ascl.inputs import iterate_jsonl, read_json
+from ascl.inputs import iterate_jsonl
 from ascl.judges.agreement import JudgesAgree
 from ascl.judges.record import Record, record, unread
 from ascl.judges.verdict import Verdict
 from ascl.prompts.prompt import Prompt
+from ascl.saved import checked, read_saved, saved_rows
 
 MAX_SLUG = 100
-T = TypeVar("T", bound=BaseModel)
 FileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]  # a benchmark names files
 Axis = Literal["safety", "over_refusal", "reasoning"]
 
@@ -59,8 +59,9 @@ class Asked(BaseModel):
 class Evaluation(BaseModel):
     """`evaluation.json`: everything the answers depend on, and where they were made.
 
-    dtype, batch: in this process only (a batch's prompts share a sampling seed). reward_judge: the judge that gave the
-    reward in this model's training, where it is known.
+    dtype, batch: in this process only (a batch's prompts share a sampling seed). shown: short hashes of what else the
+    answers depend on: the system text and tool, and of a model in this process its weights and template.
+    reward_judge: the judge that gave the reward in this model's training, where it is known.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -73,6 +74,7 @@ class Evaluation(BaseModel):
     suite: str
     benchmarks: dict[FileName, Asked]
     rule_book: dict[str, Any]
+    shown: dict[str, str] = Field(default_factory=dict)
     dtype: str | None = None
     batch: int | None = None
     reward_judge: str | None = None
@@ -144,7 +146,9 @@ class Results(BaseModel):
 
 def read_evaluation(folder: Path) -> Evaluation:
     """The manifest of an evaluation's folder. Raises InputError."""
-    return _read(folder / "evaluation.json", Evaluation, f"{folder}: not an evaluation (`ascl eval` makes them)")
+    if not (folder / "evaluation.json").is_file():
+        raise InputError(f"{folder}: not an evaluation (`ascl eval` makes them)")
+    return read_saved(folder / "evaluation.json", Evaluation)
 
 
 def find_evaluations(folders: Iterable[Path]) -> list[Path]:
@@ -160,14 +164,14 @@ def find_evaluations(folders: Iterable[Path]) -> list[Path]:
 
 def read_results(folder: Path) -> Results:
     """The figures of an evaluation's folder. Raises InputError."""
-    return _read(folder / "metrics.json", Results, f"{folder}: no figures yet; run the same `ascl eval` again")
+    if not (folder / "metrics.json").is_file():
+        raise InputError(f"{folder}: no figures yet; run the same `ascl eval` again")
+    return read_saved(folder / "metrics.json", Results)
 
 
 def read_sampled(folder: Path, benchmark: str) -> Iterator[Sampled]:
     """The answers of one benchmark, in order. Raises InputError naming file and line."""
-    path = folder / "trajectories" / f"{benchmark}.jsonl"
-    for number, row in iterate_jsonl(path):
-        yield _valid(Sampled, row, f"{path}, line {number}")
+    return saved_rows(folder / "trajectories" / f"{benchmark}.jsonl", Sampled)
 
 
 def read_records(folder: Path, judge: str, benchmark: str) -> Iterator[Record]:
@@ -182,7 +186,7 @@ def read_records(folder: Path, judge: str, benchmark: str) -> Iterator[Record]:
     verdicts = iterate_jsonl(path)
     for sampled in read_sampled(folder, benchmark):
         number, row = next(verdicts, (0, None))
-        judged = _valid(Judged, row, f"{path}, line {number}") if row is not None else None
+        judged = checked(Judged, row, f"{path}, line {number}") if row is not None else None
         if judged is None or not judged.of(sampled, judge):
             raise InputError(f"{path}: no verdict by {judge} on {sampled.trajectory.prompt_id}; {mend}")
         prompt, trajectory = sampled.prompt, sampled.trajectory
@@ -208,16 +212,3 @@ def slug(name: str) -> str:
     At most MAX_SLUG characters: no file system takes much more than 200.
     """
     return re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.")[:MAX_SLUG] or "unnamed"
-
-
-def _read(path: Path, model: type[T], missing: str) -> T:
-    if not path.is_file():
-        raise InputError(missing)
-    return _valid(model, read_json(path), str(path))
-
-
-def _valid(model: type[T], row: Any, where: str) -> T:
-    try:
-        return model.model_validate(row)
-    except ValidationError as error:
-        raise InputError(f"{where}: {first_problem(error)}") from error

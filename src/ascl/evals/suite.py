@@ -1,15 +1,15 @@
 """An evaluation from a model to figures: answers, verdicts, metrics. Every step resumes from its files."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from ascl.chat.clients.fingerprint import changed_facts
 from ascl.chat.clients.sampling import Client
-from ascl.consult.sample import Budget, rejected_path
+from ascl.consult.sample import Budget, rejected_path, rejections
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
 from ascl.evals.benchmarks import QUICK_LIMIT, SUITES, benchmarks_of, load_benchmark
@@ -28,7 +28,8 @@ from ascl.evals.results import (
 )
 from ascl.evals.scores import Marked, benchmark_figures, mark, summary
 from ascl.files import write_json
-from ascl.inputs import iterate_jsonl, read_json
+from ascl.folders import is_empty
+from ascl.inputs import read_json
 from ascl.judges.agreement import agreement_of
 from ascl.judges.record import Judge
 from ascl.progress import console, progress_bar
@@ -107,7 +108,7 @@ def open_folder(folder: Path, evaluation: Evaluation) -> Evaluation:
 def check_folder(folder: Path, evaluation: Evaluation) -> Evaluation:
     """The evaluation as its folder takes it. Raises InputError where the folder holds another one, or other files."""
     if not (folder / "evaluation.json").exists():
-        if folder.exists() and any(folder.iterdir()):
+        if not is_empty(folder):
             raise InputError(f"{folder}: is not empty and holds no evaluation; name another --out")
     elif any(path.stat().st_size for path in folder.glob("trajectories/*.jsonl")):
         before = read_evaluation(folder)
@@ -119,8 +120,10 @@ def check_folder(folder: Path, evaluation: Evaluation) -> Evaluation:
 
 def _changes(before: Evaluation, now: Evaluation) -> str:
     """In what two evaluations differ that answers depend on."""
-    old, new = (one.model_dump(mode="json", exclude={*BY_LAST, *BY_FIRST, "benchmarks"}) for one in (before, now))
+    apart = {*BY_LAST, *BY_FIRST, "benchmarks", "shown"}
+    old, new = (one.model_dump(mode="json", exclude=apart) for one in (before, now))
     found = [f"{name} ({old[name]}, now {new[name]})" for name in new if old[name] != new[name]]
+    found += changed_facts(before.shown, now.shown)
     if list(before.benchmarks) != list(now.benchmarks):
         return ", ".join([*found, f"suite ({', '.join(before.benchmarks)}, now {', '.join(now.benchmarks)})"])
     for benchmark, asked in now.benchmarks.items():
@@ -164,8 +167,7 @@ def judge_names(judges: Sequence[Judge]) -> list[str]:
 
 def lacking(folder: Path, evaluation: Evaluation, judges: Sequence[str]) -> dict[str, tuple[int, int]]:
     """How many answers, and how many verdicts of the judges together, each benchmark of a folder still lacks."""
-    rejected = map(json.loads, _whole_lines(rejected_path(folder / "trajectories" / "any")))
-    refused = Counter(row.get("stage") for row in rejected)
+    refused = _refused(folder)
     found = {}
     for name, asked in evaluation.benchmarks.items():
         wanted = asked.prompts * asked.epochs - refused[name]
@@ -173,6 +175,11 @@ def lacking(folder: Path, evaluation: Evaluation, judges: Sequence[str]) -> dict
         answers, *verdicts = (max(wanted - len(_whole_lines(path)), 0) for path in there)
         found[name] = answers, sum(verdicts)
     return found
+
+
+def _refused(folder: Path) -> Counter[str]:
+    """How many prompts of each benchmark the server refused for good."""
+    return Counter(failure.stage for failure in rejections(folder / "trajectories" / "any"))
 
 
 def _whole_lines(path: Path) -> list[bytes]:
@@ -247,8 +254,7 @@ def _warnings(folder: Path, evaluation: Evaluation, judge: str, marked: dict[str
         found.append(
             f"{judge} gave the reward in this model's training as well: its verdict is no independent evidence"
         )
-    rejected = rejected_path(folder / "trajectories" / "any")
-    refused = Counter(row.get("stage") for _, row in iterate_jsonl(rejected)) if rejected.exists() else Counter()
+    rejected, refused = rejected_path(folder / "trajectories" / "any"), _refused(folder)
     for name, asked in evaluation.benchmarks.items():
         if asked.prompts < asked.rows:
             found.append(f"{name}: {asked.prompts} of {asked.rows} prompts")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ascl.chat.clients.fingerprint import fingerprint, short_hash
 from ascl.judges import hallucination
 from ascl.judges.guard import Guard
 from ascl.judges.llama_guard import LLAMA_GUARD
@@ -11,7 +12,7 @@ from ascl.judges.qwen3guard import QWEN3GUARD
 from ascl.judges.reader import AskedModel, Reader
 from ascl.judges.record import Judge
 from ascl.judges.reply_cache import ReplyCache
-from ascl.judges.safeguard import safeguard
+from ascl.judges.safeguard import policy, safeguard
 from ascl.judges.settings import JudgeSettings
 from ascl.judges.strongreject import STRONGREJECT
 from ascl.judges.wildguard import WILDGUARD
@@ -29,11 +30,12 @@ def open_judge(settings: JudgeSettings, book: RuleBook, cache_path: Path) -> Jud
     named, reading, claims = "offline", None, None
     if guard is not None:
         model = settings.model or ""
-        policy = f" by rules {book.hash[:8]}" if settings.kind == "safeguard" else ""
-        named = f"{guard.name} {model}{policy}" + ("" if settings.strict else " (loose)")
+        rules = f" by rules {short_hash(policy(book))[:8]}" if settings.kind == "safeguard" else ""
+        weights = _weights(model, settings.base_url)
+        named = f"{guard.name} {_with(model, weights)}{rules}" + ("" if settings.strict else " (loose)")
         reading = Reader(
             name=f"{guard.name} {model}",
-            revision=settings.revision,
+            revision=settings.revision or weights,
             model=asked_model(settings, model, settings.base_url, settings.revision, guard.template),
             cache=cache,
             messages=guard.ask,
@@ -42,10 +44,11 @@ def open_judge(settings: JudgeSettings, book: RuleBook, cache_path: Path) -> Jud
         )
     if settings.hallucination is not None:
         asked = settings.hallucination
-        named += f", claims by {asked.model}"
+        weights = _weights(asked.model, asked.base_url)
+        named += f", claims by {_with(asked.model, weights)}"
         claims = Reader(
             name=f"claims {asked.model}",
-            revision=asked.revision,
+            revision=asked.revision or weights,
             model=asked_model(settings, asked.model, asked.base_url, asked.revision, None),
             cache=cache,
             messages=hallucination.messages,
@@ -53,6 +56,15 @@ def open_judge(settings: JudgeSettings, book: RuleBook, cache_path: Path) -> Jud
             max_tokens=hallucination.MAX_TOKENS,
         )
     return ModelJudge(named, reading, claims, settings.strict)
+
+
+def _weights(model: str, base_url: str | None) -> str | None:
+    """Which weights a judge's folder holds: its verdicts are not those of other weights in the same folder."""
+    return None if base_url else fingerprint(model)
+
+
+def _with(model: str, weights: str | None) -> str:
+    return f"{model} ({weights[:8]})" if weights else model
 
 
 def _guard(settings: JudgeSettings, book: RuleBook) -> Guard | None:

@@ -6,19 +6,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
 from ascl.evals.evaluate import evaluate
 from ascl.evals.metrics import measure
 from ascl.files import write_json
-from ascl.inputs import read_json
 from ascl.lab.judge import LabJudge
 from ascl.lab.tokenizer import lab_renderer
 from ascl.lab.world import World, demonstration, draw_world, memorised, ordinary
 from ascl.prompts.prompt import Kind
 from ascl.recipes.rows import native_row
+from ascl.saved import read_saved
 from ascl.train.advantages.switch import Algorithm
 from ascl.train.reward import RewardWeights
 from ascl.train.settings import RlSettings, SftSettings
@@ -170,6 +170,25 @@ def reinforce(folder: Path, name: str, settings: LabSettings, seed: int) -> Path
     return out
 
 
+class Measured(BaseModel):
+    """`seedN/NAME.json`: what an arm, or the model it begins with, came to with one seed."""
+
+    name: str
+    arm: dict[str, Any] | None = None
+    seed: int
+    seconds: dict[str, float]
+    measured: dict[str, float | None]
+    consult_by_look: dict[str, float]
+    curve: list[dict[str, float | None]]
+
+    @field_validator("measured")
+    @classmethod
+    def _has_rates(cls, measured: dict[str, float | None]) -> dict[str, float | None]:
+        if lacking := [key for key in ("consult_harmful", "consult_sensitive") if measured.get(key) is None]:
+            raise ValueError(f"there is no {' and no '.join(lacking)}")
+        return measured
+
+
 def result(folder: Path, name: str, settings: LabSettings, seed: int) -> dict[str, Any]:
     """Train what `name` stands for, measure it on the test world (temperature 0.6) and keep the figures in a file."""
     import torch
@@ -181,10 +200,10 @@ def result(folder: Path, name: str, settings: LabSettings, seed: int) -> dict[st
     path = folder / f"seed{seed}" / f"{name}.json"
     arm = ARMS[name].model_dump() if name in ARMS else None
     if path.exists():
-        found = read_json(path)
-        if found.get("arm", arm) != arm:
-            raise InputError(f"{path}: was run as {found['arm']}, which is not what the arm is now; name another --out")
-        return found
+        found = read_saved(path, Measured)
+        if found.arm != arm and found.arm is not None:
+            raise InputError(f"{path}: was run as {found.arm}, which is not what the arm is now; name another --out")
+        return found.model_dump()
     torch.set_num_threads(1)  # nothing is won by more at this size
     began = time.monotonic()
     train = clone if name in (BC, SURROGATE_BC) else reinforce
@@ -203,7 +222,7 @@ def result(folder: Path, name: str, settings: LabSettings, seed: int) -> dict[st
         len(world.prompts),
         path.with_suffix(".eval.jsonl"),
     )
-    log = read_json(model / "training_log.json")
+    log = read_saved(model / "training_log.json", list[dict[str, float | None]])
     looks = {request.prompt.id: request.look for request in world.requests}
     found = {
         "name": name,

@@ -1,9 +1,12 @@
 """`ascl lab`: every arm with every seed, in a few processes, resumable; then the figures over seeds and the page."""
 
 import multiprocessing
+import os
 import statistics
+import threading
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from datetime import UTC, datetime
+from multiprocessing import connection
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
@@ -11,10 +14,12 @@ from typing import Any
 from ascl import progress
 from ascl.errors import InputError
 from ascl.files import write_json, write_jsonl
+from ascl.folders import working_in
 from ascl.inputs import read_json, read_jsonl
-from ascl.lab.arms import ARMS, LabSettings, result
+from ascl.lab.arms import ARMS, LabSettings, Measured, result
 from ascl.lab.claims import checklist, over_seeds
 from ascl.progress import progress_bar
+from ascl.saved import read_saved
 
 SEPARATION = "harmful − sensitive"  # also the title of its column
 
@@ -29,6 +34,11 @@ def sweep(folder: Path, arms: list[str], seeds: list[int], settings: LabSettings
     for name in arms:
         if name not in ARMS:
             raise InputError(f"--arms {name}: unknown, use some of {', '.join(ARMS)}")
+    with working_in(folder):
+        return _sweep(folder, arms, seeds, settings, processes)
+
+
+def _sweep(folder: Path, arms: list[str], seeds: list[int], settings: LabSettings, processes: int) -> Path:
     saved = folder / "settings.json"
     wanted = settings.model_dump(mode="json")
     if saved.exists() and read_json(saved) != wanted:
@@ -81,13 +91,22 @@ class _Told:
 
 
 def _begin(said: "SimpleQueue[str]") -> None:
-    """A process of the pool: one thread, and its progress goes to `said` instead of the terminal."""
-    import os
+    """A process of the pool: one thread, and its progress goes to `said` instead of the terminal.
 
+    It ends with the process that began it: that one holds the lock on the folder.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     progress.console.quiet = True  # for those who hold this one
     progress.console = progress.Screen(file=_Told(said), force_terminal=False)  # type: ignore[arg-type]
+
+
+def _end_with(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
 
 
 def _work(folder: Path, name: str, settings: LabSettings, seed: int) -> None:
@@ -102,8 +121,16 @@ def report(folder: Path, names: list[str], seeds: list[int]) -> Path:
     from ascl.pipeline import PACKAGES, machine, package_version
     from ascl.report.page import build_report
 
-    by_seed = [{name: read_json(folder / f"seed{seed}" / f"{name}.json") for name in names} for seed in seeds]
+    by_seed = [
+        {name: read_saved(folder / f"seed{seed}" / f"{name}.json", Measured).model_dump() for name in names}
+        for seed in seeds
+    ]
     variants = {name: _figures([results[name] for results in by_seed]) for name in names}
+    for name in names:
+        if len({len(results[name]["curve"]) for results in by_seed}) > 1:
+            raise InputError(
+                f"{folder}: the training of {name} has not as many steps with every seed; name another --out"
+            )
     curves = {name: _mean_curve([results[name]["curve"] for results in by_seed]) for name in names}
     write_json(
         folder / "metrics.json",

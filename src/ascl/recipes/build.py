@@ -6,22 +6,24 @@ Everything sampled lies in `stages/`, one file a stage, so that a build that was
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from ascl.chat.clients.open_client import open_client
 from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Message, Trajectory
-from ascl.consult.sample import Budget, Job, sample_to
+from ascl.consult.sample import Budget, Job, rejections, sample_to
 from ascl.consult.tool import ConsultTool
 from ascl.files import write_json, write_jsonl, write_text
-from ascl.inputs import iterate_jsonl
 from ascl.judges.record import Judge
 from ascl.progress import progress_bar
 from ascl.recipes.card import data_card
 from ascl.recipes.rows import Pair, Row
+from ascl.saved import saved_rows
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,12 @@ class Built:
     rejected: list[Rejected]
     report: dict[str, dict[str, int | float]] = field(default_factory=dict)
     replaced: list[Rejected] = field(default_factory=list)
+
+
+class _Walked(BaseModel):
+    """A record of a stage."""
+
+    trajectory: Trajectory
 
 
 @dataclass
@@ -99,8 +107,8 @@ class Workshop:
                 progress=progress,
             )
         wanted = {job.id for job in jobs}
-        rows = (Trajectory.model_validate(row["trajectory"]) for _, row in iterate_jsonl(path))
-        return {trajectory.prompt_id: trajectory for trajectory in rows if trajectory.prompt_id in wanted}
+        walked = (row.trajectory for row in saved_rows(path, _Walked))
+        return {trajectory.prompt_id: trajectory for trajectory in walked if trajectory.prompt_id in wanted}
 
 
 def write_data_set(built: Built, workshop: Workshop, about: dict[str, Any]) -> None:
@@ -128,8 +136,6 @@ def without_row(built: Built, folder: Path) -> list[Rejected]:
     return [rejected[identity] for identity in sorted(rejected)]
 
 
-def failures(folder: Path) -> list[dict[str, Any]]:
+def failures(folder: Path) -> list[dict[str, str]]:
     """The prompts whose requests failed for good, over all stages."""
-    path = folder / "stages" / "rejected.jsonl"
-    found: Iterable[tuple[int, dict[str, Any]]] = iterate_jsonl(path) if path.exists() else []
-    return [{"id": row["id"], "stage": row["stage"], "reason": row["kind"]} for _, row in found]
+    return [{"id": f.id, "stage": f.stage, "reason": f.kind} for f in rejections(folder / "stages" / "any")]

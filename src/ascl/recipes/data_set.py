@@ -17,13 +17,15 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ascl import ranges
+from ascl.chat.clients.fingerprint import changed_facts, local_facts, short_hash
 from ascl.chat.clients.open_client import open_client
 from ascl.chat.clients.sampling import Sampling
 from ascl.consult.sample import Budget
 from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K, ConsultTool
+from ascl.consult.variants import shown_to
 from ascl.errors import InputError, first_problem
 from ascl.files import write_json, write_jsonl
-from ascl.inputs import read_json
+from ascl.folders import working_in
 from ascl.judges.offline import OfflineJudge
 from ascl.progress import console
 from ascl.prompts.examples import load_examples
@@ -32,6 +34,7 @@ from ascl.prompts.sources import load_prompts
 from ascl.recipes.build import Built, Workshop, write_data_set
 from ascl.recipes.rows import Pair, Row
 from ascl.rules.book import RuleBook
+from ascl.saved import checked, read_saved
 from ascl.servers import optional_address
 
 RECIPES = (
@@ -106,7 +109,6 @@ def make_data_set(
     inputs = load_inputs(recipe, settings.sources)
     if preview:
         inputs = _spread(inputs, preview)
-    _check_folder(folder, settings, book, inputs)
     model = settings.model or ""
     workshop = Workshop(
         folder=folder,
@@ -123,19 +125,25 @@ def make_data_set(
     if recipe.SAMPLES:
         bounds = _bounds(settings.sampling, workshop.budget)
         console.say(f"{settings.recipe}: {bounds}")
-    built = recipe.build(inputs, parameters, workshop)
-    about = {
+    with working_in(folder):
+        _check_folder(folder, settings, book, inputs)
+        built = recipe.build(inputs, parameters, workshop)
+        write_data_set(built, workshop, _about(settings, recipe, command, book))
+    return built
+
+
+def _about(settings: BuildSettings, recipe: ModuleType, command: str, book: RuleBook) -> dict[str, Any]:
+    """What the card says of the recipe, its inputs and its parameters."""
+    return {
         "recipe": settings.recipe,
         "summary": (recipe.__doc__ or "").strip(),
         "command": command,
         "sources": [describe(name) for name in settings.sources],
-        "model": model or "none",
+        "model": settings.model or "none",
         "parameters": {"sampling": settings.sampling.model_dump(), "rule book": book.hash, **settings.parameters},
         "versions": {name: _version(name) for name in ("ascl", "transformers", "torch", "openai")},
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
-    write_data_set(built, workshop, about)
-    return built
 
 
 def load_inputs(recipe: ModuleType, sources: list[str]) -> list[Any]:
@@ -156,19 +164,50 @@ def _spread(inputs: list[Any], count: int) -> list[Any]:
 
 
 def _check_folder(folder: Path, settings: BuildSettings, book: RuleBook, inputs: list[Any]) -> None:
-    digest = hashlib.sha256("\n".join(item.model_dump_json() for item in inputs).encode()).hexdigest()[:16]
+    """Note in `build.json` what the data set depends on. Raises InputError where the folder holds one of another."""
     wanted = settings.model_dump(mode="json") | {
-        "inputs": {"count": len(inputs), "hash": digest},
+        "inputs": {"count": len(inputs), "hash": short_hash("\n".join(item.model_dump_json() for item in inputs))},
         "rules_hash": book.hash,
+        "shown": _shown(settings, book),
     }
     path = folder / "build.json"
-    if not path.exists():
-        write_json(path, wanted)
-        return
-    saved = read_json(path)
-    for key, value in wanted.items():
-        if saved.get(key) != value:
-            raise InputError(f"{folder}: holds a data set made with another {key} (build.json); name another --out")
+    if path.exists() and _holds_data(folder):
+        saved = read_saved(path, dict[str, Any])
+        shown = checked(dict[str, str], saved.get("shown", {}), f"{path}: shown")
+        before, now = _without_addresses(saved), _without_addresses(wanted)
+        changes = [key for key in now if key != "shown" and before.get(key) != now[key]]
+        if changes := changes or changed_facts(shown, wanted["shown"]):
+            raise InputError(
+                f"{folder}: holds a data set made with another {changes[0]} (build.json); name another --out"
+            )
+        wanted["shown"] = shown | wanted["shown"]
+    write_json(path, wanted)
+
+
+def _shown(settings: BuildSettings, book: RuleBook) -> dict[str, str]:
+    """Short hashes of what else the rows depend on: the tool, and of models in this process weights and template."""
+    found = shown_to("ascl", ConsultTool(book, settings.top_k))
+    if settings.model and settings.base_url is None:
+        found |= local_facts(settings.model)
+    purifier = settings.parameters.get("purifier")
+    if purifier and settings.parameters.get("purifier_base_url") is None:
+        found |= {f"{name} of the purifier": value for name, value in local_facts(purifier).items()}
+    return found
+
+
+def _without_addresses(build: dict[str, Any]) -> dict[str, Any]:
+    """What a data set depends on: where a server was is no part of it."""
+    parameters = build.get("parameters")
+    kept = {key: value for key, value in build.items() if key != "base_url"}
+    if isinstance(parameters, dict):
+        kept["parameters"] = {key: value for key, value in parameters.items() if not key.endswith("base_url")}
+    return kept
+
+
+def _holds_data(folder: Path) -> bool:
+    """Whether anything was sampled or written that a data set is made of."""
+    made = [*folder.glob("stages/*.jsonl"), folder / "train.jsonl"]
+    return any(path.is_file() and (path.name == "train.jsonl" or path.stat().st_size) for path in made)
 
 
 def write_subsets(rows: Sequence[Row | Pair], folder: Path, sizes: list[int]) -> None:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ascl.errors import InputError
-from ascl.files import write_json, write_jsonl
+from ascl.files import is_replaced, write_json, write_jsonl
 from ascl.inputs import read_jsonl
 from ascl.progress import Report, progress_bar, silent
 from ascl.prompts.examples import Example
@@ -222,12 +222,12 @@ def decontaminate_file(path: Path, names: list[str], out: Path, n: int = NGRAM, 
 
     A folder stands for its `train.jsonl`; `out` is one where it is there as one, or where `path` is and `out` has no
     suffix. The report, with every dropped row and its match, lies beside the cleaned file, with `.report.json` after
-    its name. Raises InputError.
+    its name; beside a device, a FIFO or a descriptor there is none. Raises InputError.
     """
     if out.is_dir() or (path.is_dir() and not out.suffix):
         out = out / "train.jsonl"
     path = path / "train.jsonl" if path.is_dir() else path
-    if out.resolve() == path.resolve():
+    if out.exists() and path.exists() and out.samefile(path):
         raise InputError(f"{out}: the training set itself; name another file to write to")
     numbered = read_jsonl(path)
     for number, row in numbered:
@@ -240,7 +240,8 @@ def decontaminate_file(path: Path, names: list[str], out: Path, n: int = NGRAM, 
         kept, dropped = decontaminate([row for _, row in numbered], prompts, n, threshold, progress)
     settings = {"ngram": n, "shingle": _SHINGLE, "threshold": threshold}
     report = {"rows": len(numbered), "kept": len(kept), **settings, **summary(dropped, prompts)}
-    write_json(out.with_name(f"{out.name}.report.json"), report)
+    if is_replaced(out):
+        write_json(out.with_name(f"{out.name}.report.json"), report)
     write_jsonl(out, kept)
     return report_table(report)
 

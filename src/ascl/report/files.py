@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from ascl.errors import InputError, first_problem
-from ascl.inputs import lines, read_json
+from ascl.inputs import lines
 from ascl.judges.record import Record
+from ascl.saved import read_saved
 
 
 def finite(value: float | None) -> float | None:
@@ -89,20 +90,12 @@ class Manifest(BaseModel):
 
 def read_manifest(run: Path) -> Manifest:
     """The manifest of a run folder. Raises InputError."""
-    path = run / "manifest.json"
-    try:
-        return Manifest.model_validate(read_json(path))
-    except ValidationError as error:
-        raise InputError(f"{path}: {first_problem(error)}") from None
+    return read_saved(run / "manifest.json", Manifest)
 
 
 def read_metrics(run: Path) -> Metrics:
     """The metrics of a run folder. Raises InputError."""
-    path = run / "metrics.json"
-    try:
-        return Metrics.model_validate(read_json(path))
-    except ValidationError as error:
-        raise InputError(f"{path}: {first_problem(error)}") from None
+    return read_saved(run / "metrics.json", Metrics)
 
 
 def read_records(path: Path) -> Iterator[Record]:

@@ -2,11 +2,11 @@
 
 import base64
 import hashlib
-import os
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from ascl.files import write_text
 from ascl.report.curves import cloning, training, window
 from ascl.report.files import Manifest, Metrics, read_manifest, read_metrics
 from ascl.report.markup import Markup, element, join
@@ -132,10 +132,5 @@ def build_report(run: Path) -> Path:
     """Write `report.html` into a run folder and return its path. The file is replaced whole or not at all."""
     text = render(run)
     target = run / "report.html"
-    draft = run / f".report-{os.getpid()}.html"
-    try:
-        draft.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_text(target, text)
     return target

@@ -3,8 +3,8 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from ascl.chat.clients.models import load_model
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
 from ascl.files import json_line, write_json, write_text
+from ascl.folders import working_in
 from ascl.inputs import read_json
 from ascl.progress import progress_bar
+from ascl.saved import read_saved
 from ascl.train.settings import Lora
 
 
@@ -129,11 +131,18 @@ def same_run(work: Path, facts: dict[str, Any]) -> None:
     """
     path = work / "run.json"
     if path.exists() and any(work.glob("checkpoint-*/complete")):
-        before = read_json(path)
+        before = read_saved(path, dict[str, Any])
         if changed := [name for name in facts if before.get(name) != facts[name]]:
             raise InputError(f"{work}: an unfinished training with another {', '.join(changed)}; remove it first")
     elif os.environ.get("RANK", "0") == "0":
         write_json(path, facts)
+
+
+@contextmanager
+def alone(out: Path) -> Iterator[None]:
+    """The only training that makes `out`; of the processes that train together the first one sees to it."""
+    with working_in(out.with_name(f"{out.name}.trainer")) if os.environ.get("RANK", "0") == "0" else nullcontext():
+        yield
 
 
 def last_checkpoint(work: Path) -> str | None:

@@ -15,8 +15,10 @@ from typing import Any
 
 import torch
 from accelerate.utils import gather_object
+from pydantic import BaseModel
 from trl import GRPOConfig, GRPOTrainer
 
+from ascl.chat.clients.fingerprint import fingerprint, short_hash
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
@@ -25,6 +27,7 @@ from ascl.files import append_jsonl, read_finished, write_jsonl
 from ascl.judges.record import Judge, record, unread
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import question
+from ascl.saved import checked
 from ascl.train.advantages.ifpo import ifpo_weights
 from ascl.train.advantages.switch import Algorithm, advantages_of
 from ascl.train.checkpoints import (
@@ -235,6 +238,12 @@ def _generation(settings: RlSettings) -> dict[str, Any]:
     }
 
 
+class _Logged(BaseModel):
+    """What of a rollout on disk a resumed training reads."""
+
+    step: int
+
+
 def run_rl(
     model: str,
     prompts: list[Prompt],
@@ -267,6 +276,8 @@ def run_rl(
         work,
         {
             "model": model,
+            "weights": fingerprint(model),
+            "chat template": short_hash(renderer.dialect.template),
             "prompts": digest(rows),
             "rule book": tool.book.hash,
             "judge": judge.name,
@@ -281,7 +292,8 @@ def run_rl(
     )
     checkpoint = last_checkpoint(work)
     done = int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
-    write_jsonl(rollout_log, [row for row in read_finished(rollout_log) if row["step"] <= done])
+    logged = [(checked(_Logged, row, f"{rollout_log}: a rollout"), row) for row in read_finished(rollout_log)]
+    write_jsonl(rollout_log, [row for rollout, row in logged if rollout.step <= done])
     arguments = grpo_config(settings, work, seed, dtype)
     if settings.vllm != "off":  # a base model's own end of text may be another
         end = renderer.tokenizer.convert_tokens_to_ids(renderer.dialect.end_of_turn)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ascl.chat.clients.fingerprint import fingerprint, short_hash
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
 from ascl.train.checkpoints import (
@@ -78,6 +79,8 @@ def run_sft(
         work,
         {
             "model": model,
+            "weights": fingerprint(model),
+            "chat template": short_hash(renderer.dialect.template),
             "rows": digest(rows),
             "settings": settings.model_dump(mode="json"),
             "lora": lora.model_dump(mode="json") if lora else None,

@@ -32,6 +32,7 @@ from pydantic import ValidationError
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.turn import Turn
+from ascl.consult.sample import prompt_id
 from ascl.errors import InputError, first_problem
 from ascl.evals.inspect.messages import output_content, to_inspect
 from ascl.evals.inspect.scorer import METRICS, score_of
@@ -149,7 +150,7 @@ def evaluation_from_log(log: Path, folder: Path) -> Path:
         made = Path(work) / "evaluation"
         path = made / "trajectories" / f"{name}.jsonl"
         append_jsonl(path, (one.model_dump(mode="json") for one in sampled))
-        sort_jsonl(path, index_jsonl(path, lambda row: row["trajectory"]["prompt_id"]))
+        sort_jsonl(path, index_jsonl(path, prompt_id))
         write_json(made / "evaluation.json", evaluation.model_dump(mode="json"))
         made.rename(folder)
     return folder

@@ -1,0 +1,109 @@
+"""Folders of another version, damaged or edited by hand: from every command that reads them it is one line, exit 2.
+
+`ASCL_EVERY_CASE=1` tries 1,700 damages instead of a sample.
+"""
+
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from commands import Desk, desk, done
+from mutations import damage
+from typer.testing import CliRunner
+
+from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.cli.main import app
+from ascl.config import RunConfig
+from ascl.files import write_json, write_jsonl, write_text
+from ascl.judges.offline import OfflineJudge
+from ascl.judges.record import judge_trajectory, record
+from ascl.pipeline import _resolved, open_run, stages
+
+SHARE = 1.0 if os.environ.get("ASCL_EVERY_CASE") else 0.06
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory, embedded: Path) -> Iterator[Desk]:
+    """A finished data set, evaluation and run."""
+    folder = tmp_path_factory.mktemp("desk")
+    with desk(folder) as found:
+        done(*found.build("data"))
+        done(*found.evaluate("eval"))
+        _finished_run(folder / "run")
+        yield found
+
+
+def _finished_run(folder: Path) -> None:
+    """What `ascl run` leaves, without its trainings: every stage is done."""
+    settings = {"model": "embedded", "dtype": "float32", "test_limit": 2, "variants": ["pure"], "judge": "offline"}
+    write_text(folder.with_suffix(".yaml"), yaml.safe_dump(settings))
+    config = RunConfig.model_validate(settings | {"judge": {"kind": "offline"}})
+    state = open_run(config, folder)
+    names = ["pure", "bc", *config.rl.arms]
+    for name in names:
+        for file, of in ((f"eval/{name}", None), (f"rollouts/{name}", 1)):
+            rows = []
+            for prompt in state.split("test"):
+                said = [Message(role="user", content=prompt.text), Message(role="assistant", content="I can't help.")]
+                walked = Trajectory(prompt_id=prompt.id, messages=said, prompt_length=1, stop=StopReason.ANSWERED)
+                row = record(name, prompt, walked, judge_trajectory(OfflineJudge(), prompt, walked))
+                row.step = row.group = of
+                rows.append(row.model_dump(mode="json"))
+            write_jsonl(folder / "data" / f"{file}.jsonl", rows)
+        write_json(folder / "checkpoints" / name / "training_log.json", [{"step": 1, "loss": 0.5, "reward": 0.1}])
+    write_text(folder / "config.yaml", _resolved(state.config))
+    write_json(
+        folder / "manifest.json", state.manifest | {"stages": {name: {"seconds": 1.0} for name in stages(config)}}
+    )
+    done("run", str(folder.with_suffix(".yaml")), "--out", str(folder))
+
+
+# Each area: its folder, how many damages are tried of all, and the commands that read it ({} is the folder).
+AREAS = {
+    "data": (600, ["build", "decontaminate"]),
+    "eval": (700, ["eval", "rejudge", "trace", "compare", "inspect"]),
+    "run": (400, ["run", "run --check", "report", "rl --score"]),
+}
+
+
+def command(at: Desk, name: str, area: str) -> list[str]:
+    place = str(at.folder / area)
+    settings = str(at.folder / "run.yaml")
+    return {
+        "build": at.build(area),
+        "decontaminate": ["data", "decontaminate", place, "--against", "starter", "--out", f"{place}.clean"],
+        "eval": at.evaluate(area),
+        "rejudge": ["eval", "rejudge", place, "--judge", "offline"],
+        "trace": ["eval", "trace", place],
+        "compare": ["report", "compare", place, "--out", f"{place}.html"],
+        "inspect": ["eval", "inspect", place],
+        "run": ["run", settings, "--out", place],
+        "run --check": ["run", settings, "--out", place, "--check"],
+        "report": ["report", place],
+        "rl --score": ["rl", settings, "--score", str(at.folder / area / "data" / "eval" / "pure.jsonl")],
+    }[name]
+
+
+@pytest.mark.parametrize(("area", "name"), [(area, name) for area, (_, names) in AREAS.items() for name in names])
+def test_what_is_damaged_is_one_line(at: Desk, area: str, name: str) -> None:
+    count, names = AREAS[area]
+    dice, bad = random.Random(f"{area} {name}"), []
+    whole = at.folder / area
+    given = command(at, name, "tried")
+    files = sorted(p for p in whole.rglob("*") if p.suffix in (".json", ".jsonl", ".yaml") and p.stat().st_size)
+    for _ in range(int(count * SHARE / len(names)) + 1):
+        shutil.rmtree(at.folder / "tried", ignore_errors=True)
+        shutil.copytree(whole, at.folder / "tried")
+        path = dice.choice(files)
+        what, content = damage(path, dice)
+        (at.folder / "tried" / path.relative_to(whole)).write_bytes(content)
+        result = CliRunner().invoke(app, given)
+        line = (result.stderr.splitlines() or [""])[-1]
+        ended = result.exit_code == 0 or (result.exit_code == 2 and line.startswith("ascl: "))
+        if not ended or not isinstance(result.exception, SystemExit | None):
+            bad.append(f"{path.relative_to(whole)} {what}: {result.exit_code}, {result.exception!r}")
+    assert bad == [], "\n".join(bad)
