@@ -115,7 +115,8 @@ FAMILIES = {
     " </tool_response> <tools> <|fim_prefix|> <|vision_start|> <|box_end|> ✿FUNCTION✿ ✿RETURN✿ <tts_pad> [PAD151936]"
     " <function=x> <parameter=y>",
     "deepseek": "<｜begin▁of▁sentence｜> <｜User｜> <｜Assistant｜> <｜end▁of▁sentence｜> <｜tool▁calls▁begin｜>"
-    " <｜tool▁sep｜> <｜place▁holder▁no▁14｜> ｜DSML｜ <｜DSML｜function_calls> </｜DSML｜invoke> <function_results> <result>",
+    " <｜tool▁sep｜> <｜place▁holder▁no▁14｜> ｜DSML｜ <｜DSML｜function_calls> </｜DSML｜invoke>"
+    " <function_results> <result>",
     "gemma": "<start_of_turn> <end_of_turn> <bos> <eos> <pad> <mask> <unused0> <unused98> <start_of_image> [@BOS@]"
     " <image_soft_token> [multimodal] <|turn> <turn|> <|channel> <channel|> <|tool_call> <tool_call|>",
     "glm": "[gMASK] [sMASK] [MASK] <sop> <eop> <|system|> <|user|> <|assistant|> <|observation|> <arg_key> </arg_key>"
