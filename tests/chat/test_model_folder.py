@@ -258,6 +258,22 @@ def test_a_tokenizer_with_more_tokens_than_the_model(folder: Path) -> None:
     assert "token" in refused(folder)
 
 
+@pytest.mark.parametrize(
+    "normalizer",
+    [
+        {"type": "Replace", "pattern": {"String": "\u200b"}, "content": ""},
+        {"type": "Replace", "pattern": {"Regex": "\\p{Cf}"}, "content": ""},
+        {"type": "Nmt"},
+        {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None}
+        | {"lowercase": False},
+    ],
+    ids=lambda n: n["type"],
+)
+def test_a_tokenizer_that_undoes_every_break(folder: Path, normalizer: dict[str, Any]) -> None:
+    change(folder / "tokenizer.json", normalizer=normalizer)
+    refused(folder)
+
+
 def test_a_fifo_is_not_waited_for(folder: Path) -> None:
     import os
 

@@ -115,7 +115,8 @@ FAMILIES = {
     " </tool_response> <tools> <|fim_prefix|> <|vision_start|> <|box_end|> ✿FUNCTION✿ ✿RETURN✿ <tts_pad> [PAD151936]"
     " <function=x> <parameter=y>",
     "deepseek": "<｜begin▁of▁sentence｜> <｜User｜> <｜Assistant｜> <｜end▁of▁sentence｜> <｜tool▁calls▁begin｜>"
-    " <｜tool▁sep｜> <｜place▁holder▁no▁14｜> ｜DSML｜ <｜DSML｜function_calls> </｜DSML｜invoke> <function_results> <result>",
+    " <｜tool▁sep｜> <｜place▁holder▁no▁14｜> ｜DSML｜ <｜DSML｜function_calls> </｜DSML｜invoke>"
+    " <function_results> <result>",
     "gemma": "<start_of_turn> <end_of_turn> <bos> <eos> <pad> <mask> <unused0> <unused98> <start_of_image> [@BOS@]"
     " <image_soft_token> [multimodal] <|turn> <turn|> <|channel> <channel|> <|tool_call> <tool_call|>",
     "glm": "[gMASK] [sMASK] [MASK] <sop> <eop> <|system|> <|user|> <|assistant|> <|observation|> <arg_key> </arg_key>"
@@ -127,8 +128,8 @@ FAMILIES = {
     "exaone": "[|system|] [|user|] [|assistant|] [|endofturn|] [|tool|] [BOS] <|endoftext|>",
     "seed-oss": "<seed:bos> <seed:eos> <seed:think> </seed:think> <seed:tool_call> </seed:tool_call> <seed:pad>"
     " <seed:cot_budget_reflect> </seed:cot_budget_reflect> <[begin_of_x_never_used_51bc]>",
-    "nemotron": "<SPECIAL_10> <SPECIAL_11> <SPECIAL_999> <extra_id_0> <extra_id_1> <TOOLCALL> </TOOLCALL> <TOOL_RESPONSE>"
-    " </TOOL_RESPONSE> <AVAILABLE_TOOLS> </AVAILABLE_TOOLS>",
+    "nemotron": "<SPECIAL_10> <SPECIAL_11> <SPECIAL_999> <extra_id_0> <extra_id_1> <TOOLCALL> </TOOLCALL>"
+    " <TOOL_RESPONSE> </TOOL_RESPONSE> <AVAILABLE_TOOLS> </AVAILABLE_TOOLS>",
     "internlm": "<eoh> <eoa> <eosys> <TOKENS_UNUSED_0> [UNUSED_TOKEN_146] <|action_start|> <|plugin|> <|interpreter|>"
     " <SMILES> <protein>",
     "hunyuan": "<｜hy_User｜> <｜hy_begin▁of▁sentence｜> <|hy_place▁holder▁no▁3|> <answer> </answer> <tool_calls>"
@@ -144,7 +145,8 @@ FAMILIES = {
     "phi and granite": "<|user|> <|end|> <|im_sep|> <|dummy_0|> <|start_of_role|> <|end_of_role|> <think_on> <file_sep>"
     " <reponame> <filename> <gh_stars> <issue_start> <empty_output> <commit_before> <jupyter_text>",
     "olmo": "|||IP_ADDRESS||| |||EMAIL_ADDRESS||| |||PHONE_NUMBER||| <|endofprompt|> <functions> <function_calls>",
-    "longcat and ling": "<longcat_think> </longcat_think> <longcat_tool_call> <longcat_arg_key> <role> </role> <|role_end|>",
+    "longcat and ling": "<longcat_think> </longcat_think> <longcat_tool_call> <longcat_arg_key>"
+    " <role> </role> <|role_end|>",
     "t5 and bert": "<extra_id_99> [CLS] [SEP] [MASK] [PAD] [UNK] [unused12]",
 }
 

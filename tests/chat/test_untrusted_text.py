@@ -1,16 +1,20 @@
 """No text of a conversation becomes a control token, and none forges a turn, a thought, a call or a result."""
 
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from conversations import hostile, turn_text
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import AddedToken
 
 from ascl.chat.dialects import DIALECTS
 from ascl.chat.messages import Message, ToolCall
 from ascl.chat.neutralise import neutralise
 from ascl.chat.render import Renderer
+from ascl.recipes.replies import closed_thought, opened_thought
 
 all_dialects = pytest.mark.parametrize("dialect", list(DIALECTS))
 TOOL = {
@@ -108,3 +112,105 @@ def test_a_character_without_a_token_is_not_a_control_token(
     renderer = renderers[dialect]
     assert control_tokens(renderer, conversation(dict.fromkeys(SLOTS, char))) == control_tokens(renderer, HARMLESS)
     assert "\ufffd" in renderer.tokenizer.decode(renderer.ids(char))
+
+
+# Tokenizers that make control tokens of more than their own spelling
+
+
+def lowered(tokenizer: Any) -> None:
+    from tokenizers.normalizers import Lowercase
+
+    tokenizer.backend_tokenizer.normalizer = Lowercase()
+
+
+def folded(tokenizer: Any) -> None:
+    from tokenizers.normalizers import NFKC
+
+    tokenizer.backend_tokenizer.normalizer = NFKC()
+
+
+def composed(tokenizer: Any) -> None:
+    from tokenizers.normalizers import NFC
+
+    tokenizer.backend_tokenizer.normalizer = NFC()
+    tokenizer.add_tokens(["<|Kind|>", "<|\u00c5|>"])
+
+
+def single(tokenizer: Any) -> None:
+    tokenizer.add_tokens(list("~#%\u00a7e{7"), special_tokens=True)
+
+
+def stripping(tokenizer: Any) -> None:
+    tokenizer.add_tokens([AddedToken("<|x|>", lstrip=True, rstrip=True), AddedToken("stop", single_word=True)])
+
+
+def doubled(tokenizer: Any) -> None:
+    tokenizer.add_tokens(["\n\n", "\n<|im_end|>", "ab", "aa", "<|im_start|>user\nA"])
+
+
+def plain_pieces(tokenizer: Any) -> None:
+    """The unknown token, and texts of the dialects, as tokens that any normaliser may make."""
+    tokenizer.add_tokens(["<think>", "</think>", "<tool_call>", "<file_sep>", "system"])
+
+
+ODD = {f.__name__: f for f in (lowered, folded, composed, single, stripping, doubled, plain_pieces)}
+FOLDED = (
+    "＜｜im_end｜＞", "＜|im_start|＞", "<|IM_END|>", "<|İM_END|>", "＜think＞", "<THINK>", "<|\u212aind|>",
+    "<|A\u030a|>", "<|\u212b|>", "<|endoftext|＞", "~", "#", "\u00a7", "e", "stop", "ab", "aab", "\n", "\n\n", "A",
+    "user", "＜ｆｉｌｅ＿ｓｅｐ＞", "<FILE_SEP>", "\ue000", "\U0010ffff", "\U0010fffe", "system",
+)  # fmt: skip
+odd_words = st.lists(st.sampled_from(FOLDED) | hostile | st.text(max_size=3), min_size=1, max_size=4).map("".join)
+
+
+@pytest.fixture(scope="module")
+def odd_renderers(family_tokenizer: Callable[[str], Any], renderers: dict[str, Renderer]) -> dict[str, Renderer]:
+    made = type(renderers)()  # short in the reports of failed examples
+    for name, change in ODD.items():
+        for dialect in ("smollm2", "qwen3"):
+            tokenizer = family_tokenizer(dialect)
+            tokenizer.add_tokens(["<think>", "<|KIND|>"])  # normalised: the default
+            change(tokenizer)
+            made[f"{name}-{dialect}"] = Renderer(tokenizer, DIALECTS[dialect])
+    return made
+
+
+@pytest.mark.parametrize("name", [f"{name}-{dialect}" for name in ODD for dialect in ("smollm2", "qwen3")])
+@settings(max_examples=25, deadline=None)
+@given(words=st.fixed_dictionaries(dict.fromkeys(SLOTS, odd_words)))
+def test_no_tokenizer_makes_control_tokens_of_text(
+    odd_renderers: dict[str, Renderer], name: str, words: dict[str, str]
+) -> None:
+    """Those of the template alone, in its order, for a whole conversation, a prompt and what follows a turn."""
+    renderer = odd_renderers[name]
+    messages, harmless = conversation(words), conversation({s: "\u0436" if w.strip() else w for s, w in words.items()})
+    added = set(renderer.tokenizer.get_added_vocab().values())
+
+    def control(ids: list[int]) -> list[int]:
+        return [token for token in ids if token in added]
+
+    assert control(renderer.encode(messages, [TOOL])[0]) == control(renderer.encode(harmless, [TOOL])[0])
+    assert control(renderer.prompt_ids(messages[:2], [TOOL])) == control(renderer.prompt_ids(harmless[:2], [TOOL]))
+    assert control(renderer.suffix_ids(messages[:5], [TOOL])) == control(renderer.suffix_ids(harmless[:5], [TOOL]))
+
+
+@pytest.mark.parametrize("name", [f"{name}-{dialect}" for name in ODD for dialect in ("smollm2", "qwen3")])
+@settings(max_examples=25, deadline=None)
+@given(thought=odd_words)
+def test_a_prefilled_thought_holds_no_control_tokens(
+    odd_renderers: dict[str, Renderer], name: str, thought: str
+) -> None:
+    renderer = odd_renderers[name]
+    added = set(renderer.tokenizer.get_added_vocab().values())
+    for prefill in (opened_thought, closed_thought):
+        ids, harmless = (renderer.opening_ids(prefill(text)) for text in (thought, "\u0436"))
+        assert [i for i in ids if i in added] == [i for i in harmless if i in added]
+
+
+@all_dialects
+@settings(deadline=None)
+@given(words=st.fixed_dictionaries(dict.fromkeys(SLOTS, hostile | st.text(max_size=12))))
+def test_one_text_is_tokenised_as_one(renderers: dict[str, Renderer], dialect: str, words: dict[str, str]) -> None:
+    """Where breaks suffice, ids are those of the rendered text in one piece: no border is put between words."""
+    renderer, messages = renderers[dialect], conversation(words)
+    whole = renderer.text(messages[:2], [TOOL], generation_prompt=True)
+    assert renderer.prompt_ids(messages[:2], [TOOL]) == renderer.ids(whole)

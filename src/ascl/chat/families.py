@@ -16,8 +16,8 @@ _WORDS = (
     "answer", "arguments", "bos", "cls", "commit", "dna", "documents", "eoa", "eod", "eoh", "eom", "eop", "eos",
     "eosys", "eot", "filename", "function", "functions", "image", "ipython", "mask", "observation", "output", "pad",
     "parameter", "protein", "reponame", "response", "result", "results", "rna", "role", "sep", "sop", "sot", "tool",
-    "toolcall", "tool_calls", "unk", "video", "audio", "invoke", "CLS", "EOD", "MASK", "PAD", "SEP", "SMILES", "THINK", "TOOLCALL",
-    "TOOLS", "UNK", "BOS", "EOS", "EOT",
+    "toolcall", "tool_calls", "unk", "video", "audio", "invoke", "CLS", "EOD", "MASK", "PAD", "SEP", "SMILES", "THINK",
+    "TOOLCALL", "TOOLS", "UNK", "BOS", "EOS", "EOT",
 )  # fmt: skip
 TOKENS: tuple[str, ...] = (
     *(f"<{word}>" for word in _WORDS), *(f"</{word}>" for word in _WORDS),

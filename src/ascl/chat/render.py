@@ -1,15 +1,45 @@
 """From messages to token ids: the one place where a chat template is applied in process.
 
-Every text is neutralised first, so control tokens come from the template alone. The same ids serve SFT, RL, evaluation
-and serving.
+Control tokens come from the template alone. Every text is neutralised first, and the conversation is tokenised as one
+text: that is what a model has learnt from, and where a word and its neighbours make one token they do so here. Then it
+is checked that each added token of the tokenizer stands in the template's own text, and that these are the template's
+own, in their order. A break can't promise that: a tokenizer may fold other letters into a token (NFKC, lower case), and
+one character can't be broken. Where the check fails, untrusted texts are tokenised apart, by the same tokenizer without
+its added tokens. The same ids serve SFT, RL, evaluation and serving.
 """
 
-from dataclasses import dataclass
+import json
+import re
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from ascl.chat.dialects.dialect import Dialect
 from ascl.chat.messages import Message
 from ascl.chat.neutralise import neutralise, neutralise_messages
+
+Span = tuple[int, int]  # [first, end) of a text
+
+
+@dataclass
+class Rendered:
+    """A rendered conversation. untrusted: its parts that the template did not write; turns: the model's."""
+
+    text: str
+    untrusted: list[Span] = field(default_factory=list)
+    turns: list[Span] = field(default_factory=list)
+
+    def cut(self, first: int, end: int) -> "Rendered":
+        """The part text[first:end]."""
+        spans = [(max(f, first) - first, min(e, end) - first) for f, e in self.untrusted if f < end and e > first]
+        return Rendered(self.text[first:end], spans)
+
+    def pieces(self) -> list[tuple[str, bool]]:
+        """The text in pieces, and whether each is untrusted."""
+        cuts = [0, *(at for span in self.untrusted for at in span), len(self.text)]
+        return [(self.text[f:e], i % 2 == 1) for i, (f, e) in enumerate(pairwise(cuts)) if f < e]
 
 
 @dataclass
@@ -20,39 +50,122 @@ class Renderer:
     dialect: Dialect
 
     def __post_init__(self) -> None:
-        self.markers = tuple(sorted(self.tokenizer.get_added_vocab()))
+        added = self.tokenizer.get_added_vocab()
+        self.markers = tuple(sorted(added))
+        self._control = set(added.values())
+        self._written: dict[str, list[int]] = {}  # the control tokens in texts of the template
 
     def text(
         self, messages: list[Message], tools: list[dict[str, Any]], generation_prompt: bool, rewrite: bool = False
     ) -> str:
         """The conversation as one text. rewrite: the split form of a text dialect (see `qwen_agent`)."""
-        return self.tokenizer.apply_chat_template(
-            [message.for_template() for message in neutralise_messages(messages, self.markers)],
-            tools=tools or None,
+        return self._rendered(messages, tools, generation_prompt, rewrite).text
+
+    def _rendered(
+        self, messages: list[Message], tools: list[dict[str, Any]], generation_prompt: bool, rewrite: bool = False
+    ) -> Rendered:
+        """The template is given every text between two characters that none of them holds, which are taken out again.
+
+        The templates of `dialects/` write each text whole; they trim what the model said, which is done before.
+        """
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        clean = [message.for_template() for message in neutralise_messages(messages, self.markers)]
+        held = set(json.dumps(clean, ensure_ascii=False))
+        begin, end = [c for c in map(chr, range(0x10FFFF, 0x10FFFD - len(held) - 2, -1)) if c not in held][:2]
+        rendered: Any = render_jinja_template(
+            [[_marked(message, begin, end) for message in clean]],
+            tools=list(tools) or None,
             chat_template=self.dialect.template,
             add_generation_prompt=generation_prompt,
+            return_assistant_tokens_mask=not generation_prompt,
             rewrite=rewrite,
-            tokenize=False,
+        )
+        (marked,), turns = rendered
+        marks = [match.start() for match in re.finditer(f"[{begin}{end}]", marked)]
+        plain = [at - i for i, at in enumerate(marks)]
+        return Rendered(
+            re.sub(f"[{begin}{end}]", "", marked),
+            list(zip(plain[::2], plain[1::2], strict=True)),
+            [(f - bisect_right(marks, f - 1), e - bisect_right(marks, e - 1)) for f, e in (turns or [[]])[0]],
         )
 
     def ids(self, text: str) -> list[int]:
-        """Token ids of rendered text (no special tokens are added).
+        """Token ids of a text that the template wrote, or that may hold its tokens (no special tokens are added)."""
+        return self._ids(Rendered(text))
 
-        A character the tokenizer has no tokens for (some control characters and rare planes in SmolLM2) is read as
+    def opening_ids(self, opening: str) -> list[int]:
+        """Token ids of what a turn begins with: `<think>` and `</think>` are meant there, all else is untrusted."""
+        text, untrusted = "", []
+        for piece in re.split(r"(<think>\n?|\n?</think>\s*)", opening):
+            if piece.strip() not in ("<think>", "</think>"):
+                piece = neutralise(piece, self.markers)
+                untrusted.append((len(text), len(text) + len(piece)))
+            text += piece
+        return self._ids(Rendered(text, untrusted))
+
+    def _ids(self, rendered: Rendered) -> list[int]:
+        """A character the tokenizer has no tokens for (some control characters and rare planes in SmolLM2) is read as
         U+FFFD: the unknown token may be a control token (`<|endoftext|>` there), which no text may become.
         """
-        ids = self._tokenise(text)
-        if self.tokenizer.unk_token_id in ids:
-            known = ("\ufffd" if self.tokenizer.unk_token_id in self._tokenise(char) else char for char in text)
-            ids = self._tokenise("".join(known))
-        return ids
+        ids, spans = self._tokenise(rendered.text)
+        unknown = self.tokenizer.unk_token_id
+        if unknown in ids:
+            unread = {ord(char): "\ufffd" for char in set(rendered.text) if unknown in self._tokenise(char)[0]}
+            rendered = Rendered(rendered.text.translate(unread), rendered.untrusted)
+            ids, spans = self._tokenise(rendered.text)
+        if not rendered.untrusted or self._sound(rendered, ids, spans):
+            return ids
+        apart: list[int] = []
+        for piece, untrusted in rendered.pieces():
+            apart += self._plain_ids(piece) if untrusted else self._tokenise(piece)[0]
+        return apart
 
-    def _tokenise(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+    def _tokenise(self, text: str) -> tuple[list[int], list[Span]]:
+        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        return encoded["input_ids"], encoded["offset_mapping"]
+
+    def _sound(self, rendered: Rendered, ids: list[int], spans: list[Span]) -> bool:
+        """Whether the control tokens are those of the template's texts, in their order, and lie in them."""
+        found = [(token, span) for token, span in zip(ids, spans, strict=True) if token in self._control]
+        wanted: list[int] = []
+        for piece, untrusted in rendered.pieces():
+            if not untrusted:
+                if piece not in self._written:
+                    self._written[piece] = [i for i in self._tokenise(piece)[0] if i in self._control]
+                wanted += self._written[piece]
+        ends = [end for _, end in rendered.untrusted]
+
+        def of_template(span: Span) -> bool:
+            after = bisect_right(ends, span[0])
+            return after == len(ends) or rendered.untrusted[after][0] >= span[1]
+
+        return [token for token, _ in found] == wanted and all(of_template(span) for _, span in found)
+
+    @cached_property
+    def _plain(self) -> Any:
+        """The tokenizer without its added tokens."""
+        from tokenizers import Tokenizer
+
+        state = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        return Tokenizer.from_str(json.dumps(state | {"added_tokens": [], "truncation": None, "padding": None}))
+
+    def _plain_ids(self, text: str) -> list[int]:
+        """Ids of an untrusted text, none of them a control token.
+
+        A vocabulary of words or pieces may hold one besides: then each character is tokenised for itself, and one that
+        is a control token is read as U+FFFD, or left out where that is none either.
+        """
+        ids = self._plain.encode(text, add_special_tokens=False).ids
+        if self._control.isdisjoint(ids):
+            return ids
+        if len(text) > 1:
+            return [token for char in text for token in self._plain_ids(char)]
+        return [] if text == "\ufffd" else self._plain_ids("\ufffd")
 
     def prompt_ids(self, messages: list[Message], tools: list[dict[str, Any]]) -> list[int]:
         """Ids of a conversation up to where the model speaks."""
-        return self.ids(self.text(messages, tools, generation_prompt=True))
+        return self._ids(self._rendered(messages, tools, generation_prompt=True))
 
     def suffix_ids(self, messages: list[Message], tools: list[dict[str, Any]]) -> list[int]:
         """Ids from behind the last model turn's end-of-turn token up to where the model speaks again.
@@ -63,10 +176,10 @@ class Renderer:
         turn = max(i for i, message in enumerate(messages) if message.role == "assistant")
         before = self.text(messages[: turn + 1], tools, generation_prompt=False)
         before = before[: before.rindex(self.dialect.end_of_turn) + len(self.dialect.end_of_turn)]
-        whole = self.text(messages, tools, generation_prompt=True)
-        if not whole.startswith(before):
+        whole = self._rendered(messages, tools, generation_prompt=True)
+        if not whole.text.startswith(before):
             raise AssertionError(f"the template of dialect {self.dialect.name} does not preserve prefixes")
-        return self.ids(whole[len(before) :])
+        return self._ids(whole.cut(len(before), len(whole.text)))
 
     def encode(
         self, messages: list[Message], tools: list[dict[str, Any]], rewrite: bool = False, given: str = ""
@@ -79,24 +192,16 @@ class Renderer:
         given: the last turn's thought begins with this text; up to its end the turn counts as given, not as the model's
         (mask 0), as if it had been prefilled. Raises ValueError where the thought begins otherwise.
         """
-        from transformers.utils.chat_template_utils import render_jinja_template
-
-        rendered: Any = render_jinja_template(
-            [[message.for_template() for message in neutralise_messages(messages, self.markers)]],
-            tools=list(tools) or None,
-            chat_template=self.dialect.template,
-            return_assistant_tokens_mask=True,
-            rewrite=rewrite,
-        )
-        (text,), (turns,) = rendered
+        rendered = self._rendered(messages, tools, generation_prompt=False, rewrite=rewrite)
+        text, turns = rendered.text, rendered.turns
         if given:
             turns = [*turns[:-1], (self._behind(given, text, *turns[-1]), turns[-1][1])]
         ids: list[int] = []
         mask: list[int] = []
         at = 0
         for first, end in [*turns, (len(text), len(text))]:
-            for piece, by_model in ((text[at:first], 0), (text[first:end], 1)):
-                new = self.ids(piece)
+            for begin, stop, by_model in ((at, first, 0), (first, end, 1)):
+                new = self._ids(rendered.cut(begin, stop))
                 ids += new
                 mask += [by_model] * len(new)
             at = end
@@ -116,3 +221,26 @@ class Renderer:
         ended = bool(ids) and ids[-1] == end
         kept = ids[:-1] if ended else ids
         return self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False), ended
+
+
+def _marked(message: dict[str, Any], begin: str, end: str) -> dict[str, Any]:
+    """A message in template form whose every text stands between `begin` and `end`; what is empty stays empty.
+
+    Arguments are given as the JSON that the templates would make of them.
+    """
+
+    def mark(text: str) -> str:
+        return f"{begin}{text}{end}" if text else text
+
+    marked = dict(message)
+    for key in ("content", "reasoning_content"):
+        if key in message:
+            marked[key] = mark(message[key].strip() if message["role"] == "assistant" else message[key])
+    if "tool_calls" in message:
+        functions = [call["function"] for call in message["tool_calls"]]
+        written = [json.dumps(function["arguments"], ensure_ascii=False) for function in functions]
+        marked["tool_calls"] = [
+            {"function": {"name": mark(function["name"]), "arguments": mark(arguments)}}
+            for function, arguments in zip(functions, written, strict=True)
+        ]
+    return marked

@@ -40,7 +40,7 @@ class InProcessClient:
     def _context(self, trajectory: Trajectory, tools: list[dict[str, Any]]) -> list[int]:
         if not trajectory.prompt_ids:
             trajectory.prompt_ids = self.renderer.prompt_ids(trajectory.messages, tools)
-            given = self.renderer.ids(trajectory.prefill)
+            given = self.renderer.opening_ids(trajectory.prefill)
         else:
             given = self.renderer.suffix_ids(trajectory.messages, tools)
         trajectory.completion_ids += given

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ascl.chat.clients.adapter_config import AdapterConfig, read_adapter_config
+from ascl.chat.neutralise import BREAK
 from ascl.errors import InputError
 from ascl.inputs import read_json
 from ascl.servers import model_cached, need_hub
@@ -72,7 +73,7 @@ def check_weights(name: str) -> None:
 
 
 def load_tokenizer(name: str, revision: str | None = None, **settings: Any) -> Any:
-    """The tokenizer of a model. settings: see transformers."""
+    """The tokenizer of a model, which tells a broken marker from a whole one. settings: see transformers."""
     folder = _folder(name, revision, tuple(pattern for pattern in READ if pattern != "*.safetensors"))
     if (folder / "config.json").exists():  # transformers reads it to find the kind of tokenizer
         settings["config"] = _config(name, folder)
@@ -81,7 +82,13 @@ def load_tokenizer(name: str, revision: str | None = None, **settings: Any) -> A
     from transformers import AutoTokenizer
 
     with _reading(name, "no tokenizer found"):
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **settings)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **settings)
+        broken, whole = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (f"a{BREAK}b", "ab"))
+    if broken == whole:
+        raise InputError(
+            f"model {name}: its tokenizer drops the zero-width space that keeps texts from forging markers"
+        )
+    return tokenizer
 
 
 def load_weights(name: str, dtype: str, attention: str, revision: str | None = None, for_training: bool = False) -> Any:
