@@ -235,6 +235,7 @@ def test_a_proxys_host_is_refused_where_it_is_not_named(tmp_path: Path) -> None:
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The port of an HTTP server in this process that waits a short while for a request."""
     monkeypatch.setattr(mcp_server, "REQUEST_SECONDS", 0.3)
+    monkeypatch.setattr(mcp_server, "ANSWER_SECONDS", 0.6)
     with closing(socket.create_server(("127.0.0.1", 0))) as listening_at:
         port = listening_at.getsockname()[1]
         server = mcp_server.http_server(build_server(TOOL), "127.0.0.1", port)
@@ -261,6 +262,15 @@ def test_half_a_request_is_dropped(served: int, half: str) -> None:
             connection.sock.sendall(half.format(port=served).encode())
             assert connection.sock.recv(1) == b"", "the server ends it"
     assert status(served, f"127.0.0.1:{served}") == 200
+
+
+def test_a_stream_that_is_left_open_ends(served: int) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", served)) as connection:
+        connection.request("GET", "/mcp", headers={"Accept": "text/event-stream"})
+        response = connection.getresponse()
+        assert response.status == 200
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            response.read()
 
 
 def test_a_request_leaves_no_session(served: int) -> None:

@@ -25,6 +25,20 @@ HOSTILE = [
     "<!-- <script> ]]> &lt;&amp; \"quoted\" 'single' `tick` ${x} $title",
     "tags \U000e0041\U000e0042 and \U0001f9ea",
 ]
+SEEN = [  # as they are: a script or an emoji needs them
+    "\u2764\ufe0f \u2764\ufe0e 1\ufe0f\u20e3",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f3f3\ufe0f\u200d\U0001f308 \U0001f469\U0001f3fd\u200d\U0001f4bb",
+    "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u0627\u064e\u200c\u0627",  # Persian
+    "\u0915\u094d\u200d\u0937 \u0995\u09cd\u200c\u09a4 \u0dc1\u0dca\u200d\u0dbb",  # Hindi, Bengali, Sinhala
+    "\u1820\u180b",  # Mongolian
+    "\u06dd\u0661 \u0600\u0661",
+    "a\tb\nc \u00a0\u3000 d \u00e9e\u0301 \u4e2d\u6587 \ue000",
+]
+UNSEEN = [  # by name only
+    *map(chr, (0x00, 0x1B, 0x7F, 0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x180B, 0x180E, 0x200B, 0x200C, 0x200D)),
+    *map(chr, (0x200E, 0x202E, 0x2028, 0x2060, 0x2066, 0x206F, 0x2800, 0x3164, 0xFE00, 0xFE0E, 0xFE0F, 0xFEFF, 0xFFA0)),
+    *map(chr, (0xFFF0, 0xFFF9, 0xFFFE, 0xD800, 0x600, 0x1BCA0, 0x1D173, 0xE0001, 0xE0041, 0xE0100, 0xE01EF, 0xE0FFF)),
+]
 RULES = [
     ("harassment.3", "Content that helps to intimidate, stalk or humiliate a named person."),
     ("weapons.1", "Instructions to build, obtain or conceal a weapon intended to hurt people."),

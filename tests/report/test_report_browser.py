@@ -1,12 +1,14 @@
 """The page in a browser: no error, no request, working filters and keys, and text that stays text."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from chromium import Browser
-from run_files import HOSTILE, record, write_lines
+from run_files import HOSTILE, SEEN, UNSEEN, record, write_lines
 
+from ascl.report.invisible import visible
 from ascl.report.page import build_report
 
 TITLE = "document.querySelector('#detail h3').textContent"
@@ -77,6 +79,13 @@ def test_hostile_text_stays_text(run_folder: Path, browser: Browser) -> None:
     assert len(seen) == len(HOSTILE)
     assert browser.value("document.scripts.length") == scripts == 2
     assert browser.problems == []
+
+
+def test_the_page_names_what_python_names(run_folder: Path, browser: Browser) -> None:
+    browser.open(build_report(run_folder))
+    texts = [*HOSTILE, *SEEN, *(f"a{char}b" for char in UNSEEN)]
+    shown = browser.value(f"JSON.stringify({json.dumps(texts)}.map(visible))")
+    assert json.loads(shown) == [visible(text) for text in texts]
 
 
 def test_large_texts_and_long_lists(tmp_path: Path, browser: Browser, writer: Callable[..., Path]) -> None:

@@ -4,15 +4,18 @@ import base64
 import hashlib
 import json
 import os
+import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from run_files import HOSTILE, manifest, metrics, record, write_lines
+from run_files import HOSTILE, SEEN, UNSEEN, manifest, metrics, record, write_lines
 
 from ascl.report import reader
+from ascl.report.invisible import visible
 from ascl.report.page import build_report
 
 
@@ -251,19 +254,64 @@ def test_ten_thousand(tmp_path: Path, writer: Callable[..., Path]) -> None:
     assert len(Page(built.read_text(encoding="utf-8")).data["records"]) == 10_000
 
 
-def test_many_rollouts_are_thinned_to_whole_groups_and_it_says_so(
-    run_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reader, "MOST_ROLLOUTS", 40)
-    built = parsed(run_folder)
-    groups: dict[tuple[int, int], int] = {}
-    for entry in built.data["records"]:
-        if "group" in entry:
-            key = (entry["set"], entry["group"])
-            groups[key] = groups.get(key, 0) + 1
-    assert set(groups.values()) == {8} and len(groups) == 4  # 6 groups an arm, one in three
-    assert "one group in 3 is listed" in built.words
-    assert sum("group" not in entry for entry in built.data["records"]) == 240
+def listed(built: Page, rollouts: bool) -> list[dict[str, Any]]:
+    """The evaluation records of a page, or its training rollouts."""
+    return [entry for entry in built.data["records"] if ("group" in entry) is rollouts]
+
+
+def test_what_takes_most_is_thinned_and_it_says_so(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rollouts to whole groups, the evaluation to the same prompts of every kind for every variant."""
+    whole = parsed(run_folder)
+    assert "listed here" not in whole.words and len(listed(whole, True)) == 96 and len(listed(whole, False)) == 240
+    for arm in ("grpo", "ifpo"):
+        path = run_folder / "data" / "rollouts" / f"{arm}.jsonl"
+        rows = [record(arm, index, rollout=True, filler=f"More of reply {index}. " * 300) for index in range(48)]
+        write_lines(path, rows)
+    monkeypatch.setattr(reader, "MOST_BYTES", len(whole.raw["scriptdata"]) + 100_000)
+    thinned = parsed(run_folder)
+    groups = Counter((entry["set"], entry["group"]) for entry in listed(thinned, True))
+    assert set(groups.values()) == {8} and len(groups) == 2
+    assert "16 of 96 training rollouts are listed here, those of one group in 8." in thinned.words
+    assert len(listed(thinned, False)) == 240 and "answers are listed" not in thinned.words
+    assert len(thinned.raw["scriptdata"]) <= reader.MOST_BYTES
+
+    monkeypatch.setattr(reader, "MOST_BYTES", len(whole.raw["scriptdata"]) // 3)
+    for arm in ("grpo", "ifpo"):
+        write_lines(run_folder / "data" / "rollouts" / f"{arm}.jsonl", [])
+    least = parsed(run_folder)
+    kept = Counter(entry["id"] for entry in listed(least, False))
+    assert set(kept.values()) == {8}, "every variant, for each prompt"
+    kinds = Counter(entry["kind"] for entry in listed(least, False))
+    assert len(kinds) == 4 and max(kinds.values()) - min(kinds.values()) <= 8, "of every kind as many"
+    assert f"{sum(kinds.values())} of 240 answers are listed here, those of one prompt of each kind in" in least.words
+    assert "The figures above count all." in least.words
+    for section in ("results", "trade-off"):
+        assert section in least.words.lower()
+
+    monkeypatch.setattr(reader, "MOST_BYTES", 10)
+    assert len(listed(parsed(run_folder), False)) == 4 * 8, "the first of each kind stays"
+
+
+def test_a_text_without_an_end_is_cut(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "MOST_TEXT", 1000)
+    write_lines(run_folder / "data" / "eval" / "bc.jsonl", [record("bc", 0, texts={"answer": "x" * 5000})])
+    assert "x" * 1000 + "\n[4,000 more characters]" in parsed(run_folder).data["texts"]
+
+
+@pytest.mark.parametrize("text", SEEN)
+def test_what_a_script_or_an_emoji_needs_stays(text: str) -> None:
+    assert visible(text) == text
+
+
+@pytest.mark.parametrize("char", UNSEEN, ids=lambda char: f"{ord(char):04X}")
+def test_what_nobody_would_see_is_named(char: str) -> None:
+    assert visible(f"a{char}b{char}{char}") == "a{0}b{0}{0}".format(f"[U+{ord(char):04X}]")
+
+
+def test_every_control_and_format_character_is_named() -> None:
+    hidden = [c for c in map(chr, range(0x110000)) if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
+    assert len(hidden) > 2000
+    assert [c for c in hidden if visible(f"a{c}b") == f"a{c}b"] == ["\t", "\n"]
 
 
 def test_what_could_not_be_judged_stands_with_the_figure(run_folder: Path) -> None:

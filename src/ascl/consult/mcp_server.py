@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import uvicorn
 
 REQUEST_SECONDS = 5.0  # in which a request has to be there as a whole; the largest has 4 MB
+ANSWER_SECONDS = 600.0  # in which it is answered, and the answer fetched; a stream that a client opened ends then
 _OWN = ("127.0.0.1", "localhost", "[::1]")
 _ANY = ("0.0.0.0", "[::]")  # every address of the machine, and the name of none
 _HOST = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?", re.ASCII)
@@ -65,12 +66,13 @@ def http_server(server: ConsultServer, host: str, port: int, more: Sequence[str]
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class WholeRequests(H11Protocol):
-        """A connection that is dropped where a request is not there within REQUEST_SECONDS.
+        """A connection that is dropped where a request is not there, or not answered and fetched, within its seconds.
 
         uvicorn has a limit for a connection that is idle between two requests, and none inside of one.
         """
 
         _limit: asyncio.TimerHandle | None = None
+        _answering = False
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
@@ -84,11 +86,18 @@ def http_server(server: ConsultServer, host: str, port: int, more: Sequence[str]
             super().connection_lost(exc)
             self._stop()
 
+        def on_response_complete(self) -> None:
+            self._stop()
+            super().on_response_complete()
+
         def _watch(self) -> None:
-            if self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete:
+            answering = self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
+            if answering is not self._answering:
                 self._stop()
-            elif self._limit is None and not self.transport.is_closing():
-                self._limit = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+            if self._limit is None and not self.transport.is_closing():
+                self._answering = answering
+                seconds = ANSWER_SECONDS if answering else REQUEST_SECONDS
+                self._limit = self.loop.call_later(seconds, self.transport.abort)
 
         def _stop(self) -> None:
             if self._limit is not None:

@@ -1,25 +1,14 @@
 """HTML and SVG from Python values. Every string that is not already `Markup` is escaped."""
 
-import re
 from html import escape
 
-_VOID = {"meta", "br", "input"}
+from ascl.report.invisible import visible
 
-# Control characters (tab and line feed excepted), direction overrides, the invisible "tag" block, and lone surrogates
-# (a file name may hold some; a page in UTF-8 can't).
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f\ud800-\udfff]"
-)
+_VOID = {"meta", "br", "input"}
 
 
 class Markup(str):
     """Text that is already HTML."""
-
-
-def visible(text: str) -> str:
-    """The text with control and direction characters shown by name, so that they can neither hide nor reorder it."""
-    return _HIDDEN.sub(lambda match: f"[U+{ord(match[0]):04X}]", text.replace("\r\n", "\n"))
 
 
 def element(name: str, *children: str | None, **attributes: str | float | None) -> Markup:

@@ -2,16 +2,18 @@
 
 import base64
 import hashlib
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from ascl.files import write_text
+from ascl.files import written
 from ascl.report.curves import cloning, training, window
 from ascl.report.files import Manifest, Metrics, read_manifest, read_metrics
+from ascl.report.invisible import JAVASCRIPT
 from ascl.report.markup import Markup, element, join
 from ascl.report.names import label
-from ascl.report.reader import Shelf, collect, script_json
+from ascl.report.reader import Listing, Origin, collect
 from ascl.report.scatter import trade_off
 from ascl.report.tables import checklist, facts, headline, missing, stage_times, warning_list
 
@@ -23,14 +25,19 @@ def asset(name: str) -> str:
     return (files("ascl.report") / "assets" / name).read_text(encoding="utf-8")
 
 
+def script(names: Sequence[str]) -> str:
+    """The script of a page, from its assets."""
+    return "\n".join(asset(name) for name in names).replace("$INVISIBLE", JAVASCRIPT)
+
+
 def _hash(text: str) -> str:
     """The Content-Security-Policy source that admits exactly this inline style or script."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def policy(styles: str, script: str) -> str:
+def policy(styles: str, code: str) -> str:
     """The Content-Security-Policy of a page: its own style and script, and nothing from outside."""
-    own = f"style-src {_hash(styles)}; script-src {_hash(script)}"
+    own = f"style-src {_hash(styles)}; script-src {_hash(code)}"
     return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
 
 
@@ -104,33 +111,50 @@ def _sections(manifest: Manifest, metrics: Metrics) -> Markup:
     )
 
 
-def _reader_note(shelf: Shelf) -> Markup:
+def _reader_note(listing: Listing) -> Markup:
     """What the reader lists, said in full: a thinned list must not look complete."""
-    if shelf.thinned == 1:
+    units: dict[Origin, tuple[str, str]] = {
+        "eval": ("answers", "prompt of each kind"),
+        "rollouts": ("training rollouts", "group"),
+    }
+    notes = [
+        f"{listing.shown[origin]:,} of {listing.there[origin]:,} {records} are listed here, those of one {unit} "
+        f"in {listing.strides[origin]}."
+        for origin, (records, unit) in units.items()
+        if listing.shown[origin] < listing.there[origin]
+    ]
+    if not notes:
         return join()
-    return element("p", f"Of the training rollouts one group in {shelf.thinned} is listed.", class_="note")
+    said = ["Too many records for one page:", *notes, "The figures above count all."]
+    return element("p", " ".join(said), class_="note thinned")
 
 
-def render(run: Path) -> str:
-    """The page of a run folder as text. Raises ValueError naming the file (and line) that is missing or malformed."""
+def render(run: Path) -> Iterator[str]:
+    """The page of a run folder, piece by piece.
+
+    Raises ValueError naming the file (and line) that is missing or malformed, before the first piece.
+    """
     manifest, metrics = read_manifest(run), read_metrics(run)
-    shelf = collect(run, list(metrics.variants))
-    styles, script = asset("report.css"), "\n".join(asset(name) for name in _SCRIPTS)
-    return Template(asset("report.html")).substitute(
-        policy=join(policy(styles, script)),
+    listing = collect(run, list(metrics.variants))
+    styles, code = asset("report.css"), script(_SCRIPTS)
+    before, after = asset("report.html").split("$data")
+    parts = dict(
+        policy=join(policy(styles, code)),
         title=join(manifest.name),
         styles=styles,
         facts=facts(manifest, metrics.judge),
         sections=_sections(manifest, metrics),
-        reader_note=_reader_note(shelf),
-        data=script_json(shelf.dump()),
-        script=script,
+        reader_note=_reader_note(listing),
+        script=code,
     )
+    yield Template(before).substitute(parts)
+    yield from listing.pieces()
+    yield Template(after).substitute(parts)
 
 
 def build_report(run: Path) -> Path:
     """Write `report.html` into a run folder and return its path. The file is replaced whole or not at all."""
-    text = render(run)
     target = run / "report.html"
-    write_text(target, text)
+    with written(target) as file:
+        file.writelines(part.encode() for part in render(run))
     return target

@@ -5,13 +5,13 @@ JSON is embedded in the page and only ever becomes text nodes there.
 """
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ascl.chat.messages import Message, StopReason, Trajectory
-from ascl.inputs import lines
 from ascl.judges.record import Outcome, Record
 from ascl.judges.refusal import classify_refusal
 from ascl.judges.verdict import Refusal
@@ -19,26 +19,52 @@ from ascl.prompts.prompt import Kind
 from ascl.report.files import finite, read_records
 from ascl.report.names import PROMPTED, in_order, label
 
-MOST_ROLLOUTS = 10_000  # training rollouts beyond this number, or this many bytes, are thinned to whole groups
-MOST_ROLLOUT_BYTES = 64 * 2**20
+MOST_BYTES = 64 * 2**20  # of embedded data in a page; beyond it records are thinned
+MOST_TEXT = 2**20  # characters of one text; the rest is left out, and the text says so
+Origin = Literal["eval", "rollouts"]
 
 
 @dataclass
 class Shelf:
-    """What the reader shows: the texts, the sets (a variant's evaluation, or an arm's rollouts) and the records."""
+    """Texts, each stored once."""
 
     texts: dict[str, int] = field(default_factory=dict)
-    sets: list[dict[str, str]] = field(default_factory=list)
-    records: list[dict[str, Any]] = field(default_factory=list)
-    thinned: int = 1  # of this many groups of training rollouts, one is shown
+    size: int = 0  # of the texts as JSON
 
     def text(self, text: str) -> int:
         """The place of a text, stored at its first use."""
-        return self.texts.setdefault(text, len(self.texts))
+        if len(text) > MOST_TEXT:
+            text = f"{text[:MOST_TEXT]}\n[{len(text) - MOST_TEXT:,} more characters]"
+        if text not in self.texts:
+            self.texts[text] = len(self.texts)
+            self.size += len(script_json(text))
+        return self.texts[text]
 
-    def dump(self) -> dict[str, Any]:
-        """The shelf as plain JSON data."""
-        return {"texts": list(self.texts), "sets": self.sets, "records": self.records}
+
+@dataclass
+class Listing:
+    """What the reader shows: the sets (a variant's evaluation, or an arm's rollouts) and the records, as JSON.
+
+    strides: of so many prompts of a kind, or groups of rollouts, one is shown. shown, there: records.
+    """
+
+    strides: dict[Origin, int]
+    shelf: Shelf = field(default_factory=Shelf)
+    sets: list[dict[str, str]] = field(default_factory=list)
+    records: list[str] = field(default_factory=list)
+    size: int = 0  # of the records
+    shown: Counter[Origin] = field(default_factory=Counter)
+    there: Counter[Origin] = field(default_factory=Counter)
+
+    def pieces(self) -> Iterator[str]:
+        """The data as JSON, piece by piece."""
+        yield f'{{"sets":{script_json(self.sets)},"texts":['
+        for place, text in enumerate(self.shelf.texts):
+            yield f"{',' if place else ''}{script_json(text)}"
+        yield '],"records":['
+        for place, entry in enumerate(self.records):
+            yield f"{',' if place else ''}{entry}"
+        yield "]}"
 
 
 def script_json(data: Any) -> str:
@@ -128,44 +154,62 @@ def _files(folder: Path, order: list[str]) -> list[Path]:
     return [found[name] for name in in_order(found, order)]
 
 
-def _stride(files: list[Path]) -> int:
-    """Of how many groups of rollouts one is shown, so that the page stays usable after a long training."""
-    count = size = 0
-    for path in files:
-        for _, line in lines(path):
-            count += 1
-            size += len(line)
-    return max(1, -(-count // MOST_ROLLOUTS), -(-size // MOST_ROLLOUT_BYTES))
+def collect(run: Path, order: list[str]) -> Listing:
+    """The evaluation records of a run and its training rollouts, thinned where they are more than MOST_BYTES.
 
-
-def collect(run: Path, order: list[str]) -> Shelf:
-    """All evaluation records of a run and its training rollouts, thinned to whole groups where they are too many.
-
-    They stand in the order of their files, but for the first, which is the most `representative` one.
+    Of the evaluation, one prompt in 2, 4, 8 .. of each kind is kept, the same ones for every variant; of the rollouts,
+    one group in so many. What takes more is thinned first; the first of each kind is always kept. Records stand in the
+    order of their files, but for the first, which is the most `representative` one.
     """
-    shelf = Shelf()
-    places: dict[tuple[str, str], int] = {}
+    files: dict[Origin, list[Path]] = {"eval": _files(run / "data" / "eval", order)}
+    files["rollouts"] = _files(run / "data" / "rollouts", order)
+    sizes = {origin: sum(path.stat().st_size for path in paths) for origin, paths in files.items()}
+    strides: dict[Origin, int] = dict.fromkeys(files, 1)
 
-    def add(record: Record, origin: str) -> None:
-        key = (origin, record.variant)
-        if key not in places:
-            places[key] = len(places)
-            shelf.sets.append({"origin": origin, "name": label(record.variant)})
-        shelf.records.append(entry_of(record, places[key], shelf))
+    def taken(origin: Origin) -> float:
+        return sizes[origin] / strides[origin]
 
+    while True:
+        # A record takes more in its file than in the page, where texts are stored once: not four times as much.
+        if sum(map(taken, strides)) <= 4 * MOST_BYTES and (listing := _filled(files, strides)):
+            return listing
+        strides[max(strides, key=taken)] *= 2
+
+
+def _filled(files: dict[Origin, list[Path]], strides: dict[Origin, int]) -> Listing | None:
+    """The records at these strides; None where they are too many, and fewer can be shown."""
+    listing = Listing(dict(strides))
+    places: dict[tuple[Origin, str], int] = {}
     first = (0, 0)  # how well a record can stand first, and which
-    for path in _files(run / "data" / "eval", order):
-        for record in read_records(path):
-            first = max(first, (representative(record), -len(shelf.records)))
-            add(record, "eval")
-    if shelf.records:
-        shelf.records.insert(0, shelf.records.pop(-first[1]))
-    rollouts = _files(run / "data" / "rollouts", order)
-    shelf.thinned = _stride(rollouts)
-    for path in rollouts:
-        groups: dict[object, int] = {}
+    prompts: dict[Hashable, int] = {}
+    counts: Counter[Hashable] = Counter()
+    more = False  # than the first of each kind
+    for origin, path in ((origin, path) for origin, paths in files.items() for path in paths):
+        units = prompts if origin == "eval" else {}
         for index, record in enumerate(read_records(path)):
-            group = index if record.group is None else (record.step, record.group)
-            if groups.setdefault(group, len(groups)) % shelf.thinned == 0:
-                add(record, "rollouts")
-    return shelf
+            unit: Hashable = record.prompt.id
+            if origin == "rollouts":
+                unit = index if record.group is None else (record.step, record.group)
+            if unit not in units:
+                kind = (record.prompt.kind, None if origin == "eval" else path)
+                units[unit] = counts[kind]
+                counts[kind] += 1
+            listing.there[origin] += 1
+            if units[unit] % strides[origin]:
+                continue
+            more |= units[unit] > 0
+            key = (origin, record.variant)
+            if key not in places:
+                places[key] = len(places)
+                listing.sets.append({"origin": origin, "name": label(record.variant)})
+            if origin == "eval":
+                first = max(first, (representative(record), -len(listing.records)))
+            entry = script_json(entry_of(record, places[key], listing.shelf))
+            listing.shown[origin] += 1
+            listing.records.append(entry)
+            listing.size += len(entry)
+            if more and listing.size + listing.shelf.size > MOST_BYTES:
+                return None
+    if listing.records:
+        listing.records.insert(0, listing.records.pop(-first[1]))
+    return listing

@@ -4,11 +4,9 @@
 const FOLD = 4000; // characters of a text shown before "show all"
 const CHUNK = 20000; // characters of one block of a text that is shown whole
 
-// Control characters (tab and line feed excepted), direction overrides, and the invisible "tag" block.
-const HIDDEN =
-  /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+const HIDDEN = /$INVISIBLE/gu; // see invisible.py
 
-/** The text with control and direction characters shown by name. */
+/** The text with characters that hide, or hide or reorder others, shown by name. */
 function visible(text) {
   const name = (found) => `[U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}]`;
   return text.replaceAll("\r\n", "\n").replace(HIDDEN, name);

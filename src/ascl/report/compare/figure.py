@@ -7,7 +7,8 @@ from ascl.report.axes import Scale, frame
 from ascl.report.compare.front import steps
 from ascl.report.compare.gather import Compared
 from ascl.report.compare.published import PUBLISHED, SIZES, SOURCE, PublishedRow
-from ascl.report.markup import Markup, element, join, visible
+from ascl.report.invisible import visible
+from ascl.report.markup import Markup, element, join
 from ascl.report.names import percent
 from ascl.report.scatter import LETTER, Box, axis_values, place, span
 from ascl.report.tables import left_out_text

@@ -14,7 +14,7 @@ from ascl.report.compare.multiples import small_multiples
 from ascl.report.compare.published import JUDGE, SIZES, SOURCE
 from ascl.report.compare.side_by_side import SideBySide, collect
 from ascl.report.markup import Markup, element, join
-from ascl.report.page import asset, policy, section
+from ascl.report.page import asset, policy, script, section
 
 _SCRIPTS = ("dom.js", "wide.js", "steps.js", "scroll.js", "blocks.js", "compare.js")
 _COLOURS = (7, 6, 4, 2, 3, 5, 1, 8, 9, 10, 11, 12, 13, 14, 15, 0)  # of report.css, those far apart first
@@ -34,10 +34,10 @@ def build_comparison(folders: list[Path], pairs: list[PairedDifference], out: Pa
 def render(compared: Sequence[Compared], pairs: Sequence[PairedDifference], side: SideBySide) -> str:
     """The page as text."""
     styles = "\n".join(asset(name) for name in ("report.css", "compare.css"))
-    script = "\n".join(asset(name) for name in _SCRIPTS)
+    code = script(_SCRIPTS)
     colours = {one.name: f"c{_COLOURS[place % len(_COLOURS)]}" for place, one in enumerate(compared)}
     return Template(asset("compare.html")).substitute(
-        policy=join(policy(styles, script)),
+        policy=join(policy(styles, code)),
         title=join(_title(compared)),
         styles=styles,
         about=join(tables.evaluations(compared, colours), tables.agreement(compared)),
@@ -46,7 +46,7 @@ def render(compared: Sequence[Compared], pairs: Sequence[PairedDifference], side
         sections=_sections(compared, pairs, colours),
         reader_note=_thinned_note(side),
         data=side.markup(),
-        script=script,
+        script=code,
     )
 
 

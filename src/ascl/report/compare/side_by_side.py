@@ -8,16 +8,14 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from ascl.evals.results import read_records
 from ascl.judges.record import Record
 from ascl.report.compare.gather import Compared
 from ascl.report.markup import Markup, join
-from ascl.report.reader import Shelf, entry_of, script_json
+from ascl.report.reader import MOST_BYTES, Shelf, entry_of, script_json
 
-MOST_BYTES = 64 * 2**20  # of embedded data; beyond it prompts are thinned
 BLOCK_BYTES = 256 * 2**10
 _INDEX_BYTES = 100  # what an answer takes in the index, about
 
@@ -34,14 +32,17 @@ class SideBySide:
     entries: list[str] = field(default_factory=list)  # JSON
     shelf: Shelf = field(default_factory=Shelf)
     thinned: int = 1  # of this many prompts of a benchmark, one is shown
-    size: int = 0
+    entries_size: int = 0
+
+    @property
+    def size(self) -> int:
+        """Of the data, in bytes."""
+        return self.entries_size + self.shelf.size
 
     def add(self, evaluation: int, benchmark: str, record: Record) -> None:
         """Take in one judged answer."""
-        texts = len(self.shelf.texts)
         entry = script_json(entry_of(record, evaluation, self.shelf))
-        new = islice(reversed(self.shelf.texts), len(self.shelf.texts) - texts)
-        self.size += len(entry) + sum(len(script_json(text)) for text in new) + _INDEX_BYTES
+        self.entries_size += len(entry) + _INDEX_BYTES
         place, prompt = _place(self.benchmarks, benchmark), record.prompt
         title = self.shelf.text(prompt.text)
         row = self.prompts.setdefault(
