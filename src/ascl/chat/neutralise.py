@@ -30,11 +30,6 @@ def _pattern(markers: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"(?=(?:<[|｜][^\s<>|｜]{{1,40}}[|｜]>|{_any_of(markers)}))(.)", re.DOTALL)
 
 
-@lru_cache(maxsize=64)
-def _phrases(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"(?=(?:{_any_of(phrases)}))(.)", re.DOTALL | re.IGNORECASE)
-
-
 def _any_of(texts: tuple[str, ...]) -> str:
     return "|".join(re.escape(text) for text in sorted(set(texts), key=len, reverse=True))
 
@@ -43,16 +38,6 @@ def neutralise(text: str, extra_markers: Iterable[str] = ()) -> str:
     """`text` with every marker broken. Idempotent; text without markers is returned unchanged."""
     extra = tuple(marker for marker in extra_markers if len(marker) > 1)
     return _pattern(MARKERS + extra).sub(rf"\1{BREAK}", text)
-
-
-def break_phrases(text: str, phrases: Iterable[str]) -> str:
-    """`text` with every phrase broken, in whatever case it is written.
-
-    For words that a model reads as the frame of its question (`User:`). A control token is known to a tokenizer in its
-    own spelling alone, so `neutralise` leaves others as they are. Idempotent; phrases have at least two characters.
-    """
-    known = tuple(phrases)
-    return _phrases(known).sub(rf"\1{BREAK}", text) if known else text
 
 
 def neutralise_value(value: Any, extra_markers: Iterable[str] = ()) -> Any:

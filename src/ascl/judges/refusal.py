@@ -150,7 +150,7 @@ def normalise(text: str) -> str:
 def sentences(text: str) -> list[str]:
     """The sentences and list items of a normalised text, in order, none of them without a word."""
     first, *more = text.split("\n")
-    lines = [SENTENCE_BREAK.split(line) for line in (first, *(line.lstrip() for line in more))]
+    lines = [SENTENCE_BREAK.split(line) for line in (first, *(line.lstrip() for line in more)) if line]
     for line in lines[:-1]:
         line[-1] = line[-1].rstrip()
     return [part for line in lines for part in line if re.search(r"\w", part)]
