@@ -1,4 +1,4 @@
-"""The labels of a question are broken in the texts put into it, however they are written, and nothing else is touched."""
+"""The labels of a question are broken in the texts put into it, however they are written, and nothing else is."""
 
 import re
 

@@ -41,11 +41,14 @@ ASKED: dict[str, tuple[list[str], Callable[[str], list[Message]]]] = {
     "cog_safb": (labels_of(cog_safb._ASK), lambda t: cog_safb.check_messages(trace(t))),
     "cog_safr": (labels_of(cog_safr._ASK), lambda t: cog_safr.recompose_messages(trace(t))),
     "ipo": (labels_of(ipo._ASK), lambda t: ipo.locate_messages(Reply(prompt(t), t, t))),
-    "dgr": (labels_of(dgr._ASK), lambda t: dgr.refine_messages(Example(prompt=prompt(t), thought=f"a {t}", answer=f"a {t}"))),
+    "dgr": (
+        labels_of(dgr._ASK),
+        lambda t: dgr.refine_messages(Example(prompt=prompt(t), thought=f"a {t}", answer=f"a {t}")),
+    ),
     "fusar": (labels_of(fusar._ASK), lambda t: fusar.hide_messages(Reply(prompt(t), t, t))),
     "balance": (labels_of(balance._ASK), lambda t: balance.label_messages(prompt(t), {"a": t})),
     "purify": ([*labels_of(purify._ASK), *SECTIONS], lambda t: purify.purify_messages(prompt(t), walk(t))),
-}  # fmt: skip
+}
 
 
 @given(st.data())
