@@ -15,7 +15,6 @@ from ascl.chat.families import MARKERS
 from ascl.chat.messages import Message, ToolCall
 from ascl.chat.neutralise import (
     BREAK,
-    break_phrases,
     neutralise,
     neutralise_message,
     neutralise_messages,
@@ -204,29 +203,6 @@ def test_thousands_of_markers_are_found_as_one_is() -> None:
 
 def test_a_marker_of_one_character_cannot_be_broken_and_is_left() -> None:
     assert neutralise("a~b", ("~",)) == "a~b"
-
-
-PHRASES = ("User:", "Human user:", "<END ", "--")
-spoken = st.lists(
-    st.sampled_from([*PHRASES, *(p.upper() for p in PHRASES), *(p.swapcase() for p in PHRASES)]) | st.text(max_size=3),
-    max_size=6,
-).map("".join)
-
-
-@given(spoken)
-@example("human USER: <end x> ---")
-def test_a_phrase_is_broken_in_any_case_and_nothing_else_is_changed(text: str) -> None:
-    text = text.replace(BREAK, "")
-    broken = break_phrases(text, PHRASES)
-    assert not any(phrase.lower() in broken.lower() for phrase in PHRASES)
-    assert broken.replace(BREAK, "") == text
-    assert break_phrases(broken, PHRASES) == broken
-    if not re.search("|".join(PHRASES), text, re.IGNORECASE):
-        assert broken == text
-
-
-def test_without_phrases_the_text_is_unchanged() -> None:
-    assert break_phrases("User: <think>", ()) == "User: <think>"
 
 
 json_values = st.recursive(

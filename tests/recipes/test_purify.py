@@ -19,7 +19,7 @@ from ascl.judges.offline import OfflineJudge
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.recipes.ascl import Parameters, build
 from ascl.recipes.build import Built, Workshop, failures
-from ascl.recipes.purify import diff, likeness, purify_messages, read_texts, texts_of, transcript, with_texts
+from ascl.recipes.purify import diff, likeness, purify_messages, read_texts, sections, texts_of, transcript, with_texts
 from ascl.rules.book import RuleBook
 from ascl.train.tokens import IGNORED, encode_row
 
@@ -117,7 +117,7 @@ def test_the_diff() -> None:
     assert lines[:2] == ["--- before", "+++ after"]
     changed = [line for line in lines[2:] if line[0] in "+-"]
     assert changed == ["-", "-[Beside the call]", "-Let me look.", "-two", "+2"]
-    assert "Let me look." in transcript(before)
+    assert "Let me look." in transcript(sections(before))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ _FENCE = re.compile(r"(```++|~~~++)[^\n`]*\n|(`)(?!`)")
 _CLOSING = re.compile(r"(?:\s|```|~~~|</\w+>)*")  # what may stand after a call
 _LOOKED_AT = 20  # mentions of the tool, and brackets before each of them
 _BEFORE = 80  # characters of a call before its tool's name
+_LONGEST = 20_000  # characters of a call
 
 
 def is_bare_call(text: str, name: str) -> bool:
@@ -45,16 +46,17 @@ def unfenced(text: str) -> str:
 
 def _is_json_call(text: str, mention: int, name: str) -> bool:
     first = max(mention - _BEFORE, 0)
+    words = len(text) - len(text.lstrip("`~ \n\tjson"))  # where what is no fence begins
     brackets = [i for i in range(first, mention) if text[i] in "{["]
     for start in brackets[-_LOOKED_AT:]:
-        begins = not text[:start].strip("`~ \n\tjson")
+        begins = start <= words
         try:
-            value, end = json.JSONDecoder(strict=False).raw_decode(text, start)
+            value, end = json.JSONDecoder(strict=False).raw_decode(text[start : start + _LONGEST])
         except (ValueError, RecursionError):
             if begins and re.match(r'[\[{\s]*"(?:name|function|tool)"\s*:\s*"', text[start:mention]):
                 return True
             continue
-        if (begins or _CLOSING.fullmatch(text, end)) and _calls(value, name, MAX_DEPTH):
+        if (begins or _CLOSING.fullmatch(text, start + end)) and _calls(value, name, MAX_DEPTH):
             return True
     return False
 

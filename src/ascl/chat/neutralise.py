@@ -57,11 +57,6 @@ def _prefix_tree(texts: Iterable[str], depth: int = 64) -> str:
     return written[0] if len(written) == 1 else f"(?:{'|'.join(written)})"
 
 
-@lru_cache(maxsize=64)
-def _phrases(phrases: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"(?=(?:{_any_of(phrases)}))(.)", re.DOTALL | re.IGNORECASE)
-
-
 def _any_of(texts: tuple[str, ...]) -> str:
     return "|".join(re.escape(text) for text in sorted(set(texts), key=len, reverse=True))
 
@@ -73,16 +68,6 @@ def neutralise(text: str, markers: Iterable[str] = ()) -> str:
     """
     ends = [0, *(match.end() for match in _pattern(tuple(markers)).finditer(text)), len(text)]
     return BREAK.join([text[first:end] for first, end in pairwise(ends)])
-
-
-def break_phrases(text: str, phrases: Iterable[str]) -> str:
-    """`text` with every phrase broken, in whatever case it is written.
-
-    For words that a model reads as the frame of its question (`User:`). A control token is known to a tokenizer in its
-    own spelling alone, so `neutralise` leaves others as they are. Idempotent; phrases have at least two characters.
-    """
-    known = tuple(phrases)
-    return _phrases(known).sub(rf"\1{BREAK}", text) if known else text
 
 
 def neutralise_value(value: Any, markers: Iterable[str] = ()) -> Any:

@@ -1,7 +1,7 @@
 """What a judging model sees of a prompt: its text, or the whole conversation where the user spoke more than once."""
 
 from ascl.chat.messages import Message, Trajectory
-from ascl.chat.neutralise import break_phrases
+from ascl.chat.phrases import break_phrases
 
 LABELS = ("[user]", "[assistant]")
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ascl.chat.neutralise import break_phrases, neutralise
+from ascl.chat.neutralise import neutralise
+from ascl.chat.phrases import break_phrases
 from ascl.judges.verdict import Refusal
 
 Messages = list[dict[str, str]]  # a conversation in the form of chat-completions requests
@@ -41,8 +42,8 @@ class Guard:
     messages: from prompt and answer to what the guard is asked. parse: from the guard's whole reply to its reading;
     None where the reply is anything but one verdict (`spoken.py`: the form may be off). max_tokens: enough for any
     verdict. template: the chat template in process, where the tokenizer's own is not the one it was trained with.
-    markers: how the lines of the question begin that no text may forge, in any case, be they in `messages` or in the
-    template.
+    markers: how the lines of the question begin that no text may forge, nor anything that looks like them, be they in
+    `messages` or in the template.
     """
 
     name: str

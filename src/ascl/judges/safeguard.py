@@ -9,6 +9,7 @@ import re
 from functools import partial
 
 from ascl.chat.neutralise import neutralise
+from ascl.chat.phrases import break_phrases
 from ascl.judges.guard import Guard, Messages, Reading, Safety
 from ascl.judges.spoken import labelled
 from ascl.judges.verdict import Refusal
@@ -37,6 +38,7 @@ Verdict: safe|unsafe
 Refusal: none|partial|full
 Rules: none"""
 
+_SECTIONS = ("# What you do", "# Definitions", "# Rules:", "# Answer", "Verdict:", "Refusal:", "Rules:")
 _LABELS = {"verdict": "verdict", "refusal": "refusal", "rules": "rules?"}
 _ID = r"(?!(?:un)?safe(?![\w.-]))[a-z0-9_.-]+"
 _RULES = re.compile(rf"{_ID}(?:\s*[,;]\s*{_ID})*", re.IGNORECASE)
@@ -57,7 +59,7 @@ def policy(book: RuleBook) -> str:
 
 
 def _line(text: str) -> str:
-    return neutralise(" ".join(text.split()))
+    return break_phrases(neutralise(" ".join(text.split())), _SECTIONS)
 
 
 def messages(policy: str, prompt: str, answer: str) -> Messages:

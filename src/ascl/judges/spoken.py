@@ -14,9 +14,10 @@ from typing import Any
 # A model that thinks aloud speaks after the last of these.
 _BEGINS_TO_SPEAK = ("<|channel|>final<|message|>", "</think>")
 _CONTROL = re.compile(r"<[|｜][^\s<>|｜]{1,40}[|｜]>|</?s>|<(?:end_of_turn|start_of_turn|eos|pad)>|\[/?INST\]")
-_FENCE = re.compile(r"^[ \t]*```[ \t]*\w*[ \t]*$", re.MULTILINE)
+_FENCE = re.compile(r"^[ \t]*```[ \t]*+\w*+[ \t]*+$", re.MULTILINE)
 _ROLE = re.compile(r"\A\s*assistant\s*\n", re.IGNORECASE)  # the header of the turn, where its control tokens are gone
 _EDGE = " \t\r\n\ufeff*_`\"'>#.,;!|()[]-•"  # what may stand around a word or a line and changes nothing in it
+_LONGEST = 20_000  # characters of a reply
 _NEVER = re.compile(r"(?!)")
 
 
@@ -45,9 +46,12 @@ def labelled(
 
     labels: from the name of a value to the pattern of its label. items: the value that may go on over more lines, each
     of which matches `item`. bare: the first value may stand at the beginning without its label. A label may be missing,
-    or be there twice with the same value. None where it has two values, or where anything else stands beside the lines.
+    or be there twice with the same value. None where it has two values, where anything else stands beside the lines,
+    and where it is longer than 20,000 characters.
     """
     text = spoken(reply)
+    if len(text) > _LONGEST:
+        return None
     if text.startswith("{"):
         return _from_json(text, labels)
     names = "|".join(f"(?P<{name}>{label})" for name, label in labels.items())

@@ -8,6 +8,7 @@ from itertools import islice, zip_longest
 from typing import Literal
 
 from ascl.chat.messages import Message
+from ascl.chat.phrases import fill
 from ascl.consult.sample import Job
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.recipes.build import Workshop
@@ -56,7 +57,7 @@ def search_label(prompt: Prompt, book: RuleBook) -> str:
 def label_messages(prompt: Prompt, titles: dict[str, str]) -> list[Message]:
     """What the model is asked: the titles of all categories, and the request."""
     listed = "\n".join(f"- {title}" for title in titles.values())
-    return [Message(role="user", content=_ASK.format(listed=listed, request=prompt.text))]
+    return [Message(role="user", content=fill(_ASK, listed=listed, request=prompt.text))]
 
 
 def read_label(reply: str, titles: dict[str, str]) -> str | None:

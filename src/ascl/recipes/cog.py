@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from ascl.chat.messages import Message
+from ascl.chat.phrases import fill
 from ascl.consult.sample import Job
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.recipes.build import Rejected, Workshop
@@ -99,7 +100,7 @@ def harmful_traces(
 def analysis_messages(reply: Reply) -> list[Message]:
     """What the model is asked about its own harmful trace."""
     kinds = ", ".join(SELF_JAILBREAKS)
-    text = _ASK.format(request=reply.prompt.text, thought=reply.thought, answer=reply.answer, kinds=kinds)
+    text = fill(_ASK, request=reply.prompt.text, thought=reply.thought, answer=reply.answer, kinds=kinds)
     return [Message(role="user", content=text)]
 
 

@@ -8,6 +8,7 @@ Reasons for no row beside those of `cog.py`: stage `self_check` `request failed`
 """
 
 from ascl.chat.messages import Message
+from ascl.chat.phrases import fill
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 from ascl.recipes import cog
@@ -53,7 +54,8 @@ def build(prompts: list[Prompt], parameters: cog.Parameters, workshop: Workshop)
 
 def check_messages(trace: cog.Trace) -> list[Message]:
     """What the model is asked: the paragraph that turns its own harmful thoughts round."""
-    text = _ASK.format(
+    text = fill(
+        _ASK,
         request=trace.prompt.text,
         thought=trace.thought,
         self_jailbreak=trace.self_jailbreak,

@@ -8,6 +8,7 @@ Reasons for no row beside those of `cog.py`: stage `recompose` `request failed`,
 """
 
 from ascl.chat.messages import Message
+from ascl.chat.phrases import fill
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 from ascl.recipes import cog
@@ -51,5 +52,5 @@ def build(prompts: list[Prompt], parameters: cog.Parameters, workshop: Workshop)
 
 def recompose_messages(trace: cog.Trace) -> list[Message]:
     """What the model is asked: a safe thought from the parts of the harmful one."""
-    text = _ASK.format(request=trace.prompt.text, analysis=trace.analysis, strategy=trace.strategy)
+    text = fill(_ASK, request=trace.prompt.text, analysis=trace.analysis, strategy=trace.strategy)
     return [Message(role="user", content=text)]

@@ -22,6 +22,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.chat.phrases import fill
 from ascl.consult.sample import Job
 from ascl.judges.record import Judge
 from ascl.judges.verdict import Refusal, Verdict
@@ -100,7 +101,7 @@ def build(examples: list[Example], parameters: Parameters, workshop: Workshop) -
 
 def refine_messages(example: Example) -> list[Message]:
     """What the target is asked: the request, the reference reply, and to write its own."""
-    text = _ASK.format(request=example.prompt.text, thought=example.thought, answer=example.answer)
+    text = fill(_ASK, request=example.prompt.text, thought=example.thought, answer=example.answer)
     return [Message(role="user", content=text)]
 
 

@@ -19,6 +19,7 @@ from collections import Counter
 from pydantic import BaseModel, ConfigDict, Field
 
 from ascl.chat.messages import Message
+from ascl.chat.phrases import fill
 from ascl.consult.sample import Job
 from ascl.judges.record import Judge
 from ascl.prompts.prompt import Kind, Prompt
@@ -91,7 +92,7 @@ def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> 
 
 def hide_messages(reply: Reply) -> list[Message]:
     """What the model is asked about its own harmful trace."""
-    text = _ASK.format(request=reply.prompt.text, thought=reply.thought, answer=reply.answer)
+    text = fill(_ASK, request=reply.prompt.text, thought=reply.thought, answer=reply.answer)
     return [Message(role="user", content=text)]
 
 

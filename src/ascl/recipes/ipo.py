@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ascl.chat.messages import Message
 from ascl.chat.neutralise import neutralise
+from ascl.chat.phrases import fill
 from ascl.consult.sample import Job
 from ascl.judges.verdict import Refusal
 from ascl.prompts.prompt import Kind, Prompt
@@ -188,7 +189,7 @@ def steered(prompt: Prompt) -> list[Message]:
 def locate_messages(reply: Reply) -> list[Message]:
     """What the model is asked about its own unsafe thought."""
     numbered = "\n".join(f"{n}. {' '.join(s.split())}" for n, s in enumerate(sentences(reply.thought), start=1))
-    return [Message(role="user", content=_ASK.format(request=reply.prompt.text, numbered=numbered))]
+    return [Message(role="user", content=fill(_ASK, request=reply.prompt.text, numbered=numbered))]
 
 
 def sentences(text: str) -> list[str]:

@@ -13,6 +13,7 @@ from collections import Counter
 
 from ascl.chat.clients.sampling import Client
 from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.chat.phrases import break_phrases, fill, unbroken
 from ascl.consult.sample import Job
 from ascl.files import write_jsonl
 from ascl.prompts.prompt import Prompt
@@ -42,6 +43,9 @@ Write the corrected texts in exactly this form, each label alone on its line, an
 
 {form}"""
 
+# What stands for a part of the question where a text holds it; the roles, where a request has several turns.
+_LABELS = ("[Thought", "[Answer]", "[Rules found]", "[Beside the call]", "[Looked up]")
+_ROLES = ("user:", "assistant:", "system:")
 _LABEL = re.compile(r"^[ \t#*_]*\[(thought \d+|answer)\][ \t:*_]*$", re.IGNORECASE | re.MULTILINE)
 _WORD = re.compile(r"\w+")
 
@@ -75,10 +79,15 @@ def purify(
 def purify_messages(prompt: Prompt, trajectory: Trajectory) -> list[Message]:
     """What the purifier is asked: the request, the whole walk, and the corrected texts in the labelled form."""
     count = len(trajectory.thoughts)
-    request = "\n".join(m.content if len(prompt.messages) == 1 else f"{m.role}: {m.content}" for m in prompt.messages)
-    walk = transcript(with_texts(trajectory, texts_of(trajectory)))
+    roles = _ROLES if len(prompt.messages) > 1 else ()
+    said = [(message.role, break_phrases(message.content, (*_LABELS, *roles))) for message in prompt.messages]
+    request = "\n".join(text if len(said) == 1 else f"{role}: {text}" for role, text in said)
+    shown = [
+        (label, break_phrases(text, _LABELS)) for label, text in sections(with_texts(trajectory, texts_of(trajectory)))
+    ]
+    walk = transcript(shown)
     form = "\n".join([f"[Thought {n}]\n(thought {n}, corrected)" for n in range(1, count + 1)] + ["[Answer]\n(answer)"])
-    return [Message(role="user", content=_ASK.format(request=request, walk=walk, form=form))]
+    return [Message(role="user", content=fill(_ASK, request=request, walk=walk, form=form))]
 
 
 def texts_of(trajectory: Trajectory) -> list[str]:
@@ -93,7 +102,7 @@ def read_texts(reply: str, thoughts: int) -> list[str] | None:
     if [label.group(1).lower() for label in labels] != wanted or reply[: labels[0].start()].strip():
         return None
     ends = [label.start() for label in labels[1:]] + [len(reply)]
-    texts = [reply[label.end() : end].strip() for label, end in zip(labels, ends, strict=True)]
+    texts = [unbroken(reply[label.end() : end]).strip() for label, end in zip(labels, ends, strict=True)]
     return texts if all(texts) else None
 
 
@@ -108,24 +117,29 @@ def with_texts(trajectory: Trajectory, texts: list[str]) -> Trajectory:
     return trajectory.model_copy(update={"messages": messages})
 
 
-def transcript(trajectory: Trajectory) -> str:
-    """The completion as labelled sections."""
-    sections, turn = [], 0
+def sections(trajectory: Trajectory) -> list[tuple[str, str]]:
+    """The texts of the completion, each with its label."""
+    found, turn = [], 0
     for message in trajectory.completion:
         if message.role == "tool":
-            sections.append(("Rules found", message.content))
+            found.append(("Rules found", message.content))
             continue
         turn += 1
-        sections.append((f"Thought {turn}", message.reasoning_content or ""))
+        found.append((f"Thought {turn}", message.reasoning_content or ""))
         if message.content or not message.tool_calls:
-            sections.append(("Beside the call" if message.tool_calls else "Answer", message.content))
-        sections += [("Looked up", str(call.arguments.get("query"))) for call in message.tool_calls]
-    return "\n\n".join(f"[{label}]\n{text}" for label, text in sections)
+            found.append(("Beside the call" if message.tool_calls else "Answer", message.content))
+        found += [("Looked up", str(call.arguments.get("query"))) for call in message.tool_calls]
+    return found
+
+
+def transcript(labelled: list[tuple[str, str]]) -> str:
+    """Labelled texts as one."""
+    return "\n\n".join(f"[{label}]\n{text}" for label, text in labelled)
 
 
 def diff(before: Trajectory, after: Trajectory) -> str:
     """The unified diff of two transcripts; of one with more than 500 lines every line counts as changed."""
-    old, new = (transcript(trajectory).splitlines() for trajectory in (before, after))
+    old, new = (transcript(sections(trajectory)).splitlines() for trajectory in (before, after))
     if max(len(old), len(new)) > MOST_LINES:
         head = ["--- before", "+++ after", f"@@ -1,{len(old)} +1,{len(new)} @@"]
         return "\n".join([*head, *(f"-{line}" for line in old), *(f"+{line}" for line in new)])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.neutralise import neutralise
+from ascl.chat.phrases import unbroken
 from ascl.consult.rollout import start
 from ascl.consult.sample import Job
 from ascl.judges.record import Judge, judge_trajectory
@@ -135,7 +136,7 @@ def read_labelled(text: str, labels: Sequence[str]) -> list[str] | None:
     if text[: found[0].start()].strip():
         return None
     ends = [match.start() for match in found[1:]] + [len(text)]
-    parts = [text[match.end() : end].strip() for match, end in zip(found, ends, strict=True)]
+    parts = [unbroken(text[match.end() : end]).strip() for match, end in zip(found, ends, strict=True)]
     return parts if all(parts) else None
 
 

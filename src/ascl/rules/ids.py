@@ -6,6 +6,7 @@ with other words is then recognised and keeps its id.
 
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
@@ -126,6 +127,7 @@ def _first_free(names: Iterable[str], taken: Collection[str], numbers: dict[str,
     return f"{name}_{number}"
 
 
+@lru_cache(maxsize=1 << 14)
 def slug(text: str) -> str:
     """Small words joined by underscores, in any script; a text of signs alone gives the signs' Unicode names."""
     return _joined(text) or _joined(" ".join(unicodedata.name(sign, "") for sign in text[:_LONGEST])) or "rule"
