@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from ascl.cli.main import app
 
-SHARE = float(os.environ.get("S", "0.06"))
+SHARE = 1.0 if os.environ.get("ASCL_EVERY_CASE") else 0.06
 
 
 @pytest.fixture(scope="module")
