@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from teacher_server import Teacher, called, said, teacher, user_text
 from typer.testing import CliRunner
 
+from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.cli.main import app
-from ascl.files import write_jsonl
+from ascl.config import RunConfig
+from ascl.files import write_json, write_jsonl, write_text
+from ascl.judges.offline import OfflineJudge
+from ascl.judges.record import judge_trajectory, record
+from ascl.pipeline import _resolved, open_run, stages
 
 PURIFIED = (
     "[Thought 1]\nThis asks for weapons, so I should check the rules first.\n"
@@ -101,3 +107,37 @@ def refused(*arguments: str) -> str:
     line = result.stderr.splitlines()[-1]
     assert line.startswith("ascl: "), result.stderr
     return line
+
+
+def finished_run(folder: Path, model: str) -> list[str]:
+    """Make what `ascl run` leaves, without its trainings: every stage is done. Returns the command."""
+    settings: dict[str, Any] = {
+        "model": model,
+        "dtype": "float32",
+        "test_limit": 2,
+        "variants": ["pure"],
+        "judge": "offline",
+    }
+    settings |= {"sampling": {"max_tokens": 4}, "train_limit": 4}
+    write_text(folder.with_suffix(".yaml"), yaml.safe_dump(settings))
+    config = RunConfig.model_validate(settings | {"judge": {"kind": "offline"}})
+    state = open_run(config, folder)
+    names = ["pure", "bc", *config.rl.arms]
+    for name in names:
+        for file, of in ((f"eval/{name}", None), (f"rollouts/{name}", 1)):
+            rows = []
+            for prompt in state.split("test"):
+                said = [Message(role="user", content=prompt.text), Message(role="assistant", content="I can't help.")]
+                walked = Trajectory(prompt_id=prompt.id, messages=said, prompt_length=1, stop=StopReason.ANSWERED)
+                row = record(name, prompt, walked, judge_trajectory(OfflineJudge(), prompt, walked))
+                row.step = row.group = of
+                rows.append(row.model_dump(mode="json"))
+            write_jsonl(folder / "data" / f"{file}.jsonl", rows)
+        write_json(folder / "checkpoints" / name / "training_log.json", [{"step": 1, "loss": 0.5, "reward": 0.1}])
+    write_text(folder / "config.yaml", _resolved(state.config))
+    write_json(
+        folder / "manifest.json", state.manifest | {"stages": {name: {"seconds": 1.0} for name in stages(config)}}
+    )
+    command = ["run", str(folder.with_suffix(".yaml")), "--out", str(folder)]
+    done(*command)
+    return command

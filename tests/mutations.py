@@ -7,6 +7,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 VALUES = [None, True, -1, 1.5, 1e308, float("inf"), float("nan"), 10**19, "", "a" * 20, [], {}, [[]], ["future"]]
 WHOLE = {
     "is empty": b"",
@@ -24,10 +26,12 @@ WHOLE = {
 }
 
 
-def damage(path: Path, dice: random.Random) -> tuple[str, bytes]:
-    """One way, drawn, in which a file can be damaged: in words, and its new content."""
+def damage(path: Path, dice: random.Random) -> tuple[str, bytes | None]:
+    """One way, drawn, in which a file can be damaged: in words, and its new content (None: it is gone)."""
     raw = path.read_bytes()
     kind = dice.random()
+    if kind < 0.02:
+        return "is gone", None
     if kind < 0.15 or not raw.strip():
         what = dice.choice(list(WHOLE))
         return what, WHOLE[what]
@@ -39,7 +43,7 @@ def damage(path: Path, dice: random.Random) -> tuple[str, bytes]:
     if kind < 0.25:
         what = dice.choice(list(WHOLE))
         return f"line {number + 1} {what}", b"".join([*lines[:number], WHOLE[what], *lines[number + 1 :]])
-    value = json.loads(lines[number])
+    value = yaml.safe_load(raw) if path.suffix == ".yaml" else json.loads(lines[number])
     what, changed = _changed(value, dice)
     lines[number] = json.dumps(changed, ensure_ascii=False).encode() + b"\n"
     return f"line {number + 1}: {what}", b"".join(lines)

@@ -10,18 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
-from commands import Desk, desk, done
+from commands import Desk, desk, done, finished_run
 from mutations import damage
 from typer.testing import CliRunner
 
-from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.cli.main import app
-from ascl.config import RunConfig
-from ascl.files import write_json, write_jsonl, write_text
-from ascl.judges.offline import OfflineJudge
-from ascl.judges.record import judge_trajectory, record
-from ascl.pipeline import _resolved, open_run, stages
 
 SHARE = 1.0 if os.environ.get("ASCL_EVERY_CASE") else 0.06
 
@@ -33,33 +26,8 @@ def at(tmp_path_factory: pytest.TempPathFactory, embedded: Path) -> Iterator[Des
     with desk(folder) as found:
         done(*found.build("data"))
         done(*found.evaluate("eval"))
-        _finished_run(folder / "run")
+        finished_run(folder / "run", "embedded")
         yield found
-
-
-def _finished_run(folder: Path) -> None:
-    """What `ascl run` leaves, without its trainings: every stage is done."""
-    settings = {"model": "embedded", "dtype": "float32", "test_limit": 2, "variants": ["pure"], "judge": "offline"}
-    write_text(folder.with_suffix(".yaml"), yaml.safe_dump(settings))
-    config = RunConfig.model_validate(settings | {"judge": {"kind": "offline"}})
-    state = open_run(config, folder)
-    names = ["pure", "bc", *config.rl.arms]
-    for name in names:
-        for file, of in ((f"eval/{name}", None), (f"rollouts/{name}", 1)):
-            rows = []
-            for prompt in state.split("test"):
-                said = [Message(role="user", content=prompt.text), Message(role="assistant", content="I can't help.")]
-                walked = Trajectory(prompt_id=prompt.id, messages=said, prompt_length=1, stop=StopReason.ANSWERED)
-                row = record(name, prompt, walked, judge_trajectory(OfflineJudge(), prompt, walked))
-                row.step = row.group = of
-                rows.append(row.model_dump(mode="json"))
-            write_jsonl(folder / "data" / f"{file}.jsonl", rows)
-        write_json(folder / "checkpoints" / name / "training_log.json", [{"step": 1, "loss": 0.5, "reward": 0.1}])
-    write_text(folder / "config.yaml", _resolved(state.config))
-    write_json(
-        folder / "manifest.json", state.manifest | {"stages": {name: {"seconds": 1.0} for name in stages(config)}}
-    )
-    done("run", str(folder.with_suffix(".yaml")), "--out", str(folder))
 
 
 # Each area: its folder, how many damages are tried of all, and the commands that read it ({} is the folder).
@@ -100,7 +68,8 @@ def test_what_is_damaged_is_one_line(at: Desk, area: str, name: str) -> None:
         shutil.copytree(whole, at.folder / "tried")
         path = dice.choice(files)
         what, content = damage(path, dice)
-        (at.folder / "tried" / path.relative_to(whole)).write_bytes(content)
+        damaged = at.folder / "tried" / path.relative_to(whole)
+        damaged.unlink() if content is None else damaged.write_bytes(content)
         result = CliRunner().invoke(app, given)
         line = (result.stderr.splitlines() or [""])[-1]
         ended = result.exit_code == 0 or (result.exit_code == 2 and line.startswith("ascl: "))

@@ -34,6 +34,14 @@ def test_a_folder_that_is_taken_is_refused_by_name_and_process(tmp_path: Path) -
     assert [p.name for p in tmp_path.iterdir()] == ["file"] and not is_empty(tmp_path)
 
 
+@pytest.mark.parametrize("left", [".lock", ".evaluation.json.123.tmp"])
+def test_what_a_killed_process_leaves_makes_no_folder_full(tmp_path: Path, left: str) -> None:
+    (tmp_path / left).touch()
+    assert is_empty(tmp_path)
+    (tmp_path / left).rename(tmp_path / left.removesuffix(".tmp").strip("."))
+    assert not is_empty(tmp_path)
+
+
 def test_a_child_does_not_keep_the_folder(tmp_path: Path) -> None:
     told, tell = os.pipe()
     with working_in(tmp_path):

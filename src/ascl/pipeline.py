@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ascl.chat.clients.dtype import machine_dtype
 from ascl.chat.clients.fingerprint import changed_facts, fingerprint, short_hash
@@ -27,7 +27,7 @@ from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.render import Renderer
 from ascl.config import RunConfig, Teacher
 from ascl.consult.tool import ConsultTool
-from ascl.consult.variants import Variant
+from ascl.consult.variants import Variant, shown_to
 from ascl.errors import InputError
 from ascl.evals.evaluate import evaluate
 from ascl.evals.metrics import Estimate, left_out_warnings, measure
@@ -150,7 +150,7 @@ def open_run(config: RunConfig, folder: Path) -> Run:
         fitting(tool)
     prompts = load_prompts(config.prompts)
     renderer = load_renderer(config.model, config.dialect)
-    manifest = _manifest(config, folder, before, book, renderer, prompts)
+    manifest = _manifest(config, folder, before, tool, renderer, prompts)
     judge = open_judge(config.judge, book, folder / "data" / "judge_replies.jsonl")
     state = Run(folder, config, tool, renderer, prompts, manifest, judge)
     _check_prompts(state, left)
@@ -215,29 +215,32 @@ def _without_addresses(settings: Any) -> Any:
     return settings
 
 
-def _facts(config: RunConfig, book: RuleBook, renderer: Renderer) -> dict[str, str]:
-    """Short hashes of what else a run depends on: weights in local folders, and the chat template."""
-    local = {"weights": config.model, "embedding model": book.embedding_model}
+def _facts(config: RunConfig, tool: ConsultTool, renderer: Renderer) -> dict[str, str]:
+    """Short hashes of what else a run depends on: weights in local folders, chat template, system texts and tool."""
+    local = {"weights": config.model, "embedding model": tool.book.embedding_model}
     if config.judge.base_url is None:
         local["judge"] = config.judge.model
     found = {name: fingerprint(model) for name, model in local.items() if model}
-    return {"chat template": short_hash(renderer.dialect.template)} | {name: of for name, of in found.items() if of}
+    variants: list[Variant] = [*config.variants, "ascl"]
+    texts = [shown_to(variant, tool)["system text"] for variant in variants]
+    shown = {"chat template": short_hash(renderer.dialect.template), "system text": short_hash(" ".join(texts))}
+    return shown | {name: of for name, of in found.items() if of}
 
 
 def _manifest(
     config: RunConfig,
     folder: Path,
     manifest: dict[str, Any] | None,
-    book: RuleBook,
+    tool: ConsultTool,
     renderer: Renderer,
     prompts: list[Prompt],
 ) -> dict[str, Any]:
     text = "\n".join(prompt.model_dump_json() for prompt in prompts)
     inputs = {
-        "rule_book": {"source": config.rules.source, "hash": book.hash, "rules": len(book.rules)},
+        "rule_book": {"source": config.rules.source, "hash": tool.book.hash, "rules": len(tool.book.rules)},
         "prompts": {"sources": config.prompts, "hash": hashlib.sha256(text.encode()).hexdigest()[:16]},
     }
-    shown = _facts(config, book, renderer)
+    shown = _facts(config, tool, renderer)
     if manifest is not None:
         for name, value in inputs.items():
             if manifest.get(name) != value:
@@ -450,12 +453,18 @@ class _Cloned(BaseModel):
         return self.prompt_id or self.id
 
 
-# A row of a trainer's log: what was measured, by name. A figure that diverged is NaN.
-LogRow = dict[str, float | None]
+class _Logged(BaseModel):
+    """A row of a trainer's log: the step, and what was measured, by name. A figure that diverged is NaN."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float]
+
+    step: int
 
 
 def _log(state: Run, name: str) -> list[dict[str, Any]]:
-    return read_saved(state.checkpoint(name) / "training_log.json", list[LogRow])
+    rows = read_saved(state.checkpoint(name) / "training_log.json", list[_Logged])
+    return [row.model_dump() for row in rows]
 
 
 def _curve(row: dict[str, Any]) -> dict[str, Any]:

@@ -179,7 +179,7 @@ class Measured(BaseModel):
     seconds: dict[str, float]
     measured: dict[str, float | None]
     consult_by_look: dict[str, float]
-    curve: list[dict[str, float | None]]
+    curve: list[dict[str, float]]
 
     @field_validator("measured")
     @classmethod
@@ -222,7 +222,7 @@ def result(folder: Path, name: str, settings: LabSettings, seed: int) -> dict[st
         len(world.prompts),
         path.with_suffix(".eval.jsonl"),
     )
-    log = read_saved(model / "training_log.json", list[dict[str, float | None]])
+    log = read_saved(model / "training_log.json", list[dict[str, float]])
     looks = {request.prompt.id: request.look for request in world.requests}
     found = {
         "name": name,

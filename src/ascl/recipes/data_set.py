@@ -186,7 +186,7 @@ def _check_folder(folder: Path, settings: BuildSettings, book: RuleBook, inputs:
 
 def _shown(settings: BuildSettings, book: RuleBook) -> dict[str, str]:
     """Short hashes of what else the rows depend on: the tool, and of models in this process weights and template."""
-    found = shown_to("ascl", ConsultTool(book, settings.top_k))
+    found = shown_to("ascl", ConsultTool(book, settings.top_k)) | {"titles": short_hash("\n".join(book.titles))}
     if settings.model and settings.base_url is None:
         found |= local_facts(settings.model)
     purifier = settings.parameters.get("purifier")

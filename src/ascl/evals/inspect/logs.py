@@ -40,6 +40,7 @@ from ascl.evals.inspect.solver import TRAJECTORY, prompt_of, trajectory_of
 from ascl.evals.inspect.tasks import UNTRUSTED, VERSION, generate_config, sample_of
 from ascl.evals.results import Asked, Evaluation, Sampled, read_evaluation, read_records, read_sampled, slug
 from ascl.files import append_jsonl, index_jsonl, sort_jsonl, write_json
+from ascl.folders import is_empty
 from ascl.judges.record import Record
 
 OURS = "ascl/"  # our model API, as whose answers all are logged
@@ -142,7 +143,7 @@ def evaluation_from_log(log: Path, folder: Path) -> Path:
     or `folder` is there already.
     """
     evaluation, sampled = read_log(log)
-    if folder.exists() and any(folder.iterdir()):
+    if not is_empty(folder):
         raise InputError(f"{folder}: is not empty; move it away, or judge it itself: ascl eval rejudge {folder}")
     [name] = evaluation.benchmarks
     folder.parent.mkdir(parents=True, exist_ok=True)
