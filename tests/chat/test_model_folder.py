@@ -263,7 +263,6 @@ def test_a_tokenizer_with_more_tokens_than_the_model(folder: Path) -> None:
     [
         {"type": "Replace", "pattern": {"String": "\u200b"}, "content": ""},
         {"type": "Replace", "pattern": {"Regex": "\\p{Cf}"}, "content": ""},
-        {"type": "Nmt"},
         {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None}
         | {"lowercase": False},
     ],
