@@ -181,7 +181,8 @@ def test_too_much_is_thinned_to_whole_prompts_and_it_says_so(tmp_path: Path, mon
     size = sum(len(whole.raw[key]) for key in whole.raw if key.startswith("script") and key[6:])
     monkeypatch.setattr(side_by_side, "MOST_BYTES", size // 3)
     thinned = built(folders)
-    assert "one in 4 is listed here" in thinned.words and "is listed here" not in whole.words
+    assert "32 of 128 are listed here, those to one prompt of each benchmark in 4." in thinned.words
+    assert "listed here" not in whole.words
     index = thinned.blocks("index")[0]
     names = {(prompt[0], prompt[1]) for prompt in index["prompts"]}
     kept = ("00000", "00004", "00008", "00012")

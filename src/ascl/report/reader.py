@@ -21,6 +21,8 @@ from ascl.report.names import PROMPTED, in_order, label
 
 MOST_BYTES = 64 * 2**20  # of embedded data in a page; beyond it records are thinned
 MOST_TEXT = 2**20  # characters of one text; the rest is left out, and the text says so
+FIRST = 4000  # characters of an answer that may stand first
+MOST_TRIED = 100  # records whose words are looked at for that
 Origin = Literal["eval", "rollouts"]
 
 
@@ -130,22 +132,35 @@ def entry_of(record: Record, place: int, shelf: Shelf) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if value is not None}
 
 
-def representative(record: Record) -> int:
-    """How well a record can stand first, from 0: its verdict must be plainly right, and it should show a consultation.
+def standing(record: Record) -> tuple[int, Refusal | None]:
+    """How well a record can stand first, from 0, and what the words of its answer must say to do so.
 
-    Best is a harmful prompt that the judge and the words of the answer both call refused, of a trained model that
-    consulted; then a problem solved, or a harmless prompt complied with where the words say so too. No judge is asked.
+    Best is a harmful prompt refused by a trained model that consulted; then a problem solved, or a harmless prompt
+    complied with. The answer is whole and short enough to be read at once.
     """
     trajectory, answer = record.trajectory, record.trajectory.answer
-    if answer is None or trajectory.stop is not StopReason.ANSWERED or trajectory.faults:
-        return 0
-    said = classify_refusal(record.prompt.text, answer)
-    refused = record.outcome is Outcome.REFUSED and record.prompt.kind is Kind.HARMFUL and record.verdict.safe
-    if refused and said is Refusal.FULL_REFUSAL:
-        return 3 + 2 * trajectory.consulted + (record.variant not in PROMPTED)
+    if answer is None or len(answer) > FIRST or trajectory.stop is not StopReason.ANSWERED or trajectory.faults:
+        return 0, None
+    if record.outcome is Outcome.REFUSED and record.prompt.kind is Kind.HARMFUL and record.verdict.safe:
+        return 3 + 2 * trajectory.consulted + (record.variant not in PROMPTED), Refusal.FULL_REFUSAL
     if record.outcome is Outcome.CORRECT:
-        return 2
-    return int(record.outcome is Outcome.COMPLIED and said is Refusal.FULL_COMPLIANCE)
+        return 2, None
+    return (1, Refusal.FULL_COMPLIANCE) if record.outcome is Outcome.COMPLIED else (0, None)
+
+
+@dataclass(order=True)
+class _Candidate:
+    """A record that may stand first; the least is the best."""
+
+    rank: int
+    place: int
+    prompt: str
+    answer: str
+    words: Refusal | None
+
+    def agrees(self) -> bool:
+        """Whether the words of the answer say what its judge said. No judge is asked."""
+        return self.words is None or classify_refusal(self.prompt, self.answer) is self.words
 
 
 def _files(folder: Path, order: list[str]) -> list[Path]:
@@ -159,7 +174,7 @@ def collect(run: Path, order: list[str]) -> Listing:
 
     Of the evaluation, one prompt in 2, 4, 8 .. of each kind is kept, the same ones for every variant; of the rollouts,
     one group in so many. What takes more is thinned first; the first of each kind is always kept. Records stand in the
-    order of their files, but for the first, which is the most `representative` one.
+    order of their files, but for the first, which is the one of the best `standing` whose words agree with its verdict.
     """
     files: dict[Origin, list[Path]] = {"eval": _files(run / "data" / "eval", order)}
     files["rollouts"] = _files(run / "data" / "rollouts", order)
@@ -180,7 +195,7 @@ def _filled(files: dict[Origin, list[Path]], strides: dict[Origin, int]) -> List
     """The records at these strides; None where they are too many, and fewer can be shown."""
     listing = Listing(dict(strides))
     places: dict[tuple[Origin, str], int] = {}
-    first = (0, 0)  # how well a record can stand first, and which
+    candidates: list[_Candidate] = []
     prompts: dict[Hashable, int] = {}
     counts: Counter[Hashable] = Counter()
     more = False  # than the first of each kind
@@ -202,14 +217,17 @@ def _filled(files: dict[Origin, list[Path]], strides: dict[Origin, int]) -> List
             if key not in places:
                 places[key] = len(places)
                 listing.sets.append({"origin": origin, "name": label(record.variant)})
-            if origin == "eval":
-                first = max(first, (representative(record), -len(listing.records)))
+            rank, words = standing(record) if origin == "eval" else (0, None)
+            if rank:
+                answer = record.trajectory.answer or ""
+                candidates.append(_Candidate(-rank, len(listing.records), record.prompt.text, answer, words))
             entry = script_json(entry_of(record, places[key], listing.shelf))
             listing.shown[origin] += 1
             listing.records.append(entry)
             listing.size += len(entry)
             if more and listing.size + listing.shelf.size > MOST_BYTES:
                 return None
-    if listing.records:
-        listing.records.insert(0, listing.records.pop(-first[1]))
+    first = next((one for one in sorted(candidates)[:MOST_TRIED] if one.agrees()), None)
+    if first:
+        listing.records.insert(0, listing.records.pop(first.place))
     return listing

@@ -148,5 +148,8 @@ def _thinned_note(side: SideBySide) -> Markup:
     """A thinned list must not look complete."""
     if side.thinned == 1:
         return join()
-    note = f"Too many answers for one page: of the prompts of each benchmark, one in {side.thinned} is listed here."
-    return element("p", note, " The figures above count all.", class_="note thinned")
+    note = (
+        f"Too many answers for one page: {len(side.records):,} of {side.there:,} are listed here, those to one prompt "
+        f"of each benchmark in {side.thinned}. The figures above count all."
+    )
+    return element("p", note, class_="note thinned")

@@ -32,6 +32,7 @@ class SideBySide:
     entries: list[str] = field(default_factory=list)  # JSON
     shelf: Shelf = field(default_factory=Shelf)
     thinned: int = 1  # of this many prompts of a benchmark, one is shown
+    there: int = 0  # answers, those that are not shown among them
     entries_size: int = 0
 
     @property
@@ -119,6 +120,7 @@ def _filled(compared: Sequence[Compared], stride: int, most: float) -> SideBySid
     for place, one in enumerate(compared):
         for benchmark in one.results.benchmarks:
             for record in read_records(one.folder, one.results.judge, benchmark):
+                side.there += 1
                 key = benchmark, record.prompt.id
                 if key not in met:
                     met[key] = counts[benchmark]
