@@ -28,8 +28,8 @@ def working_in(folder: Path) -> Iterator[None]:
         lock = _take(folder)
         here = os.open(folder, os.O_RDONLY)  # the folder itself, should it get another name meanwhile
         try:
-            for place, _, _ in os.walk(folder):
-                remove_drafts(Path(place))
+            for inside, _, _ in os.walk(folder):
+                remove_drafts(Path(inside))
             yield
         finally:
             with suppress(FileNotFoundError):

@@ -200,10 +200,10 @@ def result(folder: Path, name: str, settings: LabSettings, seed: int) -> dict[st
     path = folder / f"seed{seed}" / f"{name}.json"
     arm = ARMS[name].model_dump() if name in ARMS else None
     if path.exists():
-        found = read_saved(path, Measured)
-        if found.arm != arm and found.arm is not None:
-            raise InputError(f"{path}: was run as {found.arm}, which is not what the arm is now; name another --out")
-        return found.model_dump()
+        before = read_saved(path, Measured)
+        if before.arm != arm and before.arm is not None:
+            raise InputError(f"{path}: was run as {before.arm}, which is not what the arm is now; name another --out")
+        return before.model_dump()
     torch.set_num_threads(1)  # nothing is won by more at this size
     began = time.monotonic()
     train = clone if name in (BC, SURROGATE_BC) else reinforce

@@ -132,7 +132,7 @@ def without_row(built: Built, folder: Path) -> list[Rejected]:
     with_row = {row.prompt_id if isinstance(row, Row) else row.id for row in built.rows}
     rejected = {r.id: r for r in built.rejected}
     failed = [f for f in failures(folder) if f["id"] not in with_row]
-    rejected |= {f["id"]: Rejected(**f) for f in failed}  # these know the reason better
+    rejected |= {f["id"]: Rejected(f["id"], f["stage"], f["reason"]) for f in failed}  # these know the reason better
     return [rejected[identity] for identity in sorted(rejected)]
 
 
