@@ -75,7 +75,7 @@ def read_text(path: Path, longest: int = LONGEST_TEXT) -> str:
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _YamlLoader(_SafeLoader):  # type: ignore[misc]
+class _YamlLoader(_SafeLoader):
     """Safe YAML in which a doubled key is an error, as YAML 1.2 says; PyYAML keeps the last and says nothing."""
 
     def construct_document(self, node: yaml.Node) -> Any:

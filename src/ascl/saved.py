@@ -1,9 +1,9 @@
 """What an earlier run of ours wrote, read back: what is damaged, edited or of another version is one line."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,7 +21,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 def checked(kind: type[T], value: Any, where: str) -> T:
     """A value as the type it must have. Raises InputError that names the place and the field."""
     try:
-        return _adapter(kind).validate_python(value)
+        return _adapter(cast(Hashable, kind)).validate_python(value)
     except ValidationError as error:
         problem = first_problem(error)
     except RecursionError:

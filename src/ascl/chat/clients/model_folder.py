@@ -223,7 +223,7 @@ def _full_model(name: str, folder: Path, dtype: str, attention: str) -> Any:
         )
     del empty
     with _reading(name, "it can't be loaded"):
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
             attn_implementation=attention,
@@ -232,6 +232,7 @@ def _full_model(name: str, folder: Path, dtype: str, attention: str) -> Any:
             ignore_mismatched_sizes=True,  # they are reported, and refused below
             output_loading_info=True,
         )
+    model, report = loaded
     if report["mismatched_keys"]:
         key, held, wanted = min(report["mismatched_keys"])
         raise InputError(f"model {name}: {key} has shape {list(held)} in the weights, {list(wanted)} by config.json")
