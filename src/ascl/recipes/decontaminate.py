@@ -13,6 +13,7 @@ rows share would match all or none.
   the rarest members of each must meet. So only those are looked up, and nothing is missed.
 """
 
+import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -227,7 +228,7 @@ def decontaminate_file(path: Path, names: list[str], out: Path, n: int = NGRAM, 
     if out.is_dir() or (path.is_dir() and not out.suffix):
         out = out / "train.jsonl"
     path = path / "train.jsonl" if path.is_dir() else path
-    if out.resolve() == path.resolve():
+    if os.path.realpath(out) == os.path.realpath(path):  # Path.resolve fails on a loop of links
         raise InputError(f"{out}: the training set itself; name another file to write to")
     numbered = read_jsonl(path)
     for number, row in numbered:
