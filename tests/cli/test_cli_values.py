@@ -29,8 +29,8 @@ VALUES = [
     "http://", "http://:80", "http://h:99999/v1", "http://h:0", "http://a b/v1", "http://😀/v1", "http://x..y/v1",
     f"http://{'a' * 70}/v1", "http://user:word@h/v1", "localhost:8000", "ftp://h/v1",
     "http://h/v1?a=b", "http://h\n/v1",
-    "qwen3guard:x@http://[::1", "safeguard:", "offline:x", "strongreject:x@http://h:99999", ":", "%s%n", "$(id)", "[/x]",
-    "{0}", "default", "embedded ", "é", "e\u0301", "\u202eabc", "\ufeff", "--help", "-h",
+    "qwen3guard:x@http://[::1", "safeguard:", "offline:x", "strongreject:x@http://h:99999", ":", "%s%n", "$(id)",
+    "[/x]", "{0}", "default", "embedded ", "é", "e\u0301", "\u202eabc", "\ufeff", "--help", "-h",
 ]  # fmt: skip
 
 # What a command is given besides the value, so that it ends after its checks: the models and servers are not there.
