@@ -139,3 +139,37 @@ def test_smoke_changes_sizes_only(tmp_path: Path) -> None:
     changed = {"max_steps": 2, "prompts_per_step": 1, "group_size": 4, "micro_batch_size": 4}
     assert smoke.rl.settings == RlSettings(**kept, **changed)  # type: ignore[arg-type]
     assert (smoke.seed, smoke.rl.arms, smoke.test_limit) == (3, ["ifpo"], 4)
+
+
+@pytest.mark.parametrize("value", ["1e999", ".inf", ".nan", "-.inf", str(10**20), str(-(10**20)), "9" * 500])
+@pytest.mark.parametrize(
+    "field",
+    [
+        "seed", "test_limit", "train_limit", "eval_batch", "sampling.temperature", "sampling.top_p",
+        "sampling.max_tokens", "sampling.seed", "judge.concurrency", "judge.timeout", "teacher.concurrency", "lora.r",
+        "lora.alpha", "rules.top_k", "sft.epochs", "sft.learning_rate", "sft.batch_size", "sft.micro_batch_size",
+        "sft.max_length", "sft.save_steps", "rl.settings.tau", "rl.settings.w_min", "rl.settings.w_max",
+        "rl.settings.penalty", "rl.settings.candidates", "rl.settings.group_size", "rl.settings.prompts_per_step",
+        "rl.settings.micro_batch_size", "rl.settings.max_steps", "rl.settings.epochs", "rl.settings.max_tokens",
+        "rl.settings.temperature", "rl.settings.save_steps",
+    ],
+)  # fmt: skip
+def test_a_number_beyond_all_sense_is_named_by_its_path(tmp_path: Path, field: str, value: str) -> None:
+    *path, last = field.split(".")
+    inner = f"{last}: {value}"
+    inner = f"model: x, {inner}" if path == ["teacher"] else inner
+    inner = f"kind: qwen3guard, model: x, {inner}" if path == ["judge"] else inner
+    for name in reversed(path):
+        inner = f"{name}: {{{inner}}}"
+    assert field in fault(write(tmp_path, f"{{model: x, {inner}}}"))
+
+
+def test_variables_are_replaced_in_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONE", "${TWO}")
+    monkeypatch.setenv("TWO", "2")
+    config = load_config(write(tmp_path, 'model: "${ONE}${TWO}"\n'))
+    assert config.model == "${TWO}2"
+    text = "model: x\nx: a" + "${TWO}" * 200_000  # its square would take an hour
+    assert "x: there is no such setting" in fault(write(tmp_path, text))
+    monkeypatch.setenv("TWO", "2" * 10_000)
+    assert "the values of the environment variables make the file too long" in fault(write(tmp_path, text))

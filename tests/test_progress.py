@@ -5,10 +5,9 @@ import re
 import threading
 
 import pytest
-from rich.console import Console
 
 from ascl import progress
-from ascl.progress import progress_bar, waiting
+from ascl.progress import Screen, progress_bar, waiting
 
 
 class Heard(io.StringIO):
@@ -28,7 +27,7 @@ def log(monkeypatch: pytest.MonkeyPatch, pattern: str) -> Heard:
     """The log that progress is written to, after short silences as well."""
     heard = Heard(pattern)
     monkeypatch.setattr(progress, "SILENCE", 0.1)
-    monkeypatch.setattr(progress, "console", Console(file=heard))
+    monkeypatch.setattr(progress, "console", Screen(file=heard))
     return heard
 
 

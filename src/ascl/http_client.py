@@ -20,7 +20,7 @@ import httpx2
 if TYPE_CHECKING:
     import ssl
 
-MAX_BODY = 32 * 2**20  # bytes; a reply of a million tokens has a sixth of it
+MAX_BODY = 64 * 2**20  # bytes; a reply of a million tokens has a twelfth of it
 MAX_ERROR = 2**16  # bytes
 MAX_REDIRECTS = 5
 

@@ -63,6 +63,8 @@ def rollout_servers(settings: RlSettings) -> list[Server]:
 def check_servers(servers: Iterable[Server]) -> None:
     """Ask every server which models it has, all at the same time. Raises InputError naming each that can't be used."""
     wanted = list(dict.fromkeys(servers))
+    for server in wanted:
+        server_address(server.base_url)
     if not wanted:
         return
     from ascl.http_client import certificates
@@ -167,12 +169,22 @@ def model_config(name: str, revision: str | None = None) -> Any:
 def check_writable(folder: Path) -> None:
     """Raise InputError where `folder` can't be made, or nothing can be written to it. Makes neither."""
     there = _existing(folder)
+    longest = os.pathconf(there, "PC_NAME_MAX")
+    if any(len(os.fsencode(name)) > longest for name in folder.parts):
+        raise InputError(f"{folder}: File name too long")
     if not there.is_dir():
         raise InputError(f"{folder}: {'File exists' if there == folder else 'Not a directory'}")
     try:
         tempfile.TemporaryFile(dir=there).close()  # has no name where the system can do that
     except OSError as error:
         raise InputError(f"{folder}: nothing can be written there ({error.strerror})") from error
+
+
+def check_file(path: Path) -> None:
+    """Raise InputError where `path` can't be a file that is written."""
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name a file")
+    check_writable(path.parent)
 
 
 def check_space(folder: Path, needed: float, why: str) -> None:

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Protocol
+from typing import Any, Protocol
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -17,10 +17,8 @@ from ascl.terminal import printable
 class Screen(Console):
     """A console for text that nobody vouches for: nothing in it is markup, and all of it is `printable`."""
 
-    def __init__(self, file: IO[str] | None = None, stderr: bool = False, force_terminal: bool | None = None) -> None:
-        super().__init__(
-            file=file, stderr=stderr, force_terminal=force_terminal, markup=False, emoji=False, highlight=False
-        )
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, markup=False, emoji=False, highlight=False)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """See `Console`; here all text goes by, that of tables and progress bars too."""

@@ -32,7 +32,9 @@ def checked_address(url: str) -> str:
     """The address of a server as it stands. Raises InputError where no server could have it."""
     if fault := _fault(url):
         shown = url if "@" not in url else "an address with @"  # there may be a password in it
-        raise InputError(f"{shown} is no address of a server ({fault}); write http://HOST:PORT/v1")
+        raise InputError(
+            f"{shown[:200].encode(errors='backslashreplace').decode()} is no address of a server ({fault}); write http://HOST:PORT/v1"
+        )
     return url
 
 

@@ -24,4 +24,5 @@ def _shown(character: str) -> str:
 
 def echo(text: object = "", err: bool = False, bold: bool = False) -> None:
     """Print a line for people on stdout or stderr, `printable`. All such lines of the commands are printed here."""
-    typer.secho(printable(str(text)), err=err, bold=bold or None)
+    shown = printable(str(text))
+    typer.echo(typer.style(shown, bold=True) if bold else shown, err=err)

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
 from ascl.cli.table import COLUMNS, print_best, print_table
 from ascl.cli.talk import _show
 from ascl.config import Rl, RuleSettings, RunConfig
+from ascl.progress import Screen
 
 
 def printed(trajectory: Trajectory) -> str:
-    console = Console(file=io.StringIO(), width=10_000, force_terminal=True, color_system=None)
+    console = Screen(file=io.StringIO(), width=10_000, force_terminal=True, color_system=None)
     _show(console, trajectory)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()

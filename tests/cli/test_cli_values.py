@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from ascl.cli.main import app
 from ascl.errors import InputError
 
-SAMPLE, SEED = int(os.environ.get("N", 150)), int(os.environ.get("SEED", 7))
+SAMPLE, SEED = 150, 7
 
 VALUES = [
     "", " ", ".", "..", "/", "-", "--", "-1", "0", "1", "2.5", "-0.0", "nan", "-nan", "inf", "-inf", "1e309", "1e-400",
@@ -27,7 +27,8 @@ VALUES = [
     "loop.yaml", "file:fifo", "file:loop", "file:/dev/zero", "file:.", "file:a\0b", f"file:rows.jsonl:{10**20}",
     f"starter:{10**20}", f"gsm8k:{'9' * 5000}", "starter:0", "starter@x", "rows.jsonl", "rules.yaml", "http://[::1",
     "http://", "http://:80", "http://h:99999/v1", "http://h:0", "http://a b/v1", "http://😀/v1", "http://x..y/v1",
-    f"http://{'a' * 70}/v1", "http://user:word@h/v1", "localhost:8000", "ftp://h/v1", "http://h/v1?a=b", "http://h\n/v1",
+    f"http://{'a' * 70}/v1", "http://user:word@h/v1", "localhost:8000", "ftp://h/v1",
+    "http://h/v1?a=b", "http://h\n/v1",
     "qwen3guard:x@http://[::1", "safeguard:", "offline:x", "strongreject:x@http://h:99999", ":", "%s%n", "$(id)",
     "[/x]", "{0}", "default", "embedded ", "é", "e\u0301", "\u202eabc", "\ufeff", "--help", "-h",
 ]  # fmt: skip

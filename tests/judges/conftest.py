@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from guard_server import GuardServer, Script
-from rich.console import Console
 
 from ascl import progress
 from ascl.judges.model_judge import ModelJudge
 from ascl.judges.open_judge import open_judge
 from ascl.judges.served import ServedModel
 from ascl.judges.settings import JudgeSettings
+from ascl.progress import Screen
 from ascl.rules.book import RuleBook
 
 
@@ -71,5 +71,5 @@ class Listener(io.StringIO):
 def waiting(monkeypatch: pytest.MonkeyPatch) -> Listener:
     """What judges say on standard error, with an event for the line that says that one is waited for."""
     listener = Listener("waiting")
-    monkeypatch.setattr(progress, "console", Console(file=listener))
+    monkeypatch.setattr(progress, "console", Screen(file=listener))
     return listener

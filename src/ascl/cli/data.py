@@ -155,9 +155,12 @@ def shift(
     from rich.table import Table
 
     from ascl.files import is_replaced, write_json
+    from ascl.preflight import check_file
     from ascl.progress import Screen
     from ascl.recipes.shift_report import measure_shift
 
+    if out:
+        check_file(out)
     figures = measure_shift(sets, model, tuned, prompts, embedding_model, limit, batch)
     table = Table(
         "set", "segment", "rows", "tokens", "NLL a token [95 %]", "perplexity", box=None, padding=(0, 2, 0, 0)
@@ -187,10 +190,12 @@ def export_verl(
     from ascl.cluster.export import export_parquet
     from ascl.consult.tool import ConsultTool
     from ascl.files import is_replaced
+    from ascl.preflight import check_file
     from ascl.prompts.prompt import Kind, split_of
     from ascl.prompts.sources import load_prompts
     from ascl.rules.book import RuleBook
 
+    check_file(out)
     if split not in ("train", "test", "all"):
         raise InputError(f"--split {split}: use train, test or all")
     wanted = {kind.strip() for kind in kinds.split(",")}
