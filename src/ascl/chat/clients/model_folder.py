@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ascl.chat.clients.adapter_config import AdapterConfig, read_adapter_config
-from ascl.chat.neutralise import BREAK
+from ascl.chat.families import MARKERS
+from ascl.chat.neutralise import neutralise
 from ascl.errors import InputError
 from ascl.inputs import read_json
 from ascl.servers import model_cached, need_hub
@@ -83,8 +84,11 @@ def load_tokenizer(name: str, revision: str | None = None, **settings: Any) -> A
 
     with _reading(name, "no tokenizer found"):
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **settings)
-        broken, whole = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (f"a{BREAK}b", "ab"))
-    if broken == whole:
+        whole, broken = (
+            tokenizer([breaking(marker) for marker in MARKERS], add_special_tokens=False)["input_ids"]
+            for breaking in (str, neutralise)
+        )
+    if any(ids == other and tokenizer.unk_token_id not in ids for ids, other in zip(whole, broken, strict=True)):
         raise InputError(
             f"model {name}: its tokenizer drops the zero-width space that keeps texts from forging markers"
         )
@@ -223,7 +227,7 @@ def _full_model(name: str, folder: Path, dtype: str, attention: str) -> Any:
         )
     del empty
     with _reading(name, "it can't be loaded"):
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=dtype,
             attn_implementation=attention,
@@ -232,6 +236,7 @@ def _full_model(name: str, folder: Path, dtype: str, attention: str) -> Any:
             ignore_mismatched_sizes=True,  # they are reported, and refused below
             output_loading_info=True,
         )
+    model, report = loaded
     if report["mismatched_keys"]:
         key, held, wanted = min(report["mismatched_keys"])
         raise InputError(f"model {name}: {key} has shape {list(held)} in the weights, {list(wanted)} by config.json")
