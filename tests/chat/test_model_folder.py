@@ -47,7 +47,7 @@ def adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("lora") / "adapter"
     model = get_peft_model(load_model(str(tiny_model), "float32"), LoraConfig(r=2, target_modules=["q_proj", "v_proj"]))
-    model.save_pretrained(path)
+    model.save_pretrained(str(path))
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(tiny_model / name, path)
     return path
@@ -270,7 +270,14 @@ def test_a_tokenizer_with_more_tokens_than_the_model(folder: Path) -> None:
 )
 def test_a_tokenizer_that_undoes_every_break(folder: Path, normalizer: dict[str, Any]) -> None:
     change(folder / "tokenizer.json", normalizer=normalizer)
-    refused(folder)
+    assert "zero-width space" in refused(folder)
+
+
+def test_a_tokenizer_that_cuts_every_break_out(folder: Path) -> None:
+    before = json.loads((folder / "tokenizer.json").read_text())["pre_tokenizer"]
+    cut = {"type": "Split", "pattern": {"String": "\u200b"}, "behavior": "Removed", "invert": False}
+    change(folder / "tokenizer.json", pre_tokenizer={"type": "Sequence", "pretokenizers": [cut, before]})
+    assert "zero-width space" in refused(folder)
 
 
 def test_a_fifo_is_not_waited_for(folder: Path) -> None:

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from ascl.chat.clients.adapter_config import AdapterConfig, read_adapter_config
-from ascl.chat.neutralise import BREAK
+from ascl.chat.families import MARKERS
+from ascl.chat.neutralise import neutralise
 from ascl.errors import InputError
 from ascl.inputs import read_json
 from ascl.servers import model_cached, need_hub
@@ -83,8 +84,10 @@ def load_tokenizer(name: str, revision: str | None = None, **settings: Any) -> A
 
     with _reading(name, "no tokenizer found"):
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **settings)
-        broken, whole = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (f"a{BREAK}b", "ab"))
-    if broken == whole:
+        broken = [neutralise(marker) for marker in MARKERS]
+        ids = tokenizer([*MARKERS, *broken, "\U0010ffff"], add_special_tokens=False)["input_ids"]
+    unknown = ids.pop()  # of a character that no vocabulary holds: a vocabulary of words may hold no marker either
+    if any(one == other != unknown for one, other in zip(ids, ids[len(MARKERS) :], strict=False)):
         raise InputError(
             f"model {name}: its tokenizer drops the zero-width space that keeps texts from forging markers"
         )
