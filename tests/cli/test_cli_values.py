@@ -1,6 +1,6 @@
 """Every option and argument of every command, given values that no one should give: one line and code 2, or it works.
 
-The table is made from typer's own, so a new option is in it by itself. CI tries a sample; ASCL_ALL_VALUES=1 tries all.
+The table is made from typer's own, so a new option is in it by itself. CI tries a sample; ASCL_EVERY_CASE=1 tries all.
 """
 
 import os
@@ -96,7 +96,7 @@ def table() -> list[Case]:
 
 def chosen() -> list[Case]:
     cases = table()
-    if os.environ.get("ASCL_ALL_VALUES"):
+    if os.environ.get("ASCL_EVERY_CASE"):
         return cases
     return random.Random(SEED).sample(cases, SAMPLE)
 
