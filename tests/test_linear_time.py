@@ -6,11 +6,14 @@ texts; with ASCL_LINEAR=all it tries all of them (about 15 minutes).
 """
 
 import gc
+import inspect
 import os
+import pkgutil
 import random
 import time
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from types import ModuleType
 
 import pytest
@@ -45,6 +48,8 @@ SLOW_ONCE: dict[str, list[tuple[str, str, str]]] = {
     "fusar.check": [("", "\n", "¤")],
     "purify.diff lines": [("", "a ", "")],
     "ids.make_ids same": [("", "> ", "")],
+    "markdown.read_list item": [("", "[", "")],
+    "wildguard.ask": [("", "-", "")],
     "bare_call.unfenced": [("", "~", "")],
     "bare_call.is_bare_call brackets": [("", "1,", "")],
     "load.yaml": [("", "{", ""), ("", "- ", "")],
@@ -78,6 +83,31 @@ def problem(parser: Parser, before: str, unit: str, behind: str) -> str:
         shorter = took
     limit = parser.rate if size == parser.most else parser.rate * size / 1e6
     return f"{size} characters took {took:.3f} s, more than {limit:.2f}" if took > limit else ""
+
+
+# Parts of what is listed, or no more than a text put into another.
+PARTS = {
+    *("guard.exchange", "hallucination.messages", "latex.equal", "named.judge_settings", "refusal.read_part"),
+    *("safeguard.messages", "spoken.after_thought", "spoken.labelled", "stated.statements", "strongreject.messages"),
+    *("topic.topic_words", "topic.is_english", "topic.loops", "topic.off_topic", "wildguard.messages", "words.words"),
+    *("decontaminate.normalise", "ipo.sentences", "replies.judge_reply", "replies.opened_thought", "rows.reply_row"),
+    *("replies.closed_thought", "phrases.unbroken", "turn.read_json", "hermes.split_thought", "hermes.split_calls"),
+}
+ROOMS = ("chat", "chat.clients", "chat.dialects", "consult", "evals.trace", "judges", "recipes", "rules")
+TEXTS = ("answer", "asked", "expression", "mathematics", "prompt", "query", "reply", "said", "text", "thought", "title")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_function_that_reads_a_text_is_tried(room: str) -> None:
+    package = import_module(f"ascl.{room}")
+    listed = {name.split()[0] for name in PARSERS} | PARTS
+    for found in pkgutil.iter_modules(package.__path__):
+        module = import_module(f"ascl.{room}.{found.name}")
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if function.__module__ == module.__name__ and not name.startswith("_"):
+                taken = inspect.signature(function).parameters.values()
+                texts = [p.name for p in taken if p.name in TEXTS and p.annotation in (str, str | None)]
+                assert not texts or f"{found.name}.{name}" in listed, f"list {found.name}.{name} in tests/parsers.py"
 
 
 @cache
