@@ -29,7 +29,7 @@ def read_text(path: Path) -> str:
 _SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _YamlLoader(_SafeLoader):  # type: ignore[misc]
+class _YamlLoader(_SafeLoader):
     """Safe YAML in which a doubled key is an error, as YAML 1.2 says; PyYAML keeps the last and says nothing."""
 
     def construct_document(self, node: yaml.Node) -> Any:
@@ -65,8 +65,8 @@ def parse_yaml(path: Path, text: str) -> Any:
     try:
         return yaml.load(text, Loader=_YamlLoader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: a date or number that can't be
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {min(mark.line, text.count(chr(10))) + 1}" if mark else ""
+        mark, breaks = getattr(error, "problem_mark", None), text.count("\n")  # libyaml marks the end a line after it
+        line = f", line {min(mark.line, breaks) + 1}" if mark else ""
         raise InputError(f"{path}{line}: not YAML ({getattr(error, 'problem', None) or error})") from error
 
 

@@ -187,7 +187,7 @@ def without_lookups(thought: str) -> str:
 def _kept(sentence: str) -> str:
     """A sentence without the clause (", so I ..") that speaks of looking up; nothing where all of it does."""
     spans = _lookups(sentence)
-    who = [(found.end(), found["who"] and found.start()) for found in _WHO.finditer(sentence)]
+    who = [(found.end(), found.start() if found["who"] else None) for found in _WHO.finditer(sentence)]
     last = max([start for start, _ in spans] + [_at_end(sentence, len(sentence), who)])
     if last < 0:
         return sentence
