@@ -146,8 +146,8 @@ PARSERS: dict[str, Parser] = {
     "safeguard.parse": Parser(safeguard.parse, (spoken, safeguard)),
     "safeguard.parse rules": Parser(lambda t: safeguard.parse("Verdict: unsafe\nRules: " + t), (spoken, safeguard)),
     "hallucination.parse": Parser(hallucination.parse, (spoken,)),
-    "guard.ask": Parser(lambda t: llama_guard.LLAMA_GUARD.ask(t, t), (neutralise,)),
-    "wildguard.ask": Parser(lambda t: wildguard.WILDGUARD.ask(t, t), (neutralise,)),
+    "guard.ask": Parser(lambda t: llama_guard.LLAMA_GUARD.ask("q", t), (neutralise,)),
+    "wildguard.ask": Parser(lambda t: wildguard.WILDGUARD.ask("q", t), (neutralise,)),
     "conversation.shown_prompt": Parser(
         lambda t: conversation.shown_prompt(
             "q", Trajectory(prompt_id="p", messages=[Message(role="user", content=t)] * 2, prompt_length=2)
@@ -295,6 +295,7 @@ PARSERS: dict[str, Parser] = {
     "fusar.check": Parser(
         lambda t: fusar.check(replies.Reply(prompt("q"), t, t), f"Thoughts: {t}\nReply: {t}", SafeJudge(), 0.5),
         (fusar,),
+        rate=3,
     ),
     "context_distillation.mentions_given": Parser(
         lambda t: context_distillation.mentions_given(t, t), (context_distillation,), rate=3

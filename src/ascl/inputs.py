@@ -146,7 +146,8 @@ def parse_yaml(path: Path, text: str) -> Any:
         line = text.encode().count(b"\n", 0, error.position) + 1
         raise InputError(f"{path}, line {line}: not YAML (the character U+{error.character:04X})") from error
     except yaml.MarkedYAMLError as error:
-        at = f", line {min(error.problem_mark.line, text.count(chr(10))) + 1}" if error.problem_mark else ""
+        breaks = text.count("\n")  # libyaml marks the end a line after it
+        at = f", line {min(error.problem_mark.line, breaks) + 1}" if error.problem_mark else ""
         raise InputError(f"{path}{at}: not YAML ({error.problem})") from error
     except RecursionError as error:
         raise InputError(f"{path}: not YAML that can be read: nested too deeply") from error

@@ -72,10 +72,11 @@ def break_phrases(text: str, phrases: Iterable[str]) -> str:
         return text
     parts: list[str] = []
     seen = 0  # characters of the view
-    for sign, following in zip(text, [*text[1:], ""], strict=True):
-        width = len(_LOOKS[ord(sign)])
+    for sign, following in zip(text, text[1:] + " ", strict=True):
         parts.append(sign)
-        if following != BREAK and any(at in found for at in range(seen, seen + width)):
+        width = len(_LOOKS[ord(sign)])
+        here = seen in found if width == 1 else not found.isdisjoint(range(seen, seen + width))
+        if here and following != BREAK:
             parts.append(BREAK)
         seen += width
     return "".join(parts)

@@ -22,7 +22,8 @@ from ascl.rules.plain_text import plain_text
 from ascl.rules.rule import count_words, is_id
 
 _NO_HEADING = "General"
-_MAX_NESTING = 200  # markdown-it drops what is nested deeper
+_MAX_NESTING = 200  # of blocks; markdown-it drops what is nested deeper
+_MAX_MARKS = 20  # of marks inside a paragraph; deeper ones are text. The time for a `[` grows with it
 _LISTS = ("bullet_list", "ordered_list")
 _NOT_READ = {
     "fence": "a code block",
@@ -64,6 +65,7 @@ def read_list(file: Path, text: str) -> RuleList:
     front = _front_matter(text)
     text = "\n" * front.count("\n") + text[len(front) :]  # lines keep their numbers
     parser = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable(["table", "strikethrough"])
+    parser.core.ruler.before("inline", "marks", lambda state: state.md.options.update(maxNesting=_MAX_MARKS))
     try:
         tokens = parser.parse(text)
         if any(token.level >= _MAX_NESTING - 2 for token in tokens):
