@@ -86,7 +86,10 @@ def test_a_model_in_two_variants_then_one_page(sets: None, folder: Path, tiny_mo
         (["--model", "embedded", "--judge", "me"], "--judge me: kind: "),
         (["--model", "embedded", "--judge", "qwen3guard"], "--judge qwen3guard: "),
         (["--model", "embedded", "--dtype", "int4"], "dtype int4: use one of auto, bfloat16, float32"),
-        (["--model", "m", "--judge", "qwen3guard:m@main"], "--judge qwen3guard:m@main: main is no address of a server"),
+        (
+            ["--model", "m", "--judge", "qwen3guard:m@main"],
+            "--judge qwen3guard:m@main: base_url: main is no address of a server",
+        ),
         (["--model", "m", "--base-url", "http://x", "--dialect", "hermes"], "--dialect: a server writes thoughts"),
         (["--model", "m", "--suite", "xstest", "--greedy", "--epochs", "4"], "--epochs 4: greedy answers"),
         (["rejudge", "nowhere"], "nowhere: holds no evaluation"),

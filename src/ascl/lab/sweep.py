@@ -101,7 +101,7 @@ def _begin(said: "SimpleQueue[str]") -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     progress.console.quiet = True  # for those who hold this one
-    progress.console = progress.Screen(file=_Told(said), force_terminal=False)  # type: ignore[arg-type]
+    progress.console = progress.Screen(file=_Told(said), force_terminal=False)
 
 
 def _end_with(sentinel: int) -> None:
