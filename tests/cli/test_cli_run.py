@@ -19,7 +19,7 @@ def earlier(folder: Path) -> Path:
     run = folder / "out"
     (run / "data").mkdir(parents=True)
     (run / "data" / "prompts.jsonl").write_text("{}\n", encoding="utf-8")
-    (run / "manifest.json").write_text('{"name": "out"}', encoding="utf-8")
+    (run / "manifest.json").write_text('{"name": "out", "stages": {}}', encoding="utf-8")
     return run
 
 

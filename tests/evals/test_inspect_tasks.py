@@ -111,13 +111,17 @@ def test_a_walk_under_inspect_is_the_walk_of_ascl_eval(bench: Path, tmp_path: Pa
 
 
 def _body(request: dict[str, Any]) -> dict[str, Any]:
-    """What both clients must ask alike. Inspect words the tool's schema and a turn's white space in its own way."""
+    """What both clients must ask alike. Inspect words the tool's schema and a turn's white space in its own way, and ids too."""
     messages = [
         {k: v.strip() if k == "content" else v for k, v in m.items() if k not in ("reasoning", "reasoning_content")}
         for m in request["messages"]
     ]
+    ids: dict[str, int] = {}
     for message in messages:
+        if "tool_call_id" in message:
+            message["tool_call_id"] = ids[message["tool_call_id"]]
         for call in message.get("tool_calls", []):
+            call["id"] = ids.setdefault(call["id"], len(ids))
             call.pop("type")
             call["function"]["arguments"] = json.loads(call["function"]["arguments"])
     thoughts = [m.get("reasoning_content") for m in request["messages"]]

@@ -171,7 +171,7 @@ def test_a_guard_is_calibrated(serve, tmp_path: Path) -> None:
     (shares,) = (line.split() for line in told.splitlines() if line.startswith("this judge  "))
     assert shares[7] == "1.000"  # in two classes
     assert "this judge is qwen3guard g; unjudged: 25.0 % of the replies\nwarning: " in told
-    assert "one[2J " in told
+    assert "one\x1b[2J" in told  # made harmless where it is printed
     asked = len(server.requests)
     assert calibrate_file(labelled, settings, tmp_path / "replies.jsonl") == told
     assert len(server.requests) == asked + 2  # only what could not be read is asked again

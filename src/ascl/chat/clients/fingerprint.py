@@ -18,9 +18,9 @@ OTHERS = (
 )  # fmt: skip
 
 
-def short_hash(text: str) -> str:
+def short_hash(value: str) -> str:
     """The first 16 hex digits of a text's sha256."""
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:16]
+    return hashlib.sha256(value.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
 def fingerprint(model: str) -> str | None:

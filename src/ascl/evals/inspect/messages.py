@@ -58,7 +58,7 @@ def to_inspect(message: Message, output: ModelOutput | None = None) -> ChatMessa
     if message.role == "user":
         return ChatMessageUser(content=clean.content)
     if message.role == "tool":
-        return ChatMessageTool(content=clean.content, tool_call_id=message.tool_call_id)
+        return ChatMessageTool(content=clean.content, tool_call_id=clean.tool_call_id)
     thoughts: list[Content] = list(map(_sent_back, _reasoning(output)))
     if not thoughts and clean.reasoning_content is not None:
         thoughts = [ContentReasoning(reasoning=clean.reasoning_content, internal="reasoning_content")]
