@@ -111,7 +111,7 @@ def test_a_walk_under_inspect_is_the_walk_of_ascl_eval(bench: Path, tmp_path: Pa
 
 
 def _body(request: dict[str, Any]) -> dict[str, Any]:
-    """What both clients must ask alike. Inspect words the tool's schema and a turn's white space in its own way, and ids too."""
+    """What both clients must ask alike. Inspect has its own ids, words for a tool's schema and white space."""
     messages = [
         {k: v.strip() if k == "content" else v for k, v in m.items() if k not in ("reasoning", "reasoning_content")}
         for m in request["messages"]

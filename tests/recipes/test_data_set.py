@@ -208,7 +208,7 @@ def test_the_embedded_model_rewrites_in_this_process(source: Path, tmp_path: Pat
 def test_a_folder_is_not_tied_to_a_servers_address(source: Path, tmp_path: Path) -> None:
     """A first address that was wrong, then a server that comes back on another port with half of the work done."""
     out = tmp_path / "out"
-    with pytest.raises(InputError, match="127.0.0.1:9"), teacher(rewrite) as server:
+    with pytest.raises(InputError, match=r"127\.0\.0\.1:9"), teacher(rewrite) as server:
         make_data_set(wanted(server, source, base_url="http://127.0.0.1:9/v1"), out, "ascl data build")
     with teacher(rewrite) as server, pytest.raises(InputError, match="budget"):
         make_data_set(wanted(server, source), out, "ascl data build", budget=Budget(requests=3))
