@@ -1,5 +1,6 @@
 """What `ascl eval` and `ascl eval rejudge` do."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -121,7 +122,7 @@ def run_variants(wanted: Wanted) -> None:
     if wanted.dialect and wanted.base_url:
         raise InputError("--dialect: a server writes thoughts and calls its own way; leave it out with --base-url")
     folder = Path(wanted.model) if wanted.base_url is None and Path(wanted.model).is_dir() else None
-    short = slug(folder.resolve().name if folder else wanted.model.rsplit("/", 1)[-1])
+    short = slug(Path(os.path.realpath(folder)).name if folder else wanted.model.rsplit("/", 1)[-1])
     out = wanted.out or Path("runs") / f"eval-{short}"
     book = RuleBook.load(wanted.rules, wanted.embedding_model)
     tool = ConsultTool(book, wanted.top_k)

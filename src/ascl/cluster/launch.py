@@ -4,6 +4,7 @@ It composes the config with verl's own, makes sure that verl knows our estimator
 of start-up, in a worker's log), fills in the tool's file, and hands over to verl's `run_ppo`.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ def composed(path: Path, overrides: list[str]) -> "DictConfig":
         f"actor_rollout_ref.rollout.multi_turn.function_tool_path={TOOL_FILE}",
     ]
     try:
-        with initialize_config_dir(str(path.parent.resolve()), version_base=None):
+        with initialize_config_dir(os.path.realpath(path.parent), version_base=None):
             return compose(path.stem, overrides=[*ours, *overrides])
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(f"{path}: {error}") from error
