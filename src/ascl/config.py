@@ -58,7 +58,7 @@ class RunConfig(BaseModel):
 
     prompts: see `prompts/sources.py`. test_limit and train_limit bound the prompts per kind (0: all). dtype: auto takes
     what this machine is fast in, and the run keeps it. variants: the zero-shot variants to measure. eval_batch: prompts
-    walked at once, the unit of resumption.
+    answered at once, the unit of resumption.
     """
 
     model_config = ConfigDict(extra="forbid")

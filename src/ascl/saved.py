@@ -31,13 +31,7 @@ def checked(kind: type[T], value: Any, where: str) -> T:
 
 def read_saved(path: Path, kind: type[T]) -> T:
     """The value of a JSON file. Raises InputError."""
-    try:
-        value = read_json(path)
-    except InputError:
-        raise
-    except ValueError as error:  # a number of more digits than Python reads
-        raise InputError(f"{path}: not JSON: {error}") from error
-    return checked(kind, value, str(path))
+    return checked(kind, read_json(path), str(path))
 
 
 def saved_rows(path: Path, kind: type[T]) -> Iterator[T]:

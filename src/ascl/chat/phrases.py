@@ -13,7 +13,7 @@ from ascl.chat.neutralise import BREAK
 
 _MARKS = "*_~`\\"  # Markdown's, which a reader does not see
 _INVISIBLE = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # letters and signs without a shape
-# What looks like a Latin letter or a sign that labels use, behind each of them. `l`, `1` and `I` look alike as well.
+# What looks like a Latin letter or a sign that labels use, after each of them. `l`, `1` and `I` look alike as well.
 _LOOKS_LIKE = {
     "a": "аαɑᴀꭺꓮ", "b": "вβʙᏼꓐь", "c": "сᴄꮯꓚϲ", "d": "ԁᴅꭰꓓ", "e": "еεᴇꭼꓰєҽ", "f": "ꜰꓝғ", "g": "ɡɢꮐꓖԍ",
     "h": "һнհʜꮋꓧΗ", "i": "іιıɪꓲӏl1|Ιᛁʟꮮꓡ", "j": "јᴊꭻꓙϳ", "k": "кκᴋꮶꓗ", "m": "мᴍꮇꓟΜϻ", "n": "ոηɴꓠпΝ", "o": "оοօᴏꓳ0σ",

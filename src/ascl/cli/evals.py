@@ -51,9 +51,9 @@ def evaluate(
     top_k: Annotated[int, typer.Option(min=1, max=20, help="Rules a look-up returns.")] = 3,
     dialect: Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")] = None,
     dtype: Annotated[str, typer.Option(help="In this process: bfloat16, float32, or auto.")] = "auto",
-    batch: Annotated[int, typer.Option(min=1, max=ranges.BATCH, help="Prompts walked at once in this process.")] = 32,
+    batch: Annotated[int, typer.Option(min=1, max=ranges.BATCH, help="Prompts answered at once in this process.")] = 32,
     concurrency: Annotated[
-        int, typer.Option(min=1, max=ranges.CONCURRENCY, help="Prompts walked at once on a server.")
+        int, typer.Option(min=1, max=ranges.CONCURRENCY, help="Prompts answered at once on a server.")
     ] = 64,
     check: Annotated[
         bool, typer.Option("--check", help="Look whether all is there that it needs, print what is to do, and stop.")

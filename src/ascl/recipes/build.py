@@ -56,7 +56,7 @@ class Built:
     replaced: list[Rejected] = field(default_factory=list)
 
 
-class _Walked(BaseModel):
+class _Sampled(BaseModel):
     """A record of a stage."""
 
     trajectory: Trajectory
@@ -107,8 +107,8 @@ class Workshop:
                 progress=progress,
             )
         wanted = {job.id for job in jobs}
-        walked = (row.trajectory for row in saved_rows(path, _Walked))
-        return {trajectory.prompt_id: trajectory for trajectory in walked if trajectory.prompt_id in wanted}
+        sampled = (row.trajectory for row in saved_rows(path, _Sampled))
+        return {trajectory.prompt_id: trajectory for trajectory in sampled if trajectory.prompt_id in wanted}
 
 
 def write_data_set(built: Built, workshop: Workshop, about: dict[str, Any]) -> None:

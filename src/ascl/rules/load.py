@@ -57,12 +57,12 @@ def _yaml_files(folder: Path, reading: Reading) -> list[Path]:
     A link in a loop is among them, and is an error when it is read.
     """
     files: dict[str, Path] = {}  # where each lies, without links
-    walked = set()
+    visited = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
-        if (place := os.path.realpath(parent)) in walked:
+        if (place := os.path.realpath(parent)) in visited:
             folders.clear()
             continue
-        walked.add(place)
+        visited.add(place)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if len(files) + len(reading.notes) + len(names) > _MOST_FILES:
             raise InputError(f"{folder}: holds more than {_MOST_FILES} files; name the folder of the rules alone")

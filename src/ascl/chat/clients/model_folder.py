@@ -143,7 +143,7 @@ def _base(name: str, folder: Path) -> str:
 def _object(name: str, path: Path) -> dict[str, Any]:
     try:
         value = read_json(path)
-    except (InputError, ValueError) as error:  # ValueError: a number of thousands of digits
+    except InputError as error:
         raise InputError(f"model {name}: {error}") from error
     if not isinstance(value, dict):
         raise InputError(f"model {name}: {path.name}: a JSON object is expected")
