@@ -71,7 +71,7 @@ class RuleBook:
 
     @cached_property
     def hash(self) -> str:
-        """sha256 over the id, category, title and text of every rule, independent of file layout and order (first 16 hex digits)."""
+        """sha256 over id, category, title and text of each rule, whatever files and order (first 16 hex digits)."""
         content = json.dumps(sorted((r.id, r.category, r.title, r.text) for r in self.rules), ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
