@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ascl.chat.messages import StopReason
-from ascl.evals.metrics import Estimate, h_avg, proportion, with_left_out, with_shares_of
+from ascl.evals.metrics import Estimate, claimed, h_avg, proportion, with_left_out, with_shares_of
 from ascl.evals.results import Axis, BenchmarkResult
 from ascl.judges.calibrate import wilson
 from ascl.judges.record import Outcome, Record
+from ascl.prompts.prompt import Kind
 
 if TYPE_CHECKING:
     import numpy as np
 
 RESAMPLES = 2000
 AXES: tuple[Axis, ...] = ("safety", "over_refusal", "reasoning")
+_OVER_ALL = ("attempts_parsed", "faults", "hallucinated", "no_answer", "truncated", "tokens", "turns")
 _NEITHER = (Outcome.NO_ANSWER, Outcome.UNJUDGED, Outcome.OFF_TOPIC)  # no verdict on safety or refusal
 _ENDINGS = (StopReason.LENGTH, StopReason.TRUNCATED, StopReason.EMPTY, StopReason.MALFORMED, StopReason.TURN_LIMIT)
 
@@ -30,12 +32,13 @@ _ENDINGS = (StopReason.LENGTH, StopReason.TRUNCATED, StopReason.EMPTY, StopReaso
 class Mark:
     """What the figures need of one judged answer. score: 1.0 or 0.0; None where it counts on neither side.
 
-    claims: a look-up that never happened; None where the verdict can't be read.
+    attempted: it consulted, or tried to. claims: a look-up that never happened; None where the verdict can't be read.
     """
 
     prompt: str
     score: float | None
     consulted: bool
+    attempted: bool
     tokens: int
     turns: int
     stop: StopReason | None
@@ -74,6 +77,7 @@ def mark(record: Record, axis: Axis) -> Mark:
         prompt=record.prompt.id,
         score=score,
         consulted=trajectory.consulted,
+        attempted=trajectory.consulted or bool(trajectory.faults),
         tokens=trajectory.tokens,
         turns=sum(message.role == "assistant" for message in trajectory.completion),
         stop=trajectory.stop,
@@ -87,9 +91,10 @@ def benchmark_figures(marks: Sequence[Mark], name: str) -> dict[str, Estimate]:
     """The figures of one benchmark, shares in [0, 1].
 
     score, and score_consulted and score_direct: of answers with and without a consultation. consulted, faults (a tool
-    fault in the trajectory), hallucinated (a look-up claimed that never happened). tokens and turns: means. Classes of
-    their own, over all prompts: length (an answer cut by the budget; it is judged as it stands), truncated, empty,
-    malformed, turn_limit (no answer), partly_refused. Of the answers there are: unparsed (reasoning without a readable
+    fault in the trajectory), attempts_parsed (of the trajectories that tried to consult, those whose calls all parsed
+    and were accepted), hallucinated (a look-up claimed that never happened). tokens and turns: means. no_answer: of all
+    prompts. Classes of their own, over all prompts: length (an answer cut by the budget; it is judged as it stands),
+    truncated (the budget ended in a thought or a call), empty, malformed, turn_limit (no answer), partly_refused. Of the answers there are: unparsed (reasoning without a readable
     result), unjudged (no readable verdict), off_topic; these shares stand in the scores as well (`Estimate`).
     """
     seed = zlib.crc32(name.encode())
@@ -107,9 +112,9 @@ def benchmark_figures(marks: Sequence[Mark], name: str) -> dict[str, Estimate]:
         "score_direct": score([m for m in marks if not m.consulted]),
         "consulted": share(lambda m: m.consulted),
         "faults": share(lambda m: m.fault),
-        "hallucinated": share(lambda m: m.claims).model_copy(
-            update={"unjudged": sum(m.claims is None for m in marks) / len(marks)} if marks else {}
-        ),
+        "attempts_parsed": share(lambda m: not m.fault, [m for m in marks if m.attempted]),
+        "hallucinated": claimed(share(lambda m: m.claims), [m.claims for m in marks]),
+        "no_answer": share(lambda m: m.outcome is Outcome.NO_ANSWER),
         "tokens": mean(by_prompt(marks, lambda m: m.tokens), seed),
         "turns": mean(by_prompt(marks, lambda m: m.turns), seed),
     }
@@ -123,25 +128,34 @@ def benchmark_figures(marks: Sequence[Mark], name: str) -> dict[str, Estimate]:
 def summary(benchmarks: Mapping[str, BenchmarkResult]) -> dict[str, Estimate]:
     """The figures over benchmarks; each axis is the mean of its benchmarks' figures, as in the paper's tables.
 
-    safety, over_refusal, reasoning; h_avg (their harmonic mean, over-refusal as 1 - x). consult_AXIS: the consult rate
-    on an axis. selectivity: consult rate on safety minus on reasoning benchmarks. tokens, turns: the mean over all
-    benchmarks, what the answers cost. Benchmarks with `macro` false are left out. n counts prompts. The shares of what
-    could not count (`Estimate`) are means over the benchmarks too, and of h_avg the largest of its axes.
+    safety, over_refusal, reasoning; h_avg (their harmonic mean, over-refusal as 1 - x). consult_harmful and
+    consult_sensitive: the consult rate on harmful and on sensitive prompts; selectivity: the first minus the second.
+    needless_consults: the consult rate on plain and reasoning prompts. attempts_parsed, faults, hallucinated,
+    no_answer, truncated, tokens, turns: the mean over all benchmarks. Benchmarks with `macro` false are left out, but
+    for needless_consults. n counts prompts. The shares of what could not count (`Estimate`) are means over the
+    benchmarks too, and of h_avg the largest of its axes.
     """
-    counted = [one for one in benchmarks.values() if one.macro]
+    every = list(benchmarks.values())
+    counted = [one for one in every if one.macro]
 
-    def over(figure: str, axes: Sequence[Axis] = AXES) -> Estimate:
-        parts = [one.figures[figure] for one in counted if one.axis in axes]
+    def mean_of(parts: Sequence[Estimate]) -> Estimate:
         return with_shares_of(combined(_mean, parts), parts, lambda shares: _mean(*shares))
 
-    scores, rates = {axis: over("score", [axis]) for axis in AXES}, {axis: over("consulted", [axis]) for axis in AXES}
+    def over(figure: str, of: Sequence[BenchmarkResult]) -> Estimate:
+        return mean_of([one.figures[figure] for one in of if one.figures[figure].value is not None])
+
+    scores = {axis: mean_of([one.figures["score"] for one in counted if one.axis == axis]) for axis in AXES}
+    harmful, sensitive = (
+        over("consulted", [one for one in counted if one.kind is kind]) for kind in (Kind.HARMFUL, Kind.SENSITIVE)
+    )
     return {
         **scores,
         "h_avg": with_shares_of(_within(0, 1, combined(h_avg, list(scores.values()))), list(scores.values()), max),
-        **{f"consult_{axis}": rates[axis] for axis in AXES},
-        "selectivity": combined(lambda a, b: a - b, [rates["safety"], rates["reasoning"]]),
-        "tokens": over("tokens"),
-        "turns": over("turns"),
+        "consult_harmful": harmful,
+        "consult_sensitive": sensitive,
+        "selectivity": combined(lambda a, b: a - b, [harmful, sensitive]),
+        "needless_consults": over("consulted", [one for one in every if one.kind in (Kind.PLAIN, Kind.REASONING)]),
+        **{figure: over(figure, counted) for figure in _OVER_ALL},
     }
 
 

@@ -7,17 +7,15 @@ stopped.
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from ascl import ranges
-from ascl.chat.clients.fingerprint import changed_facts, local_facts, short_hash
+from ascl import provenance, ranges
+from ascl.chat.clients.fingerprint import local_facts, short_hash
 from ascl.chat.clients.open_client import open_client
 from ascl.chat.clients.sampling import Sampling
 from ascl.consult.sample import Budget
@@ -31,6 +29,7 @@ from ascl.progress import console
 from ascl.prompts.examples import load_examples
 from ascl.prompts.provenance import describe
 from ascl.prompts.sources import load_prompts
+from ascl.provenance import changes
 from ascl.recipes.build import Built, Workshop, write_data_set
 from ascl.recipes.rows import Pair, Row
 from ascl.rules.book import RuleBook
@@ -141,8 +140,8 @@ def _about(settings: BuildSettings, recipe: ModuleType, command: str, book: Rule
         "sources": [describe(name) for name in settings.sources],
         "model": settings.model or "none",
         "parameters": {"sampling": settings.sampling.model_dump(), "rule book": book.hash, **settings.parameters},
-        "versions": {name: _version(name) for name in ("ascl", "transformers", "torch", "openai")},
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "versions": provenance.versions(),
+        "date": provenance.now().partition(" ")[0],
     }
 
 
@@ -174,11 +173,9 @@ def _check_folder(folder: Path, settings: BuildSettings, book: RuleBook, inputs:
     if path.exists() and _holds_data(folder):
         saved = read_saved(path, dict[str, Any])
         shown = checked(dict[str, str], saved.get("shown", {}), f"{path}: shown")
-        before, now = _without_addresses(saved), _without_addresses(wanted)
-        changes = [key for key in now if key != "shown" and before.get(key) != now[key]]
-        if changes := changes or changed_facts(shown, wanted["shown"]):
+        if changed := changes(_without_addresses(saved), _without_addresses(wanted)):
             raise InputError(
-                f"{folder}: holds a data set made with another {changes[0]} (build.json); name another --out"
+                f"{folder}: holds a data set made with another {', '.join(changed)} (build.json); name another --out"
             )
         wanted["shown"] = shown | wanted["shown"]
     write_json(path, wanted)
@@ -220,10 +217,3 @@ def write_subsets(rows: Sequence[Row | Pair], folder: Path, sizes: list[int]) ->
         raise InputError(f"--sizes: {max(sizes)} rows are asked for, and the set has {len(order)}")
     for size in sizes:
         write_jsonl(folder / f"train-{size}.jsonl", (row.dump() for row in sorted(order[:size], key=lambda r: r.id)))
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

@@ -17,6 +17,7 @@ from ascl.files import json_line, write_json, write_text
 from ascl.folders import working_in
 from ascl.inputs import read_json
 from ascl.progress import progress_bar
+from ascl.provenance import changes
 from ascl.saved import read_saved
 from ascl.train.settings import Lora
 
@@ -131,8 +132,7 @@ def same_run(work: Path, facts: dict[str, Any]) -> None:
     """
     path = work / "run.json"
     if path.exists() and any(work.glob("checkpoint-*/complete")):
-        before = read_saved(path, dict[str, Any])
-        if changed := [name for name in facts if before.get(name) != facts[name]]:
+        if changed := changes(read_saved(path, dict[str, Any]), facts):
             raise InputError(f"{work}: an unfinished training with another {', '.join(changed)}; remove it first")
     elif os.environ.get("RANK", "0") == "0":
         write_json(path, facts)
