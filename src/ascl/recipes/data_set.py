@@ -25,6 +25,7 @@ from ascl.errors import InputError, first_problem
 from ascl.files import write_json, write_jsonl
 from ascl.folders import working_in
 from ascl.judges.offline import OfflineJudge
+from ascl.judges.record import Judge
 from ascl.progress import console
 from ascl.prompts.examples import load_examples
 from ascl.prompts.provenance import describe
@@ -94,8 +95,12 @@ def make_data_set(
     batch: int = 32,
     concurrency: int = 16,
     budget: Budget | None = None,
+    inputs: list[Any] | None = None,
+    judge: Judge | None = None,
 ) -> Built:
     """Build the data set in `folder`; with preview, from that many of the inputs, spread over all.
+
+    inputs: these instead of all that the sources hold. judge: of the sampled replies; the offline one, unless given.
 
     Raises InputError on bad settings, and where the folder holds a data set of other settings or inputs.
     """
@@ -105,7 +110,8 @@ def make_data_set(
     if recipe.SAMPLES and not settings.model:
         raise InputError(f"recipe {settings.recipe}: name the model that is sampled (--model)")
     book = RuleBook.load(settings.rules, settings.embedding_model)
-    inputs = load_inputs(recipe, settings.sources)
+    if inputs is None:
+        inputs = load_inputs(recipe, settings.sources)
     if preview:
         inputs = _spread(inputs, preview)
     model = settings.model or ""
@@ -114,7 +120,7 @@ def make_data_set(
         model=model,
         client=open_client(model, settings.base_url, concurrency),
         tool=ConsultTool(book, settings.top_k),
-        judge=OfflineJudge(),
+        judge=judge or OfflineJudge(),
         sampling=settings.sampling.model_copy(update={"seed": settings.sampling.seed + settings.seed}),
         batch=batch,
         concurrency=concurrency,

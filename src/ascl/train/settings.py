@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ascl import ranges
+from ascl.prompts.prompt import Kind
 from ascl.servers import checked_address
+from ascl.train.reward import RewardWeights
 
 
 class Lora(BaseModel):
@@ -48,6 +50,8 @@ class SftSettings(BaseModel):
 class RlSettings(BaseModel):
     """GRPO-family RL. Defaults are the paper's where it says; the clip of the weights is our choice.
 
+    kinds: of the prompts that are trained on. reward: what each part of it is worth.
+
     tau, w_min, w_max: see `advantages/ifpo.py`; mode_weight: `ampo.py`; penalty: `consult_penalty.py`; delta:
     `adaptthink.py`; sharpness, carry: `split.py`. exploration, candidates: see `exploration.py`; null takes `half` for
     adaptthink, `stratified` for split, `none` for all others. prompts_per_step x group_size rollouts make one optimiser
@@ -68,6 +72,8 @@ class RlSettings(BaseModel):
     carry: float = Field(default=0.0, ge=0, le=ranges.WEIGHT)
     exploration: Literal["none", "half", "stratified"] | None = None
     candidates: int = Field(default=4, ge=2, le=ranges.ANSWERS)
+    kinds: list[Kind] = [Kind.HARMFUL, Kind.SENSITIVE]
+    reward: RewardWeights = RewardWeights()
     group_size: int = Field(default=8, ge=2, le=ranges.ANSWERS)
     prompts_per_step: int = Field(default=16, ge=1, le=ranges.BATCH)
     harmful_share: float = Field(default=0.5, ge=0, le=1)
