@@ -30,7 +30,7 @@ from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import Variant, shown_to
 from ascl.errors import InputError
 from ascl.evals.evaluate import evaluate
-from ascl.evals.metrics import Estimate, left_out_warnings, measure
+from ascl.evals.metrics import left_out_warnings, measure
 from ascl.files import write_json, write_jsonl, write_text
 from ascl.folders import working_in
 from ascl.inputs import parse_yaml, read_json, read_text
@@ -57,6 +57,7 @@ from ascl.recipes.demonstrations import fitting
 from ascl.recipes.rows import Row, split_row
 from ascl.rules.book import RuleBook
 from ascl.saved import read_saved, saved_rows
+from ascl.stats import Estimate
 from ascl.train.advantages.switch import Algorithm
 from ascl.train.installed import check_installed
 

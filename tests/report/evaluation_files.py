@@ -7,7 +7,7 @@ from run_files import record, write_lines
 
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import StopReason
-from ascl.evals.metrics import Estimate, h_avg, proportion
+from ascl.evals.metrics import h_avg
 from ascl.evals.paired import PairedDifference
 from ascl.evals.results import (
     Asked,
@@ -24,6 +24,7 @@ from ascl.evals.results import (
     verdicts_path,
 )
 from ascl.judges.record import Outcome, Record
+from ascl.stats import Estimate, proportion
 
 JUDGE = "qwen3guard Qwen/Qwen3Guard-Gen-0.6B"
 BENCHMARKS: dict[str, Axis] = {

@@ -8,19 +8,18 @@ from evaluation_files import JUDGE, write_evaluation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ascl.evals import metrics
 from ascl.evals.metrics import h_avg
 from ascl.evals.paired import PairedDifference
 from ascl.report.compare.front import on_front, steps
 from ascl.report.compare.gather import cautions, read_compared
 from ascl.report.compare.published import PUBLISHED, SIZES
-from ascl.report.compare.significance import against, holm
+from ascl.report.compare.significance import against
 from ascl.report.compare.tables import warnings
+from ascl.stats import Estimate
 
 POINTS = st.lists(
     st.tuples(st.integers(0, 6), st.integers(0, 6)).map(lambda p: (float(p[0]), float(p[1]))), max_size=12
 )
-P_VALUES = st.lists(st.none() | st.floats(0, 1), max_size=12)
 
 
 def test_front_of_a_known_set() -> None:
@@ -41,23 +40,8 @@ def test_front_is_what_no_other_point_beats(points: list[tuple[float, float]]) -
     assert line == sorted(line)
 
 
-def test_holm_of_a_known_set() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([None, 0.02, None]) == [None, 0.02, None]
-    assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([]) == []
-
-
-@given(P_VALUES)
-def test_holm_is_ordered_and_no_smaller(values: list[float | None]) -> None:
-    adjusted = holm(values)
-    known = sorted((p, q) for p, q in zip(values, adjusted, strict=True) if p is not None and q is not None)
-    assert [p is None for p in values] == [q is None for q in adjusted]
-    assert all(p <= q <= min(1, len(known) * p) for p, q in known)
-    assert [q for _, q in known] == sorted(q for _, q in known)
-
-
 def difference(first: str, second: str, value: float, p: float | None = 0.01) -> PairedDifference:
-    found = metrics.Estimate(value=value, low=value - 0.1, high=value + 0.2, n=9)
+    found = Estimate(value=value, low=value - 0.1, high=value + 0.2, n=9)
     return PairedDifference(first=first, second=second, figure="safety", n=9, difference=found, p=p)
 
 

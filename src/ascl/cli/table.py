@@ -14,9 +14,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from ascl.evals.metrics import LEFT_OUT, WARN_ABOVE, Estimate
+from ascl.evals.metrics import LEFT_OUT, WARN_ABOVE
 from ascl.inputs import read_json
 from ascl.progress import Screen
+from ascl.stats import Estimate
 from ascl.terminal import echo
 
 if TYPE_CHECKING:

@@ -4,31 +4,12 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 
-from pydantic import BaseModel
-
-from ascl.judges.calibrate import WARN_ABOVE, wilson
+from ascl.judges.calibrate import WARN_ABOVE
 from ascl.judges.record import Outcome, Record
 from ascl.prompts.prompt import Kind
+from ascl.stats import Estimate, difference, proportion
 
 LEFT_OUT = ("no_answer", "unjudged", "off_topic", "unparsed")  # see `Estimate`
-
-
-class Estimate(BaseModel):
-    """A figure with its interval; value is None where there was nothing to measure (n = 0).
-
-    Of a figure that a judge or a grader gave, the shares of what could not count in it: no_answer, of the prompts;
-    unjudged (no readable verdict; left out of the figure), off_topic (nothing to do with the prompt; left out) and
-    unparsed (no readable choice or number; counted as wrong), of the answers there are.
-    """
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    no_answer: float | None = None
-    unjudged: float | None = None
-    off_topic: float | None = None
-    unparsed: float | None = None
 
 
 def with_left_out(figure: Estimate, outcomes: Sequence[Outcome]) -> Estimate:
@@ -61,28 +42,6 @@ def left_out_warnings(figures: Mapping[str, Estimate], of: str = "") -> list[str
             if share is not None and share > WARN_ABOVE:
                 found.append(f"{of}{name}: {100 * share:.1f} % of the answers are {what.replace('_', '-')}; {comes_to}")
     return found
-
-
-def proportion(hits: Sequence[bool]) -> Estimate:
-    """The share of true values, with Wilson's score interval."""
-    n = len(hits)
-    if n == 0:
-        return Estimate()
-    low, high = wilson(sum(hits), n)
-    share = sum(hits) / n
-    return Estimate(value=share, low=min(low, share), high=max(high, share), n=n)
-
-
-def difference(a: Sequence[bool], b: Sequence[bool]) -> Estimate:
-    """share(a) - share(b), with Newcombe's interval."""
-    first, second = proportion(a), proportion(b)
-    if first.value is None or second.value is None:
-        return Estimate()
-    assert first.low is not None and first.high is not None and second.low is not None and second.high is not None
-    value = first.value - second.value
-    low = value - math.hypot(first.value - first.low, second.high - second.value)
-    high = value + math.hypot(first.high - first.value, second.value - second.low)
-    return Estimate(value=value, low=low, high=high, n=first.n + second.n)
 
 
 def h_avg(safety: float, over_refusal: float, reasoning: float) -> float:

@@ -23,13 +23,13 @@ from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Trajectory
 from ascl.consult.variants import Variant
 from ascl.errors import InputError
-from ascl.evals.metrics import Estimate
 from ascl.inputs import iterate_jsonl
 from ascl.judges.agreement import JudgesAgree
 from ascl.judges.record import Record, record, unread
 from ascl.judges.verdict import Verdict
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.saved import checked, read_saved, saved_rows
+from ascl.stats import Estimate
 
 MAX_SLUG = 100
 FileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]  # a benchmark names files

@@ -5,17 +5,14 @@ A claim is a difference that should be positive. It is measured once for each se
 With few seeds the interval is wide: a small true difference stays unclear.
 """
 
-import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
-from ascl.evals.metrics import Estimate
+from ascl.stats import Estimate, paired_over_seeds
 
-# Student's t, two-sided 95 %, by degrees of freedom.
-_T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131)
 LAST = 10  # training steps that "the end of training" is the mean of
 
 Results = Mapping[str, Mapping[str, Any]]  # what `lab/arms.py:result` returned, by arm, for one seed
@@ -29,18 +26,6 @@ class Claim(BaseModel):
     measured: str
     difference: Estimate
     verdict: str
-
-
-def over_seeds(values: Sequence[float | None]) -> Estimate:
-    """The mean with Student's t interval (none for a single seed); a seed without the figure is left out."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return Estimate()
-    mean, n = statistics.fmean(known), len(known)
-    if n == 1:
-        return Estimate(value=mean, n=1)
-    half = _T95[min(n - 1, len(_T95)) - 1] * statistics.stdev(known) / math.sqrt(n)
-    return Estimate(value=mean, low=mean - half, high=mean + half, n=n)
 
 
 def verdict(difference: Estimate) -> str:
@@ -172,9 +157,8 @@ def checklist(seeds: Sequence[Results]) -> list[Claim]:
     found = []
     for text, source, what, more, less in PAPER:
         try:
-            pairs = [(more(results), less(results)) for results in seeds]
+            difference = paired_over_seeds([more(results) for results in seeds], [less(results) for results in seeds])
         except KeyError:
             continue
-        difference = over_seeds([a - b for a, b in pairs if a is not None and b is not None])
         found.append(Claim(text=text, source=source, measured=what, difference=difference, verdict=verdict(difference)))
     return found

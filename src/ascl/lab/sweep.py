@@ -17,9 +17,10 @@ from ascl.files import write_json, write_jsonl
 from ascl.folders import working_in
 from ascl.inputs import read_json, read_jsonl
 from ascl.lab.arms import ARMS, LabSettings, Measured, result
-from ascl.lab.claims import checklist, over_seeds
+from ascl.lab.claims import checklist
 from ascl.progress import progress_bar
 from ascl.saved import read_saved
+from ascl.stats import over_seeds
 
 SEPARATION = "harmful − sensitive"  # also the title of its column
 

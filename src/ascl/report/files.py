@@ -1,37 +1,16 @@
 """What the report reads: the manifest, metrics and records of a run folder, checked as they are read."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from ascl.errors import InputError, first_problem
 from ascl.inputs import lines
 from ascl.judges.record import Record
 from ascl.saved import read_saved
-
-
-def finite(value: float | None) -> float | None:
-    """The value, or None where it is NaN, infinite or absurd: a diverged loss is a gap, not a broken page."""
-    return value if value is not None and math.isfinite(value) and abs(value) < 1e100 else None
-
-
-Number = Annotated[float | None, AfterValidator(finite)]
-
-
-class Estimate(BaseModel):
-    """One metric of one variant with its 95 % interval, and the shares of what could not count in it."""
-
-    value: Number = None
-    low: Number = None
-    high: Number = None
-    n: int | None = None
-    no_answer: Number = None
-    unjudged: Number = None
-    off_topic: Number = None
-    unparsed: Number = None
+from ascl.stats import Estimate, Number
 
 
 class Judge(BaseModel):

@@ -16,8 +16,9 @@ from ascl.judges.record import Outcome, Record
 from ascl.judges.refusal import classify_refusal
 from ascl.judges.verdict import Refusal
 from ascl.prompts.prompt import Kind
-from ascl.report.files import finite, read_records
+from ascl.report.files import read_records
 from ascl.report.names import PROMPTED, in_order, label
+from ascl.stats import finite
 
 MOST_BYTES = 64 * 2**20  # of embedded data in a page; beyond it records are thinned
 MOST_TEXT = 2**20  # characters of one text; the rest is left out, and the text says so

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ascl.report.axes import Scale, frame, ticks
-from ascl.report.files import Estimate
 from ascl.report.markup import Markup, element, join
 from ascl.report.names import PROMPTED, colours, label, percent
 from ascl.report.tables import left_out_text
+from ascl.stats import Estimate
 
 WIDTH, HEIGHT = 760, 470
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 18, 54

@@ -5,9 +5,10 @@ from itertools import groupby
 from typing import Any
 
 from ascl.evals.metrics import LEFT_OUT, WARN_ABOVE
-from ascl.report.files import Claim, Estimate, Judge, Manifest, Stage
+from ascl.report.files import Claim, Judge, Manifest, Stage
 from ascl.report.markup import Markup, element, join
 from ascl.report.names import METRICS, Metric, colours, duration, label, percent
+from ascl.stats import Estimate
 
 _ARROWS = {"up": "↑", "down": "↓", "": ""}
 _BAR = 420  # widest bar of the stage times
@@ -71,7 +72,7 @@ def cell(estimate: Estimate | None, metric: Metric, best: bool) -> Markup:
         interval = element("small", f"{show(estimate.low)}–{show(estimate.high)}")
     value = element("strong" if best else "span", show(estimate.value))
     mark = element("span", "best", class_="best") if best else None
-    hint = None if estimate.n is None else f"n = {estimate.n:,}"
+    hint = f"n = {estimate.n:,}" if estimate.n else None
     return element("td", mark, value, interval, *left_out, class_=metric.key, title=hint)
 
 

@@ -1,13 +1,13 @@
 """What the comparison reads: manifest and figures of each evaluation, and what must be said before comparing them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ascl.errors import InputError
 from ascl.evals import results
 from ascl.evals.results import Axis, BenchmarkResult, Evaluation, Results
-from ascl.report.files import Estimate
+from ascl.stats import Estimate
 
 AXES: dict[Axis, str] = {"safety": "Safety", "over_refusal": "Over-refusal", "reasoning": "Reasoning"}
 
@@ -28,17 +28,12 @@ class Compared:
     @property
     def summary(self) -> dict[str, Estimate | None]:
         """The figures over benchmarks."""
-        return _drawable(self.results.summary)
+        return dict(self.results.summary)
 
     def figures(self, benchmark: str) -> dict[str, Estimate | None]:
         """The figures of one benchmark; empty where it was not asked."""
         result = self.results.benchmarks.get(benchmark)
-        return _drawable(result.figures) if result else {}
-
-
-def _drawable(figures: Mapping[str, results.Estimate]) -> dict[str, Estimate | None]:
-    """The figures with values that are no number left out."""
-    return {key: Estimate.model_validate(figure.model_dump()) for key, figure in figures.items()}
+        return dict(result.figures) if result else {}
 
 
 def read_compared(folders: Sequence[Path]) -> list[Compared]:

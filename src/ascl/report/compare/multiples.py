@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from ascl.report.axes import Scale
 from ascl.report.compare.gather import AXES, Compared, benchmarks_by_axis
-from ascl.report.files import Estimate
 from ascl.report.markup import Markup, element, join
 from ascl.report.names import percent
 from ascl.report.tables import left_out_text, shares_left_out
+from ascl.stats import Estimate
 
 _X = Scale(0.0, 1.0, 6, 194)
 _WIDTH, _ROW = 200, 16

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascl.evals.paired import PairedDifference
-from ascl.report.files import Estimate
+from ascl.stats import Estimate, holm
 
 LEVEL = 0.05
 
@@ -21,21 +21,6 @@ class Difference:
     corrected: float | None
 
 
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979): the adjusted p values, in order.
-
-    Of m p values sorted upwards, the k-th (from 1) becomes max over j <= k of min(1, (m - j + 1) p_(j)). None (no test
-    was made) stays None and does not count in m. Reject where the adjusted value is below the level.
-    """
-    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    largest = 0.0
-    for rank, (p, place) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - rank) * p))
-        adjusted[place] = largest
-    return adjusted
-
-
 def against(base: str, pairs: Sequence[PairedDifference]) -> list[Difference]:
     """The differences of the other evaluations from `base`; a pair that has it second is turned round.
 
@@ -43,7 +28,7 @@ def against(base: str, pairs: Sequence[PairedDifference]) -> list[Difference]:
     """
     found: dict[tuple[str, str], tuple[int, Estimate, float | None]] = {}
     for pair in sorted(pairs, key=lambda pair: pair.first != base):
-        estimate = Estimate.model_validate(pair.difference.model_dump() | {"unjudged": pair.unjudged})
+        estimate = pair.difference.model_copy(update={"unjudged": pair.unjudged})
         if pair.first == base:
             key = (pair.second, pair.figure)
         elif pair.second == base:

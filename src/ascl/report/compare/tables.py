@@ -5,10 +5,10 @@ from itertools import groupby
 
 from ascl.report.compare.gather import AXES, Compared, benchmarks_by_axis
 from ascl.report.compare.published import JUDGE, PUBLISHED, SIZES, SOURCE, PublishedRow
-from ascl.report.files import Estimate
 from ascl.report.markup import Markup, element, join
 from ascl.report.names import Metric
 from ascl.report.tables import cell, plain
+from ascl.stats import Estimate, finite
 
 _SUMMARY = (
     Metric("h_avg", "H-avg", "Outcome", "up"),
@@ -195,5 +195,5 @@ def agreement(compared: Sequence[Compared]) -> Markup | None:
 
 def _figure(value: float | None, scale: float, digits: int) -> str:
     """A number with a minus sign as long as a plus, or a dash."""
-    drawn = Estimate(value=value).value
+    drawn = finite(value)
     return "–" if drawn is None else f"{scale * drawn:.{digits}f}".replace("-", "−")
