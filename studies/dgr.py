@@ -37,7 +37,7 @@ from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import load_prompts, question
 from ascl.recipes import dgr
 from ascl.recipes.build import Workshop
-from ascl.recipes.rows import Row, reply_row
+from ascl.prompts.row import Row, reply_row
 from ascl.recipes.shift import forward_kl, score_rows, summarise
 from ascl.recipes.vanilla import vanilla_row
 from ascl.rules.book import RuleBook

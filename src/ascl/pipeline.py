@@ -54,7 +54,7 @@ from ascl.progress import console, progress_bar, waiting
 from ascl.prompts.prompt import Kind, Prompt, choose, split_of
 from ascl.prompts.sources import load_prompts
 from ascl.recipes.demonstrations import fitting
-from ascl.recipes.rows import Row, split_row
+from ascl.prompts.row import Row, split_row
 from ascl.rules.book import RuleBook
 from ascl.saved import read_saved, saved_rows
 from ascl.stats import Estimate

@@ -26,7 +26,7 @@ from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.judges.offline import OfflineJudge
 from ascl.prompts.prompt import Prompt
-from ascl.recipes.rows import native_row
+from ascl.prompts.row import native_row
 from ascl.rules.book import RuleBook
 from ascl.train.advantages.switch import Algorithm
 from ascl.train.reward import RewardWeights

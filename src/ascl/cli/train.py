@@ -160,7 +160,7 @@ def rl(
     from ascl.progress import waiting
     from ascl.prompts.prompt import choose
     from ascl.prompts.sources import load_prompts
-    from ascl.recipes.rows import prompt_of
+    from ascl.prompts.row import prompt_of
     from ascl.train.installed import check_installed
 
     name = model or settings.model

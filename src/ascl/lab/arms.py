@@ -17,7 +17,7 @@ from ascl.lab.judge import LabJudge
 from ascl.lab.tokenizer import lab_renderer
 from ascl.lab.world import World, demonstration, draw_world, memorised, ordinary
 from ascl.prompts.prompt import Kind
-from ascl.recipes.rows import native_row
+from ascl.prompts.row import native_row
 from ascl.saved import read_saved
 from ascl.train.advantages.switch import Algorithm
 from ascl.train.reward import RewardWeights

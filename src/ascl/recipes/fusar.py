@@ -34,7 +34,7 @@ from ascl.recipes.replies import (
     whole_answer,
     why_none,
 )
-from ascl.recipes.rows import Row, reply_row
+from ascl.prompts.row import Row, reply_row
 
 INPUT = "prompts"
 SAMPLES = True

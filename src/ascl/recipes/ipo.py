@@ -42,7 +42,7 @@ from ascl.recipes.replies import (
     whole_answer,
     why_none,
 )
-from ascl.recipes.rows import Pair
+from ascl.prompts.row import Pair
 
 INPUT = "prompts"
 SAMPLES = True

@@ -159,6 +159,12 @@ class RunConfig(BaseModel):
         """The settings of an RL arm. Raises ValueError for one that is none."""
         return _changed(self.rl, arm.settings)
 
+    def evaluation(self, seed: int) -> EvalSettings:
+        """The settings of the evaluations of a seed."""
+        given = self.evaluate.model_dump()
+        suite = self.evaluate.suite or ",".join(self.prompts)
+        return EvalSettings.model_validate(given | {"suite": suite, "seed": self.evaluate.seed + seed})
+
     def smoke(self) -> "RunConfig":
         """The same run, cut down to minutes: a few prompts, two variants, a few training steps, one seed."""
         evaluate = self.evaluate.model_dump(exclude_unset=True) | {"limit": 4, "variants": ["pure", "ascl"]}

@@ -3,17 +3,18 @@
 The lab has a world of its own (`lab/world.py`) with the same methods.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
+from ascl.chat.clients.fingerprint import fingerprint, short_hash
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
+from ascl.consult.variants import VARIANTS, Variant, shown_to
 from ascl.errors import InputError
 from ascl.evals.asked import AskedPrompts, ask
-from ascl.evals.settings import EvalSettings
 from ascl.files import write_jsonl
 from ascl.judges.open_judge import open_judge
 from ascl.judges.record import Judge
@@ -25,13 +26,17 @@ from ascl.recipes.ascl import consult_row, is_cloned
 from ascl.recipes.balance import RATIO, mix, take_evenly
 from ascl.recipes.data_set import BuildSettings, check_parameters, load_inputs, load_recipe, make_data_set
 from ascl.recipes.demonstrations import fitting
-from ascl.recipes.rows import Row, split_row
+from ascl.prompts.row import Row, split_row
 from ascl.rules.book import RuleBook
 from ascl.run.config import ArmData, RlArm, RunConfig, SftArm
 
 
 class World(Protocol):
     """What a run asks of its world; a seed may change all of it."""
+
+    def facts(self) -> dict[str, Any]:
+        """What a run depends on beside its configuration, as JSON."""
+        ...
 
     def base_model(self, seed: int) -> str:
         """The model that arms without a start go on from: a name or a folder."""
@@ -45,7 +50,7 @@ class World(Protocol):
         """The consult tool, over the rule book of a split."""
         ...
 
-    def rows(self, name: str, arm: SftArm, seed: int, folder: Path) -> list[dict[str, Any]]:
+    def rows(self, name: str, arm: SftArm, seed: int, folder: Path) -> list[Row]:
         """The rows of a supervised arm; a recipe leaves its files in `folder`."""
         ...
 
@@ -88,6 +93,21 @@ class ConfiguredWorld:
 
         return load_renderer(self.config.model, self.config.dialect)
 
+    def facts(self) -> dict[str, Any]:
+        """See `World`: rule book, prompts, weights of local folders, chat template, system texts and tool."""
+        config, tool = self.config, self._tool
+        local = {"weights": config.model, "weights of the embedding model": tool.book.embedding_model}
+        if config.judge.base_url is None:
+            local["weights of the judge"] = config.judge.model
+        variants: list[Variant] = [*VARIANTS]
+        return {
+            "rule book": f"{tool.book.hash}, {len(tool.book.rules)} rules",
+            "prompts": short_hash("\n".join(prompt.model_dump_json() for prompt in self.prompts)),
+            "chat template": short_hash(self._renderer.dialect.template),
+            "system text": short_hash(" ".join(shown_to(variant, tool)["system text"] for variant in variants)),
+            **{name: found for name, model in local.items() if model and (found := fingerprint(model))},
+        }
+
     def base_model(self, seed: int) -> str:
         """See `World`."""
         return self.config.model
@@ -102,7 +122,7 @@ class ConfiguredWorld:
 
     def asked(self, seed: int) -> AskedPrompts:
         """See `World`."""
-        settings = self.evaluation(seed)
+        settings = self.config.evaluation(seed)
         if self.config.evaluate.suite is not None:
             return ask(settings)
         tested = [prompt for prompt in self.prompts if split_of(prompt) == "test"]
@@ -110,16 +130,13 @@ class ConfiguredWorld:
             raise InputError("prompts: none of them is in the test split; add prompts, or name evaluate.suite")
         return ask(settings, tested)
 
-    def evaluation(self, seed: int) -> EvalSettings:
-        """The settings of the evaluations of a seed."""
-        given = self.config.evaluate
-        changes = {"suite": given.suite or ", ".join(self.config.prompts), "seed": given.seed + seed}
-        return EvalSettings.model_validate(given.model_dump() | changes)
-
     def rl_prompts(self, arm: RlArm, seed: int, cloned: Collection[str]) -> list[Prompt]:
         """See `World`."""
-        prompts = self.prompts if arm.prompts is None else load_prompts(arm.prompts)
-        return choose(prompts, "train", self.config.rl_settings(arm).kinds, arm.limit, set(cloned))
+        return choose(self.rl_sources(arm), "train", self.config.rl_settings(arm).kinds, arm.limit, set(cloned))
+
+    def rl_sources(self, arm: RlArm) -> list[Prompt]:
+        """All prompts of the sources of an RL arm."""
+        return self.prompts if arm.prompts is None else load_prompts(arm.prompts)
 
     def reward_judge(self, folder: Path) -> Judge:
         """See `World`."""
@@ -129,7 +146,7 @@ class ConfiguredWorld:
         """See `World`."""
         return [open_judge(one, self._tool.book, folder / "judge_replies.jsonl") for one in self.config.evaluate.judges]
 
-    def rows(self, name: str, arm: SftArm, seed: int, folder: Path) -> list[dict[str, Any]]:
+    def rows(self, name: str, arm: SftArm, seed: int, folder: Path) -> list[Row]:
         """See `World`."""
         from ascl.train.data import read_rows
 
