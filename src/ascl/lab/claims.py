@@ -7,25 +7,23 @@ With few seeds the interval is wide: a small true difference stays unclear.
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from pydantic import BaseModel
-
+from ascl.evals.arms import Claim
 from ascl.stats import Estimate, paired_over_seeds
 
 LAST = 10  # training steps that "the end of training" is the mean of
 
-Results = Mapping[str, Mapping[str, Any]]  # what `lab/arms.py:result` returned, by arm, for one seed
+
+@dataclass(frozen=True)
+class Seed:
+    """What an arm came to with one seed: the figures of its evaluation, and its RL training step by step."""
+
+    figures: Mapping[str, float | None]
+    curve: Sequence[Mapping[str, float]]
 
 
-class Claim(BaseModel):
-    """One line of the checklist. `difference` is what the claim says is positive, in its own unit."""
-
-    text: str
-    source: str
-    measured: str
-    difference: Estimate
-    verdict: str
+Results = Mapping[str, Seed]  # by arm, for one seed
 
 
 def verdict(difference: Estimate) -> str:
@@ -39,19 +37,14 @@ def verdict(difference: Estimate) -> str:
 
 def measured(arm: str, metric: str) -> Callable[[Results], float | None]:
     """Reads a figure of the evaluation."""
-    return lambda results: results[arm]["measured"][metric]
-
-
-def selectivity(arm: str) -> Callable[[Results], float | None]:
-    """Reads how much oftener an arm consults on harmful than on sensitive test prompts."""
-    return lambda results: results[arm]["measured"]["consult_harmful"] - results[arm]["measured"]["consult_sensitive"]
+    return lambda results: results[arm].figures[metric]
 
 
 def trained(arm: str, series: str, at_the_end: bool = True) -> Callable[[Results], float | None]:
     """Reads the mean of a training curve over its last (or first) steps."""
 
     def read(results: Results) -> float | None:
-        values = [row[series] for row in results[arm]["curve"] if series in row]
+        values = [row[series] for row in results[arm].curve if series in row]
         part = values[-LAST:] if at_the_end else values[:LAST]
         return statistics.fmean(part) if part else None
 
@@ -97,8 +90,8 @@ PAPER: list[tuple[str, str, str, Reader, Reader]] = [
         "IFPO tells harmful from sensitive prompts better than GRPO",
         "our reading of its weights",
         "consult rate, harmful minus sensitive, IFPO minus GRPO",
-        selectivity("ifpo"),
-        selectivity("grpo"),
+        measured("ifpo", "selectivity"),
+        measured("grpo", "selectivity"),
     ),
     (
         "Where no rules are needed, IFPO consults less than GRPO",

@@ -56,10 +56,11 @@ def _place(folder: Path, stage: Stage) -> Path:
     return folder / "evals" / stage.unit
 
 
-def _seeds(evaluated: Sequence[Stage], config: RunConfig) -> list[int]:
-    """The seeds that an arm's evaluations stand for: greedy answers of the untrained model are those of every seed."""
-    untrained = evaluated[0].of not in config.arms
-    return [*config.seeds] if untrained and len(evaluated) == 1 else [stage.seed for stage in evaluated]
+def _by_seed(of: Sequence[Stage], results: Sequence[Results], config: RunConfig) -> dict[int, Results]:
+    """The results of each seed; greedy answers of the untrained model were asked for once and are those of every seed."""
+    if len(of) == 1 and of[0].of not in config.arms:
+        return dict.fromkeys(config.seeds, results[0])
+    return {stage.seed: one for stage, one in zip(of, results, strict=True)}
 
 
 def _arm(folder: Path, config: RunConfig, name: str, of: Sequence[Stage], results: Sequence[Results]) -> ArmResult:
@@ -74,7 +75,9 @@ def _arm(folder: Path, config: RunConfig, name: str, of: Sequence[Stage], result
         evaluations=[str(_place(folder, stage).relative_to(folder)) for stage in of],
         figures=figures_over_seeds([one.summary for one in results]),
         curve=mean_curve([[curve_point(row) for row in log if "reward" in row] for log in logs]),
-        loss=mean_curve([[_some(row, ("step", "loss")) for row in log if "reward" not in row and "loss" in row] for log in logs]),
+        loss=mean_curve(
+            [[_some(row, ("step", "loss")) for row in log if "loss" in row and "reward" not in row] for log in logs]
+        ),
         rollouts=[str((p / ROLLOUTS).relative_to(folder)) for p in places if (p / ROLLOUTS).exists()],
     )
 
@@ -88,7 +91,7 @@ def _differences(
     pairs += [(first, second) for first, second in combinations(starts, 2) if starts[first] == starts[second]]
     differences = []
     for first, second in pairs:
-        one, other = (dict(zip(_seeds(evaluated[name], config), found[name], strict=False)) for name in (first, second))
+        one, other = (_by_seed(evaluated[name], found[name], config) for name in (first, second))
         shared = [seed for seed in other if seed in one]
         if len(shared) > 1:
             for figure in COMPARED:

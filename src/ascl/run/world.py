@@ -77,6 +77,10 @@ class ConfiguredWorld:
 
     config: RunConfig
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to another process: nothing that was loaded."""
+        return {"config": self.config}
+
     @cached_property
     def _tool(self) -> ConsultTool:
         rules = self.config.rules
