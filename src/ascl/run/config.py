@@ -5,6 +5,7 @@ An arm names what it starts `from`; every (arm, seed) is trained and evaluated b
 
 import os
 import re
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -214,6 +215,18 @@ def _has(value: dict[str, Any], path: str) -> bool:
 
 def _changed(settings: Settings, changes: dict[str, Any]) -> Settings:
     return type(settings).model_validate(settings.model_dump() | changes)
+
+
+def find_config(name: str) -> Path:
+    """The path of a configuration: a file, or a shipped one by its name. Raises InputError."""
+    path = Path(name)
+    shipped = Path(str(files("ascl.configs") / f"{name.removesuffix('.yaml')}.yaml"))
+    if path.exists() or path.is_symlink() or path.name != name:
+        return path
+    if not shipped.exists():
+        known = ", ".join(sorted(one.stem for one in shipped.parent.glob("*.yaml")))
+        raise InputError(f"{name}: no such file, nor a shipped configuration ({known})")
+    return shipped
 
 
 def load_config(path: Path) -> RunConfig:
