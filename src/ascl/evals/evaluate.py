@@ -55,7 +55,7 @@ class Planned:
     client: Client
     tool: ConsultTool
     judges: Sequence[Judge]
-    batch: int
+    settings: EvalSettings
 
     def lacking(self) -> dict[str, tuple[int, int]]:
         """How many answers and verdicts each benchmark lacks. Raises InputError where the folder holds another one."""
@@ -66,9 +66,8 @@ class Planned:
         with waiting(self.evaluation.name), working_in(self.folder):
             prompts = {name: of for name, (_, of) in self.asked.items()}
             judges = judge_names(self.judges)
-            collect_answers(
-                self.folder, self.evaluation, prompts, self.client, self.tool, self.batch, judges=judges
-            )
+            batch = self.settings.batch
+            collect_answers(self.folder, self.evaluation, prompts, self.client, self.tool, batch, judges=judges)
             return judge_evaluation(self.folder, self.judges)
 
 
@@ -122,7 +121,7 @@ def plan_evaluation(
         client=client,
         tool=tool,
         judges=judges,
-        batch=settings.batch,
+        settings=settings,
     )
 
 

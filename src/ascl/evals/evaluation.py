@@ -118,17 +118,17 @@ def _whole_lines(path: Path) -> list[bytes]:
     return [line for line in path.read_bytes().splitlines(True) if line.endswith(b"\n")] if path.exists() else []
 
 
-def judge_evaluation(folder: Path, judges: Sequence[Judge], anew: bool = False) -> Results:
+def judge_evaluation(folder: Path, judges: Sequence[Judge], again: bool = False) -> Results:
     """The verdicts of all judges on the answers that are there, and `metrics.json` by the first of them.
 
-    anew: no old verdict is kept. Raises InputError where two judges have one name: they could not be told apart.
+    again: no old verdict is kept. Raises InputError where two judges have one name: they could not be told apart.
     """
     evaluation = read_evaluation(folder)
     names = judge_names(judges)
     for judge in judges:
         for name, asked in evaluation.benchmarks.items():
             with progress_bar(f"{judge.name}: {name}", asked.prompts * asked.epochs) as progress:
-                judge_answers(folder, name, judge, anew, progress)
+                judge_answers(folder, name, judge, again, progress)
     results = measure_evaluation(folder, names)
     write_json(folder / "metrics.json", results.model_dump(mode="json"))
     return results
