@@ -163,13 +163,18 @@ def read_evaluation(folder: Path) -> Evaluation:
 
 
 def find_evaluations(folders: Iterable[Path]) -> list[Path]:
-    """The folders among these, and directly in them, that hold an evaluation. Raises InputError where one has none."""
+    """The folders among these that hold an evaluation, and those directly in them or in the `evals` of a run.
+
+    Raises InputError where one has none.
+    """
     found: dict[Path, None] = {}
     for folder in folders:
-        inside = [folder] if (folder / "evaluation.json").is_file() else sorted(folder.glob("*/evaluation.json"))
+        inside = [folder] if (folder / "evaluation.json").is_file() else []
+        for pattern in ("*/evaluation.json", "evals/*/evaluation.json"):
+            inside = inside or sorted(path.parent for path in folder.glob(pattern))
         if not inside:
-            raise InputError(f"{folder}: holds no evaluation (`ascl eval` makes them)")
-        found |= dict.fromkeys(one if one == folder else one.parent for one in inside)
+            raise InputError(f"{folder}: holds no evaluation (`ascl eval` and `ascl run` make them)")
+        found |= dict.fromkeys(inside)
     return list(found)
 
 

@@ -6,24 +6,18 @@ Every check raises InputError with one line.
 from collections.abc import Container, Sequence
 from pathlib import Path
 
-from ascl.preflight import (
-    RECORDS,
-    Server,
-    check_judge,
-    check_kinds,
-    check_space,
-    judge_servers,
-    model_config,
-    rollout_servers,
-    training_space,
-)
+from ascl.errors import InputError
+from ascl.preflight import RECORDS, Server, check_judge, check_space, judge_servers, model_config
+from ascl.prompts.prompt import Kind, Prompt, choose
 from ascl.recipes.data_set import load_recipe
 from ascl.recipes.demonstrations import fitting
 from ascl.run.config import RlArm, RunConfig, SftArm
 from ascl.run.stages import Stage, model_of
 from ascl.run.world import ConfiguredWorld, build_settings, plays_demonstrations
 from ascl.train.data import read_rows
+from ascl.train.costs import parameters_of
 from ascl.train.installed import check_installed
+from ascl.train.settings import Lora, RlSettings
 
 
 def servers_of(config: RunConfig, done: Container[str]) -> list[Server]:
@@ -72,3 +66,38 @@ def _check_rows(arm: SftArm, config: RunConfig, world: ConfiguredWorld) -> None:
     else:
         load_recipe(arm.data.recipe)
         build_settings(config, arm.data, 0)
+
+
+def rollout_servers(settings: RlSettings) -> list[Server]:
+    """The server that samples the rollouts of RL, where it is not the training itself."""
+    return [Server("rl.settings.vllm_server", None, settings.vllm_server)] if settings.vllm == "server" else []
+
+
+def training_space(name: str, dtype: str, lora: Lora | None, outs: Sequence[Path]) -> float:
+    """Bytes on disk of trainings that follow each other, each ending in a model at one of `outs`.
+
+        models * size + 3 * 12 * trained - what the trainers' checkpoints hold already
+
+    size: of a finished model, P parameters in `dtype`, or the float32 adapters. A trainer's checkpoint holds float32
+    weights and the two moments of Adam, 12 bytes for each trained parameter; two are kept while a third is written.
+    """
+    if not outs:
+        return 0
+    parameters, trained = parameters_of(model_config(name), lora)
+    size = parameters * (4 if dtype == "float32" else 2) if lora is None else 4 * trained
+    written = sum(
+        path.stat().st_size
+        for out in outs
+        for path in out.with_name(f"{out.name}.trainer").rglob("*")
+        if path.is_file()
+    )
+    return max(len(outs) * size + 3 * 12 * trained - written, 0)
+
+
+def check_kinds(prompts: Sequence[Prompt], kinds: Sequence[Kind]) -> None:
+    """Raise InputError where RL would find no train prompt of a kind it is to train on."""
+    if missing := [kind.value for kind in kinds if not choose(prompts, "train", [kind])]:
+        raise InputError(
+            f"rl.kinds: there is no train prompt of kind {' or '.join(missing)}; add some to `prompts`, "
+            "or leave the kind out of rl.kinds"
+        )

@@ -15,6 +15,7 @@ from ascl import provenance
 from ascl.chat.clients.dtype import machine_dtype
 from ascl.errors import InputError
 from ascl.evals.arms import Claim, RunResults
+from ascl.evals.results import read_results
 from ascl.files import write_json, write_text
 from ascl.folders import working_in
 from ascl.inputs import read_json
@@ -24,9 +25,10 @@ from ascl.run.checks import check_left, servers_of
 from ascl.run.config import RunConfig
 from ascl.run.figures import run_results
 from ascl.run.parallel import do_all
-from ascl.run.stages import Stage, stages
+from ascl.run.stages import Stage, model_of, stages
 from ascl.run.world import ConfiguredWorld, World
 from ascl.saved import read_saved
+from ascl.train.portable import write_card
 
 
 Claims = Callable[[Path, RunResults], list[Claim]]
@@ -86,10 +88,22 @@ def run(
         if claims is not None:
             results = results.model_copy(update={"claims": claims(folder, results)})
         write_json(folder / "results.json", results.model_dump(mode="json"))
+        _write_cards(folder, results)
         from ascl.report.page import build_page
 
         build_page([folder / place for arm in results.arms for place in arm.evaluations], folder / "report.html", folder)
         return results
+
+
+def _write_cards(folder: Path, results: RunResults) -> None:
+    """Put the figures of each trained model into its card."""
+    for arm in results.arms:
+        for seed, place in zip(arm.seeds, arm.evaluations, strict=True):
+            if arm.trained:
+                found = read_results(folder / place)
+                asked = ", ".join(f"{name} ({one.prompts})" for name, one in found.benchmarks.items())
+                of = f"Benchmarks and prompts: {asked}. Judge: {found.judge}. Seed {seed}."
+                write_card(model_of(folder, arm.name, seed), found.summary, of)
 
 
 def open_run(config: RunConfig, folder: Path, world: World | None = None) -> Run:

@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers import PrinterCallback, TrainerCallback
 
+from ascl import __version__
 from ascl.chat.clients.models import load_model
 from ascl.errors import InputError
 from ascl.files import json_line, write_json, write_text
@@ -18,7 +19,8 @@ from ascl.inputs import read_json
 from ascl.progress import progress_bar
 from ascl.provenance import changes
 from ascl.saved import read_saved
-from ascl.train.training import LOG, ROLLOUTS, Training
+from ascl.train.portable import base_of, name_base, write_card
+from ascl.train.training import FACTS, LOG, ROLLOUTS, Training
 
 
 class ShowProgress(TrainerCallback):
@@ -138,9 +140,9 @@ def same_run(work: Path, facts: dict[str, Any]) -> None:
 
 
 @contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """The only training that makes `out`; of the processes that train together the first one sees to it."""
-    with working_in(out.with_name(f"{out.name}.trainer")) if os.environ.get("RANK", "0") == "0" else nullcontext():
+def alone(training: Training) -> Iterator[None]:
+    """The only training that makes this model; of the processes that train together the first one sees to it."""
+    with working_in(training.work) if os.environ.get("RANK", "0") == "0" else nullcontext():
         yield
 
 
@@ -155,11 +157,11 @@ def last_checkpoint(work: Path) -> str | None:
     return str(whole[-1]) if whole else None
 
 
-def finish(trainer: Any, training: Training) -> None:
+def finish(trainer: Any, training: Training, about: dict[str, Any]) -> None:
     """Write the final folder atomically and drop the checkpoints.
 
-    Beside the weights stand the log, what the training depended on (`training.json`, see `same_run`) and, after RL,
-    its rollouts.
+    Beside the weights stand the log, what the training depended on (`training.json`, see `same_run`), the card and,
+    after RL, its rollouts. about: what else the card says: method, data, tool.
 
     The weights are collected from all processes, which may each hold a part of them (FSDP, ZeRO).
     """
@@ -180,7 +182,11 @@ def finish(trainer: Any, training: Training) -> None:
         renderer.tokenizer.chat_template = renderer.dialect.template
         renderer.tokenizer.save_pretrained(temporary)
         write_json(temporary / LOG, trainer.state.log_history)
-        write_json(temporary / "training.json", read_json(work / "run.json"))
+        base, revision = base_of(training.model)
+        name_base(temporary, training.model)
+        facts = {"base model": base, "base revision": revision, "dialect": renderer.dialect.name, "ascl": __version__}
+        write_json(temporary / FACTS, read_json(work / "run.json") | facts | about)
+        write_card(temporary)
         if (work / ROLLOUTS).exists():
             shutil.copyfile(work / ROLLOUTS, temporary / ROLLOUTS)
         shutil.rmtree(out, ignore_errors=True)

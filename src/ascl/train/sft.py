@@ -72,4 +72,7 @@ def run_sft(training: Training, rows: list[Row], settings: SftSettings) -> None:
         callbacks=callbacks(training.out.name),
     )
     train(trainer, last_checkpoint(training.work))
-    finish(trainer, training)
+    tools = next((row.tools for row in rows if row.tools), [])
+    recipes = sorted({row.recipe for row in rows if row.recipe})
+    data = f"{len(rows)} rows" + (f" of the recipe {', '.join(recipes)}" if recipes else "")
+    finish(trainer, training, {"method": "sft", "data": data, "tools": tools})

@@ -8,6 +8,7 @@ from ascl.chat.clients.fingerprint import fingerprint, short_hash
 from ascl.chat.render import Renderer
 from ascl.train.settings import Lora
 
+FACTS = "training.json"  # in a trained model's folder: what the training depended on
 LOG = "training_log.json"  # in a trained model's folder: what the trainer measured, step by step
 ROLLOUTS = "rollouts.jsonl"  # of RL, in the work folder and then in the model's
 
