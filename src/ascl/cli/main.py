@@ -12,7 +12,7 @@ from ascl.cli.data import data_app
 from ascl.cli.entry import InputErrorGroup, finite
 from ascl.cli.evals import eval_app
 from ascl.cli.lab import lab
-from ascl.cli.report import report_app
+from ascl.cli.report import report
 from ascl.cli.rules import rules_app
 from ascl.cli.train import rl, sft
 from ascl.terminal import echo
@@ -27,10 +27,10 @@ app = typer.Typer(
 app.add_typer(rules_app, name="rules")
 app.add_typer(data_app, name="data")
 app.add_typer(eval_app, name="eval")
-app.add_typer(report_app, name="report")
 app.command()(sft)
 app.command()(rl)
 app.command()(lab)
+app.command()(report)
 
 
 def _print_version(wanted: bool) -> None:
