@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from chromium import Browser
-from run_files import write_run
+from made_files import write_run
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ascl.report.axes import Scale, frame, number, ticks, whole_ticks
+from ascl.report.figures import finite
 from ascl.report.markup import Markup, element, join
-from ascl.report.names import colours, in_order, label
 
 WIDTH, HEIGHT = 360, 214
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 12, 26
@@ -50,14 +50,14 @@ PANELS = (
     Panel("Loss", (("loss", ""),)),
     Panel("Entropy", (("entropy", ""),)),
 )
-SFT = Panel("Loss, behaviour cloning", (("loss", ""),))
+SUPERVISED = (Panel("Loss, supervised", (("loss", ""),)),)
 
 
 def _points(rows: Rows, key: str, factor: float) -> Points:
     """The (step, value) pairs of one series; a row without a step counts by its place."""
     found: Points = []
     for index, row in enumerate(rows):
-        value, step = row.get(key), row.get("step")
+        value, step = finite(row.get(key)), finite(row.get("step"))
         if value is not None:
             found.append((float(index if step is None else step), value * factor))
     return sorted(found)
@@ -161,7 +161,7 @@ def panel(plan: Panel, arms: Mapping[str, Rows], classes: Mapping[str, str]) -> 
         "svg",
         frame(x, y, whole_ticks(min(steps), max(steps), 5), y_ticks),
         join(*lines),
-        _stops([(f"{label(arm)} {word}".strip(), points) for arm, word, points in found], x, y),
+        _stops([(f"{arm} {word}".strip(), points) for arm, word, points in found], x, y),
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
         aria_label=f"{plan.title} by training step",
@@ -169,18 +169,14 @@ def panel(plan: Panel, arms: Mapping[str, Rows], classes: Mapping[str, str]) -> 
     return element("figure", element("header", element("h3", plan.title), _key(words)), svg, class_="panel")
 
 
-def training(arms: Mapping[str, Rows], order: Sequence[str]) -> Markup | None:
-    """The legend and all panels of the RL arms, or None where nothing was trained."""
-    present = {arm: arms[arm] for arm in in_order(arms, order) if arms[arm]}
-    classes = colours([*order, *present])
-    panels = [drawn for plan in PANELS if (drawn := panel(plan, present, classes))]
+def training(
+    learnt: Mapping[str, Rows], supervised: Mapping[str, Rows], colours: Mapping[str, str]
+) -> Markup | None:
+    """A legend and the panels of the arms: RL by step, and the loss of supervised ones. None where nothing is there."""
+    panels = [drawn for plan in PANELS if (drawn := panel(plan, learnt, colours))]
+    panels += [drawn for plan in SUPERVISED if (drawn := panel(plan, supervised, colours))]
     if not panels:
         return None
-    legend = [element("li", label(arm), class_=classes[arm]) for arm in present]
+    trained = [arm for arm in colours if learnt.get(arm) or supervised.get(arm)]
+    legend = [element("li", arm, class_=colours[arm]) for arm in trained]
     return join(element("ul", *legend, class_="legend"), element("div", *panels, class_="panels"))
-
-
-def cloning(rows: Rows) -> Markup | None:
-    """The loss of the SFT cold start, or None where there was none."""
-    drawn = panel(SFT, {"bc": rows}, colours(["bc"]))
-    return drawn and element("div", drawn, class_="panels")

@@ -1,4 +1,4 @@
-"""The report page: everything a run folder tells, in one HTML file without any outside resource."""
+"""The page: evaluations held against each other, and a run's training, in one HTML file without outside resources."""
 
 import base64
 import hashlib
@@ -7,144 +7,59 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from ascl.errors import InputError
+from ascl.evals.arms import RunResults
 from ascl.files import written
-from ascl.report.curves import cloning, training, window
-from ascl.report.files import Manifest, Metrics, read_manifest, read_metrics
+from ascl.report import differences, run_tables, tables
+from ascl.report.curves import training, window
+from ascl.report.differences import Difference
+from ascl.report.gather import Shown, cautions, colour, read_run, read_shown
 from ascl.report.invisible import JAVASCRIPT
 from ascl.report.markup import Markup, element, join
-from ascl.report.names import label
-from ascl.report.reader import Listing, Origin, collect
-from ascl.report.scatter import trade_off
-from ascl.report.tables import checklist, facts, headline, missing, stage_times, warning_list
+from ascl.report.multiples import small_multiples
+from ascl.report.published import JUDGE, SIZES, SOURCE
+from ascl.report.reader import Listing, collect, sources, thinned
+from ascl.report.trade_off import drawn, trade_off
 
-_SCRIPTS = ("dom.js", "wide.js", "steps.js", "detail.js", "scroll.js", "list.js")
-
-
-def asset(name: str) -> str:
-    """The text of one of the report's assets."""
-    return (files("ascl.report") / "assets" / name).read_text(encoding="utf-8")
+_SCRIPTS = ("dom.js", "wide.js", "steps.js", "scroll.js", "blocks.js", "reader.js")
 
 
-def script(names: Sequence[str]) -> str:
-    """The script of a page, from its assets."""
-    return "\n".join(asset(name) for name in names).replace("$INVISIBLE", JAVASCRIPT)
+def build_page(folders: list[Path], out: Path, run: Path | None = None) -> Path:
+    """Write the page of evaluation folders to `out` (whole or not at all) and return it.
 
-
-def _hash(text: str) -> str:
-    """The Content-Security-Policy source that admits exactly this inline style or script."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def policy(styles: str, code: str) -> str:
-    """The Content-Security-Policy of a page: its own style and script, and nothing from outside."""
-    own = f"style-src {_hash(styles)}; script-src {_hash(code)}"
-    return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
-
-
-def section(name: str, title: str, body: Markup | None, note: str | Markup | None, absent: str) -> Markup:
-    """One part of the page, or a line saying why it is empty."""
-    content = join(body, note and element("p", note, class_="note")) if body else missing(absent)
-    return element("section", element("h2", title), content, id=name)
-
-
-def _results(metrics: Metrics) -> Markup | None:
-    """The headline table, after what must be read before it, and the judge that gave its figures."""
-    table = headline(metrics.variants)
-    judge = element("p", f"Judge: {metrics.judge.name}.", class_="note") if metrics.judge else None
-    return table and join(warning_list(metrics.warnings), table, judge)
-
-
-def _undrawn(metrics: Metrics) -> str:
-    """The variants the trade-off figure cannot show."""
-    absent = [
-        label(name)
-        for name, values in metrics.variants.items()
-        if any((value := values.get(key)) is None or value.value is None for key in ("safety", "over_refusal"))
-    ]
-    return f" Not drawn for want of numbers: {', '.join(absent)}." if absent else ""
-
-
-def _sections(manifest: Manifest, metrics: Metrics) -> Markup:
-    longest = max((len(rows) for rows in metrics.training.values()), default=0)
-    smooth = window(min(longest, 400))
-    mean = f" Thick lines are moving means over {smooth} points; faint lines are single steps." if smooth > 1 else ""
-    claims = checklist(metrics.claims)
-    return join(
-        section(
-            "results",
-            "Results",
-            _results(metrics),
-            "Percent, except tokens (mean per reply). Small: 95 % interval; hover for n. H-avg is the harmonic mean of "
-            "safety, 100 − over-refusal and reasoning; the highest is marked. Where intervals overlap, the order of "
-            "two variants is not settled. Safety and over-refusal are over the answers that have a verdict: prompts "
-            "without an answer, unjudged answers (no readable verdict) and off-topic ones are left out; their shares "
-            "stand below the figure. Unparsed answers (no readable choice or number) count as wrong. Selectivity is "
-            "the consult rate on harmful prompts minus that on plain and reasoning ones.",
-            "Nothing was evaluated yet.",
-        ),
-        claims
-        and section(
-            "claims",
-            "Claims",
-            claims,
-            "Differences in percentage points, the mean over seeds with Student's 95 % interval below it. Reproduced: "
-            "the interval lies wholly above zero. Not reproduced: wholly below. Unclear: it holds zero.",
-            "",
-        ),
-        section(
-            "trade-off",
-            "Safety against over-refusal",
-            trade_off(metrics.variants),
-            "The upper left corner is best. Bars are 95 % intervals. Hollow marks: the untrained model, prompted; "
-            f"full marks: trained.{_undrawn(metrics)}",
-            "No variant has both numbers yet.",
-        ),
-        section(
-            "training",
-            "Training",
-            training(metrics.training, list(metrics.variants)),
-            f"By training step; hover for the numbers.{mean}",
-            "No reinforcement learning in this run.",
-        ),
-        section("cloning", "Cold start", cloning(metrics.sft), None, "No supervised stage in this run."),
-        section("time", "Time", stage_times(manifest.stages), None, "No stage has ended yet."),
-    )
-
-
-def _reader_note(listing: Listing) -> Markup:
-    """What the reader lists, said in full: a thinned list must not look complete."""
-    units: dict[Origin, tuple[str, str]] = {
-        "eval": ("answers", "prompt of each kind"),
-        "rollouts": ("training rollouts", "group"),
-    }
-    notes = [
-        f"{listing.shown[origin]:,} of {listing.there[origin]:,} {records} are listed here, those of one {unit} "
-        f"in {listing.strides[origin]}."
-        for origin, (records, unit) in units.items()
-        if listing.shown[origin] < listing.there[origin]
-    ]
-    if not notes:
-        return join()
-    said = ["Too many records for one page:", *notes, "The figures above count all."]
-    return element("p", " ".join(said), class_="note thinned")
-
-
-def render(run: Path) -> Iterator[str]:
-    """The page of a run folder, piece by piece.
-
-    Raises ValueError naming the file (and line) that is missing or malformed, before the first piece.
+    run: the folder of a run, whose arms are rows as well, each over its seeds; then the differences are those of its
+    results, and its curves, times, claims and rollouts are shown. Raises InputError naming the file (and line) that is
+    missing or malformed.
     """
-    manifest, metrics = read_manifest(run), read_metrics(run)
-    listing = collect(run, list(metrics.variants))
-    styles, code = asset("report.css"), script(_SCRIPTS)
-    before, after = asset("report.html").split("$data")
+    results = read_run(run) if run else None
+    shown = read_shown(folders, run, results)
+    if not shown and not results:
+        raise InputError("nothing to show: name the folder of at least one evaluation, or of a run")
+    found = differences.of_arms(results) if results else differences.of_evaluations(shown)
+    listing = collect(sources(shown, run, results))
+    with written(out) as file:
+        file.writelines(part.encode() for part in render(shown, found, listing, results))
+    return out
+
+
+def render(
+    shown: Sequence[Shown], found: Sequence[Difference], listing: Listing, run: RunResults | None = None
+) -> Iterator[str]:
+    """The page, piece by piece."""
+    styles = _asset("page.css")
+    code = "\n".join(map(_asset, _SCRIPTS)).replace("$INVISIBLE", JAVASCRIPT)
+    sections = [*_figures(shown, found, run), *(_of_run(run, shown) if run else []), *_details(shown, run)]
+    links = [*((name, title) for name, title, _ in sections), ("trajectories", "Trajectories")]
+    before, after = _asset("page.html").split("$data")
     parts = dict(
-        policy=join(policy(styles, code)),
-        title=join(manifest.name),
+        policy=join(_policy(styles, code)),
+        title=join(run.name if run else _title(shown)),
+        headline=join(run.headline if run else differences.sentence(shown, found)),
         styles=styles,
-        facts=facts(manifest, metrics.judge),
-        sections=_sections(manifest, metrics),
-        reader_note=_reader_note(listing),
+        nav=join(*(element("a", title, href=f"#{name}") for name, title in links)),
+        caution=_read_first(shown, run),
+        sections=join(*(part for _, _, part in sections)),
+        reader_note=thinned(listing) or "",
         script=code,
     )
     yield Template(before).substitute(parts)
@@ -152,9 +67,169 @@ def render(run: Path) -> Iterator[str]:
     yield Template(after).substitute(parts)
 
 
-def build_report(run: Path) -> Path:
-    """Write `report.html` into a run folder and return its path. The file is replaced whole or not at all."""
-    target = run / "report.html"
-    with written(target) as file:
-        file.writelines(part.encode() for part in render(run))
-    return target
+def _asset(name: str) -> str:
+    return (files("ascl.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """The Content-Security-Policy source that admits exactly this inline style or script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _policy(styles: str, code: str) -> str:
+    """The Content-Security-Policy of a page: its own style and script, and nothing from outside."""
+    own = f"style-src {_hash(styles)}; script-src {_hash(code)}"
+    return f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
+
+
+def _title(shown: Sequence[Shown]) -> str:
+    names = [one.name for one in shown]
+    return " · ".join(names) if len(names) <= 3 else f"{len(names)} evaluations"
+
+
+def _read_first(shown: Sequence[Shown], run: RunResults | None) -> Markup:
+    """Warnings, where there are any."""
+    found = tables.warnings(shown, [*cautions(shown), *(run.warnings if run else [])])
+    if not found:
+        return join()
+    return element("section", element("h2", "Read this first"), found, id="caution", tabindex=0)
+
+
+Section = tuple[str, str, Markup]  # id, title, the section
+
+
+def _section(name: str, title: str, body: Markup | None, note: str, absent: str) -> Section:
+    """One part of the page, or a line saying why it is empty."""
+    content = [body, element("p", note, class_="note")] if body else [element("p", absent, class_="missing")]
+    return name, title, element("section", element("h2", title), *content, id=name)
+
+
+def _figures(shown: Sequence[Shown], found: Sequence[Difference], run: RunResults | None) -> list[Section]:
+    undrawn = [one.name for one in shown if not drawn(one)]
+    absent = f" Not drawn for want of figures: {', '.join(undrawn)}." if undrawn else ""
+    hollow = " Hollow marks in colour: the untrained model, prompted." if not all(s.trained for s in shown) else ""
+    picture = trade_off(shown)
+    tested = (
+        "the arm of the column minus the one chosen, paired by seed with Student's 95 % interval over the seeds, or by "
+        "prompt where there is one seed; hover for the seeds. * the interval holds no zero."
+        if run
+        else "the evaluation of the column minus the one chosen, on the prompts both answered, with 95 % interval and p "
+        "of a permutation test; hover for n and the corrected p. * p below 0.05. ** still below it after Holm's "
+        "correction over all tests of the table shown."
+    )
+    over = " Of an arm with several seeds: the mean, with Student's interval over the seeds." if _several(shown) else ""
+    return [
+        _section(
+            "trade-off",
+            "Safety against over-refusal",
+            picture and join(picture, _size_choice()),
+            "The upper left corner is best. Bars are 95 % intervals. The line is the Pareto front: no other row has at "
+            "least the safety and at most the over-refusal. Grey hollow marks are quoted from "
+            f"{SOURCE}, not measured here: other models and prompts, judged by {JUDGE}; they are not part of the "
+            f"front.{hollow}{absent}",
+            "Nothing has both safety and over-refusal." if shown else "Nothing was evaluated yet.",
+        ),
+        _section(
+            "figures",
+            "Figures",
+            tables.summary(shown),
+            "Percent, except tokens and turns (means per answer). Small: 95 % interval; hover for n. An axis is the "
+            "mean of its benchmarks; H-avg is the harmonic mean of safety, 100 − over-refusal and reasoning; the "
+            "highest is marked. Where intervals overlap, the order is not settled. Consult rate: on harmful and "
+            "sensitive prompts; selectivity is the first minus the second; needless: on plain and reasoning prompts. "
+            "Parsed: of attempts to consult. Truncated: the thought had no end. "
+            f"{_judges(shown)} Below a figure: the shares of prompts without an answer, of unjudged answers (no "
+            "readable verdict) and of off-topic ones, which safety and over-refusal leave out, and of unparsed ones "
+            f"(no readable choice or number), which count as wrong.{over}",
+            "Nothing was evaluated yet.",
+        ),
+        _section(
+            "differences",
+            "Paired differences",
+            differences.tables(shown, found),
+            f"Percentage points, {tested} Green: the better side.",
+            "Nothing to compare with.",
+        ),
+    ]
+
+
+def _several(shown: Sequence[Shown]) -> bool:
+    return any(one.seeds > 1 for one in shown)
+
+
+def _judges(shown: Sequence[Shown]) -> str:
+    """Who gave the verdicts."""
+    given: dict[str, list[str]] = {}
+    for one in shown:
+        given.setdefault(one.results.judge, []).append(one.name)
+    if len(given) == 1:
+        return f"Judge: {next(iter(given))}."
+    return "Judges: " + "; ".join(f"{judge} ({', '.join(names)})" for judge, names in given.items()) + "."
+
+
+def _size_choice() -> Markup:
+    """Which of the paper's rows are shown beside ours: one model size, or none."""
+    radios = [
+        element(
+            "label",
+            element("input", type="radio", name_="quoted", id=f"quoted-{size}", checked="" if size == "4B" else None),
+            "none" if size == "none" else f"Qwen3-{size}",
+        )
+        for size in (*SIZES, "none")
+    ]
+    legend = element("legend", f"Quoted from {SOURCE}")
+    return element("fieldset", legend, *radios, class_="choice", id="quoted")
+
+
+def _of_run(run: RunResults, shown: Sequence[Shown]) -> list[Section]:
+    """What only a run has: claims, training, times; a part without content is left out."""
+    colours = {one.name: one.colour for one in shown}
+    for arm in run.arms:
+        colours.setdefault(arm.name, colour(len(colours)))
+    curves = training(
+        {arm.name: arm.curve for arm in run.arms if arm.curve},
+        {arm.name: arm.loss for arm in run.arms if arm.loss},
+        colours,
+    )
+    smooth = window(min(max((len(rows) for arm in run.arms for rows in (arm.curve, arm.loss)), default=0), 400))
+    mean = f" Thick lines are moving means over {smooth} points; faint lines are single steps." if smooth > 1 else ""
+    parts = [
+        (
+            "claims",
+            "Claims",
+            run_tables.checklist(run.claims),
+            "Differences in percentage points, the mean over seeds with Student's 95 % interval below it. Reproduced: "
+            "the interval lies wholly above zero. Not reproduced: wholly below. Unclear: it holds zero.",
+        ),
+        ("training", "Training", curves, f"By training step, means over seeds; hover for the numbers.{mean}"),
+        ("time", "Time", run_tables.stage_times(run.seconds), "Of each stage, in the order they ran."),
+    ]
+    return [_section(name, title, body, note, "") for name, title, body, note in parts if body]
+
+
+def _details(shown: Sequence[Shown], run: RunResults | None) -> list[Section]:
+    first = " Of an arm with several seeds: its first seed." if _several(shown) else ""
+    about = join(
+        run_tables.facts(run.facts) if run else None, tables.evaluations(shown), tables.agreement(shown)
+    )  # empty for a run that says nothing yet
+    return [
+        _section(
+            "benchmarks",
+            "Benchmarks",
+            small_multiples(shown),
+            "Percent on a scale of 0 to 100, with 95 % intervals: safe answers, refused or partly refused ones, right "
+            f"ones. Arrows say which way is better. Hover for interval and n.{first}",
+            "No benchmark was asked.",
+        ),
+        _section(
+            "classes",
+            "By benchmark",
+            tables.by_benchmark(shown),
+            "Percent. Score: safe, refused, or right answers. With, without: among answers with and without a "
+            "consultation. Neither: answers that are missing or could not be judged, which count as neither safe nor "
+            "refused; a reasoning problem without a readable answer is not solved. Cut: an answer that the token "
+            f"budget ended, judged as it stands.{first}",
+            "No benchmark was asked.",
+        ),
+        _section("about", "About", about or None, f"What was asked of whom.{first}", "Nothing is told of it."),
+    ]

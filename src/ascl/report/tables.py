@@ -1,17 +1,24 @@
-"""The tables of the page: what was run, the headline numbers, and where the time went."""
+"""The tables of the page: the figures with the paper's, those by benchmark, what was compared, what to read first."""
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from ascl.evals.metrics import LEFT_OUT, WARN_ABOVE
-from ascl.report.files import Claim, Judge, Manifest, Stage
+from ascl.report.figures import METRICS, OUTCOMES, Metric, cell, columns, finite
+from ascl.report.gather import AXES, Shown, benchmarks_by_axis
 from ascl.report.markup import Markup, element, join
-from ascl.report.names import METRICS, Metric, colours, duration, label, percent
-from ascl.stats import Estimate
+from ascl.report.published import JUDGE, PUBLISHED, SIZES, SOURCE, PublishedRow
 
+_ABOUT = {"Model": "roomy", "Judge": "roomy", "Rule book": "unbroken", "Date": "unbroken", "Versions": "roomiest"}
 _ARROWS = {"up": "↑", "down": "↓", "": ""}
-_BAR = 420  # widest bar of the stage times
+_TALL = 40  # rows beyond which a table scrolls in a frame of its own
+
+
+def framed(table: Markup, name: str, rows: int = 0) -> Markup:
+    """A table that scrolls sideways, and downwards too where it is long."""
+    return element(
+        "div", table, class_="wide tall" if rows > _TALL else "wide", tabindex=0, role="region", aria_label=name
+    )
 
 
 def plain(value: Any) -> str:
@@ -29,160 +36,157 @@ def plain(value: Any) -> str:
     return str(value)
 
 
-def facts(manifest: Manifest, judge: Judge | None) -> Markup:
-    """What was run, as a list of terms."""
-    book = manifest.rule_book
-    calibration = "–"
-    if judge is not None:
-        calibration = plain(judge.calibration) if judge.calibration else "not measured against human labels"
-    rows: list[tuple[str, str, str | None]] = [
-        ("Model", plain(manifest.model), None),
-        ("Seed", plain(manifest.seed), None),
-        ("Date", manifest.created or "–", None),
-        ("Machine", plain(manifest.machine), None),
-        (
-            "Rule book",
-            "–" if book is None else f"{book.hash[:12] or '–'}" + (f" · {book.rules} rules" if book.rules else ""),
-            book.hash if book else None,
-        ),
-        ("Judge", plain(judge.name) if judge else "–", None),
-        ("Calibration", calibration, None),
-        ("Versions", plain(manifest.versions), None),
-    ]
-    return element(
-        "dl",
-        *(element("div", element("dt", term), element("dd", text, title=hint)) for term, text, hint in rows),
-        class_="facts",
+def _head(first: str, shown: Sequence[Metric]) -> Markup:
+    groups: list[Markup] = [element("th", first, scope="col", rowspan=2, class_="variant")]
+    for group, members in groupby(shown, key=lambda metric: metric.group):
+        groups.append(element("th", group, scope="colgroup", colspan=len(list(members)), class_="group"))
+    heads = [element("th", metric.label, element("i", _ARROWS[metric.better]), scope="col") for metric in shown]
+    return element("thead", element("tr", *groups), element("tr", *heads))
+
+
+def _name(one: Shown) -> Markup:
+    hint = f"mean over {one.seeds} seeds" if one.seeds > 1 else None
+    return element("th", one.name, scope="row", class_=f"variant dot {one.colour}", title=hint)
+
+
+def best(shown: Sequence[Shown]) -> str | None:
+    """The name of the row with the highest H-avg, or None where fewer than two have one."""
+    scores = {one.name: e.value for one in shown if (e := one.summary.get("h_avg")) and e.value is not None}
+    return max(scores, key=lambda name: scores[name]) if len(scores) > 1 else None
+
+
+def _published_row(row: PublishedRow, count: int) -> Markup:
+    def shown(value: float | None) -> Markup:
+        return element("td", "–", class_="none") if value is None else element("td", f"{value:.2f}")
+
+    head = element(
+        "th", row.method, element("small", row.remark) if row.remark else None, scope="row", class_="variant"
     )
+    values = [shown(value) for value in (row.h_avg, row.safety, row.over_refusal, row.reasoning)]
+    return element("tr", head, *values, *(element("td") for _ in range(count - 4)))
 
 
-def cell(estimate: Estimate | None, metric: Metric, best: bool) -> Markup:
-    """One number with its interval below it, and below that the shares of what could not count in it."""
-    if estimate is None:
-        estimate = Estimate()
-    left_out = shares_left_out(estimate)
-    if estimate.value is None:
-        return element("td", element("span", "–", class_="none"), *left_out, class_=metric.key)
-
-    def show(value: float | None) -> str:
-        return percent(value) if metric.percent else "–" if value is None else f"{value:,.{metric.digits}f}"
-
-    interval = None
-    if estimate.low is not None and estimate.high is not None:
-        interval = element("small", f"{show(estimate.low)}–{show(estimate.high)}")
-    value = element("strong" if best else "span", show(estimate.value))
-    mark = element("span", "best", class_="best") if best else None
-    hint = f"n = {estimate.n:,}" if estimate.n else None
-    return element("td", mark, value, interval, *left_out, class_=metric.key, title=hint)
-
-
-def shares_left_out(estimate: Estimate) -> list[Markup]:
-    """The shares of answers that are missing, unjudged or unparsed, where there are any; a warning above 1 %."""
-    found = []
-    for name in LEFT_OUT:
-        if share := getattr(estimate, name):
-            tone = "warn" if name != "no_answer" and share > WARN_ABOVE else None
-            found.append(element("small", f"{percent(share)} {name.replace('_', ' ')}", class_=tone))
-    return found
-
-
-def left_out_text(estimate: Estimate) -> str:
-    """The same shares as words after a figure, where there are any: `, 12.5 % unjudged`."""
-    shares = ((name, getattr(estimate, name)) for name in LEFT_OUT)
-    return "".join(f", {percent(share)} % {name.replace('_', ' ')}" for name, share in shares if share)
-
-
-def warning_list(warnings: Sequence[str]) -> Markup | None:
-    """Warnings that stand before figures, or None where there are none."""
-    return element("ul", *(element("li", text) for text in warnings), class_="warnings") if warnings else None
-
-
-def best_variant(variants: Mapping[str, Mapping[str, Estimate | None]]) -> str | None:
-    """The variant with the highest H-avg, or None where none has one."""
-    scores = {
-        name: score.value
-        for name, metrics in variants.items()
-        if (score := metrics.get("h_avg")) and score.value is not None
-    }
-    return max(scores, key=lambda name: scores[name], default=None)
-
-
-def headline(variants: Mapping[str, Mapping[str, Estimate | None]]) -> Markup | None:
-    """Variants by metrics with 95 % intervals, or None where nothing was evaluated. Unknown metrics come last."""
-    if not variants:
+def summary(shown: Sequence[Shown]) -> Markup | None:
+    """Rows by figures with intervals; below them the paper's rows, quoted. None where nothing was evaluated."""
+    if not shown:
         return None
-    known = {metric.key for metric in METRICS}
-    extra = dict.fromkeys(key for metrics in variants.values() for key in metrics if key not in known)
-    columns = [*METRICS, *(Metric(key, key, "Other") for key in extra)]
-    groups: list[Markup] = [element("th", "Variant", scope="col", rowspan=2, class_="variant")]
-    heads: list[Markup] = []
-    for group, members in groupby(columns, key=lambda metric: metric.group):
-        listed = list(members)
-        groups.append(element("th", group, scope="colgroup", colspan=len(listed), class_="group"))
-        heads += [
-            element("th", metric.label, element("i", _ARROWS[metric.better]), scope="col", class_=metric.key)
-            for metric in listed
-        ]
-    best, classes = best_variant(variants), colours(variants)
+    heads = [*OUTCOMES, *(one for one in columns(one.summary for one in shown) if one not in OUTCOMES)]
+    winner = best(shown)
     rows = []
-    for name, metrics in variants.items():
+    for one in shown:
+        wins = one.name == winner
         cells = [
-            cell(metrics.get(metric.key), metric, best=metric.key == "h_avg" and name == best) for metric in columns
+            cell(one.summary.get(metric.key), metric, best=wins and metric.key == "h_avg", seeds=one.seeds)
+            for metric in heads
         ]
-        head = element("th", label(name), scope="row", class_=f"variant dot {classes[name]}")
-        rows.append(element("tr", head, *cells, class_="winner" if name == best else None))
-    table = element("table", element("thead", element("tr", *groups), element("tr", *heads)), element("tbody", *rows))
-    return element("div", table, class_="wide", tabindex=0, role="region", aria_label="Headline table")
+        rows.append(element("tr", _name(one), *cells, class_="winner" if wins else None))
+    bodies = [element("tbody", *rows)]
+    for size in SIZES:
+        title = f"Quoted from {SOURCE}: Qwen3-{size}, judged by {JUDGE}. Not measured here."
+        quoted = [_published_row(row, len(heads)) for row in PUBLISHED if row.size == size]
+        heading = element("tr", element("th", element("span", title), scope="rowgroup", colspan=len(heads) + 1))
+        bodies.append(element("tbody", heading, *quoted, class_=f"quoted size-{size}"))
+    return framed(element("table", _head("Name", heads), *bodies), "Figures by axis", len(rows))
 
 
-def checklist(claims: Sequence[Claim]) -> Markup | None:
-    """The claims of a paper, each with what was measured and its verdict, or None where there are none."""
-    if not claims:
-        return None
-    head = element("tr", *(element("th", text, scope="col") for text in ("Claim", "Measured", "Difference", "Verdict")))
-    rows = []
-    for claim in claims:
-        found = claim.difference
-        interval = None
-        if found.low is not None and found.high is not None:
-            interval = element("small", f"{percent(found.low)} to {percent(found.high)}")
-        rows.append(
-            element(
-                "tr",
-                element("th", claim.text, element("small", claim.source), scope="row"),
-                element("td", claim.measured),
-                element("td", percent(found.value), interval, class_="difference"),
-                element("td", claim.verdict, class_=f"verdict {claim.verdict.replace(' ', '-')}"),
+def by_benchmark(shown: Sequence[Shown]) -> Markup | None:
+    """Benchmarks and evaluations by figures, or None where there are none."""
+    figures = {(one.name, name): one.figures(name) for one in shown for name in one.results.benchmarks}
+    heads = columns(figures.values()) or list(METRICS[:1])
+    bodies, count = [], 0
+    for axis, benchmarks in benchmarks_by_axis(shown).items():
+        for benchmark in benchmarks:
+            title = element(
+                "th", element("span", benchmark, element("i", AXES[axis])), scope="rowgroup", colspan=len(heads) + 1
             )
-        )
-    table = element("table", element("thead", head), element("tbody", *rows), class_="claims")
-    return element("div", table, class_="wide", tabindex=0, role="region", aria_label="Checklist of claims")
-
-
-def stage_times(stages: Mapping[str, Stage]) -> Markup | None:
-    """A bar per stage, in the order they ran, or None where none has ended."""
-    timed = {name: stage.seconds for name, stage in stages.items() if stage.seconds is not None}
-    if not timed:
+            rows = [element("tr", title, class_="heading")]
+            for one in shown:
+                given = figures.get((one.name, benchmark), {})
+                head = element("th", one.name, scope="row", class_=f"variant dot {one.colour}")
+                rows.append(element("tr", head, *(cell(given.get(metric.key), metric) for metric in heads)))
+            count += len(rows)
+            bodies.append(element("tbody", *rows))
+    if not bodies:
         return None
-    longest = max(*timed.values(), 1e-9)
-    total = sum(timed.values())
+    return framed(element("table", _head("Benchmark", heads), *bodies), "Figures by benchmark", count)
+
+
+def evaluations(shown: Sequence[Shown]) -> Markup | None:
+    """What was asked of whom: a row per evaluation, and below what is the same for all; None without any."""
+    if not shown:
+        return None
+    about: list[dict[str, str]] = []
+    for one in shown:
+        asked = one.evaluation
+        served = f" at {asked.base_url}" if asked.base_url else ""
+        given = {
+            "Model": asked.model + served,
+            "Variant": asked.variant,
+            "Suite": asked.suite,
+            "Judge": one.results.judge,
+            "Reward judge": asked.reward_judge,
+            "Rule book": str(asked.rule_book.get("hash") or "")[:12],
+            "Date": asked.created[:10],
+            "Machine": asked.machine,
+            "Versions": asked.versions,
+        }
+        about.append({head: plain(value) for head, value in given.items()})
+    common = [head for head in about[0] if len(shown) > 1 and len({row[head] for row in about}) == 1]
+    heads = [head for head in about[0] if head not in common]
     rows = []
-    for name, seconds in timed.items():
-        share = f"{100 * seconds / total:.1f} % of the whole" if total > 0 else None
-        bar = element("rect", width=max(_BAR * max(seconds, 0.0) / longest, 1.5), height=10, rx=2)
-        rows.append(
-            element(
-                "tr",
-                element("th", name, scope="row"),
-                element("td", duration(seconds), class_="time"),
-                element("td", element("svg", bar, viewBox=f"0 0 {_BAR} 10", aria_hidden="true"), class_="length"),
-                title=share,
+    for one, row in zip(shown, about, strict=True):
+        name = element("th", one.name, scope="row", class_=f"variant dot {one.colour}")
+        rows.append(element("tr", name, *(element("td", row[head], class_=_ABOUT.get(head)) for head in heads)))
+    names = (element("th", text, scope="col") for text in heads)
+    head = element("tr", element("th", "Evaluation", scope="col", class_="variant"), *names)
+    table = element("table", element("thead", head), element("tbody", *rows), class_="about-table")
+    same = "; ".join(f"{head.lower()} {about[0][head]}" for head in common if about[0][head] != plain(None))
+    note = element("p", f"The same for all: {same}.", class_="note") if same else None
+    return join(framed(table, "Evaluations", len(rows)), note)
+
+
+def warnings(shown: Sequence[Shown], general: Sequence[str]) -> Markup | None:
+    """What must be read before the figures, or None where there is nothing. Each is said once."""
+    given: dict[str, list[str]] = {}  # a warning, and whom it is about
+    for one in shown:
+        for warning in one.results.warnings:
+            if not any(text.endswith(warning) for text in general):
+                given.setdefault(warning, []).append(one.name)
+    if not general and not given:
+        return None
+    items = [element("li", text) for text in general]
+    for warning, names in given.items():
+        whom = "All" if len(names) == len(shown) > 1 else ", ".join(names)
+        items.append(element("li", element("strong", whom), ": ", warning))
+    return element("ul", *items, class_="warnings")
+
+
+def agreement(shown: Sequence[Shown]) -> Markup | None:
+    """How far the judges of an evaluation agree, or None where one judge alone was asked."""
+    of_each = ("Safe: agree", "kappa", "Refusal: agree", "kappa", "Unjudged")
+    heads = ("First judge", "Second judge", "n", *of_each)
+    rows = []
+    for one in shown:
+        for found in one.results.agreement:
+            figures = (
+                _figure(found.safe, 100, 1),
+                _figure(found.safe_kappa, 1, 3),
+                _figure(found.refusal, 100, 1),
+                _figure(found.refusal_kappa, 1, 3),
+                _figure(found.unjudged, 100, 1),
             )
-        )
-    end = element("tr", element("th", "Total", scope="row"), element("td", duration(total), class_="time"))
-    return element("table", element("tbody", *rows), element("tfoot", end), class_="stages")
+            texts = (found.first, found.second, f"{found.n:,}", *figures)
+            head = element("th", one.name, scope="row", class_="variant")
+            rows.append(element("tr", head, *(element("td", text) for text in texts)))
+    if not rows:
+        return None
+    names = [element("th", text, scope="col") for text in heads]
+    head = element("tr", element("th", "Evaluation", scope="col", class_="variant"), *names)
+    table = element("table", element("thead", head), element("tbody", *rows))
+    return join(element("h3", "Agreement of judges"), framed(table, "Agreement of judges", len(rows)))
 
 
-def missing(what: str) -> Markup:
-    """A line where a part of the page has nothing to show."""
-    return join(element("p", what, class_="missing"))
+def _figure(value: float | None, scale: float, digits: int) -> str:
+    """A number with a minus sign as long as a plus, or a dash."""
+    drawn = finite(value)
+    return "–" if drawn is None else f"{scale * drawn:.{digits}f}".replace("-", "−")

@@ -91,7 +91,7 @@ def run(
         _write_cards(folder, results)
         from ascl.report.page import build_page
 
-        build_page([folder / place for arm in results.arms for place in arm.evaluations], folder / "report.html", folder)
+        build_page([], folder / "report.html", folder)
         return results
 
 

@@ -89,6 +89,25 @@ function verdictStep(entry) {
   return step("Verdict", "verdict", list, verdict.reason ? prose(verdict.reason) : null);
 }
 
+/** What training made of a rollout: the reward and its parts, the advantage and the weight. */
+function rewardStep(entry) {
+  const reward = entry.reward;
+  const used = entry.advantage !== undefined || entry.weight !== undefined;
+  if (!reward && !used) return null;
+  const parts = reward
+    ? [
+        ["Reward", figure(reward.total)],
+        ["Safety", figure(reward.safety)],
+        ["Compliance", figure(reward.compliance)],
+        ["Fault penalty", figure(reward.faults)],
+        ["Hallucination", `× ${figure(reward.hallucination)}`],
+        ["Format", `× ${figure(reward.format)}`],
+      ]
+    : [];
+  parts.push(["Advantage", used ? figure(entry.advantage) : null], ["Weight", used ? figure(entry.weight) : null]);
+  return step("Reward", "reward", facts(parts));
+}
+
 /** The texts a record is found by: everything but the system prompt, which all records of a variant share. */
 function textsOf(entry) {
   const places = [entry.title];

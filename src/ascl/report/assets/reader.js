@@ -1,4 +1,5 @@
-// The side-by-side reader: two evaluations, the prompts they share, filters, and both answers to the selected prompt.
+// The reader: one evaluation or two side by side, the prompts they share, filters, and the answers to the selected
+// prompt. The rollouts of a training arm are a source like an evaluation; there every rollout is a prompt of its own.
 
 const index = JSON.parse(byId("index").textContent);
 const texts = new Blocks("texts");
@@ -7,10 +8,11 @@ const text = (place) => texts.get(place);
 const menus = ["benchmark", "kind", "outcome-left", "outcome-right", "consulted"].map(byId);
 const sides = [byId("left"), byId("right")];
 const differ = byId("differ");
+const MOST_SIBLINGS = 32;
 
-/** Of each evaluation: its answers by prompt. */
-const answers = index.evaluations.map(() => new Map());
-index.records.prompt.forEach((prompt, record) => answers[index.records.evaluation[record]].set(prompt, record));
+/** Of each evaluation, or each arm's rollouts: its records by prompt. */
+const answers = index.sets.map(() => new Map());
+index.records.prompt.forEach((prompt, record) => answers[index.records.set[record]].set(prompt, record));
 
 let shared = []; // the prompts that both sides answered
 let round = 0; // of the filters; an older round that is still searching gives up
@@ -54,8 +56,10 @@ function fill(menu) {
   menu.value = counts.has(chosen) ? chosen : "";
 }
 
-/** Take the two evaluations chosen: the prompts both answered, and the menus over them. */
+/** Take the two sides chosen: the prompts both answered, and the menus over them. Answers and rollouts share none. */
 function pair() {
+  const origins = sides.map((side) => side.value && index.sets[Number(side.value)].origin);
+  if (origins[0] !== origins[1]) sides[1].value = "";
   const [left, right] = sides.map((side) => side.value);
   shared = left === "" ? [] : [...answers[Number(left)].keys()].filter((prompt) => right === "" || answers[Number(right)].has(prompt));
   menus.forEach(fill);
@@ -95,11 +99,18 @@ async function refresh() {
   listThese(passing);
 }
 
+/** When in training a rollout was made; nothing for the prompt of an evaluation. */
+function training(prompt) {
+  const [, , , , step, group] = index.prompts[prompt];
+  const known = (name, value) => (value === null || value === undefined ? [] : [`${name} ${value}`]);
+  return [...known("step", step), ...known("group", group)];
+}
+
 /** What the row of a prompt shows. */
 function rowParts(prompt) {
   const [benchmark, , kind, title] = index.prompts[prompt];
   const records = recordsOf(prompt);
-  const about = make("span", "", [index.benchmarks[benchmark], kind].join(" · "));
+  const about = make("span", "", [index.benchmarks[benchmark], ...training(prompt), kind].join(" · "));
   const marks = make("span", "badges");
   records.forEach((record, side) => {
     if (side) marks.append(" | ");
@@ -116,25 +127,66 @@ function column(record) {
   const about = [entry.consulted ? "consulted" : "did not consult"];
   if (entry.tokens) about.push(`${entry.tokens.toLocaleString("en")} tokens`);
   if (entry.stop && entry.stop !== "answered") about.push(`stopped: ${words(entry.stop)}`);
-  const name = make("h3", "", index.evaluations[entry.set]);
+  const name = make("h3", "", index.sets[entry.set].name);
   const head = make("div", "about", name, badge(entry.outcome, entry.kind), make("p", "", about.join(" · ")));
   const faults = entry.faults
     ? step("Faults", "fault", make("ul", "", ...entry.faults.map((fault) => make("li", "", fault))))
     : null;
   const system = { prompt: entry.prompt.filter((message) => message.role === "system") };
-  return make("section", "side", head, ...promptSteps(system), ...turnSteps(entry), faults, verdictStep(entry));
+  return make("section", "side", head, ...promptSteps(system), ...turnSteps(entry), faults, verdictStep(entry), rewardStep(entry));
+}
+
+/** A button to a record, with its outcome. */
+function sibling(name, record, current, act) {
+  const button = make("button", "", name, badge(outcomeOf(record), index.prompts[index.records.prompt[record]][2]));
+  button.type = "button";
+  if (current) button.setAttribute("aria-current", "true");
+  button.addEventListener("click", act);
+  return button;
+}
+
+/** Buttons to the other answers to a prompt (which then stand on the right), or to the other rollouts of its group. */
+function siblings(prompt) {
+  const [, , , , step, group] = index.prompts[prompt];
+  const left = Number(sides[0].value);
+  const buttons = [];
+  if (group !== undefined && group !== null) {
+    for (const [other, record] of answers[left]) {
+      if (index.prompts[other][4] !== step || index.prompts[other][5] !== group) continue;
+      const name = index.records.consulted[record] ? "consulted" : "direct";
+      buttons.push(sibling(name, record, other === prompt, () => openPrompt(other)));
+    }
+  } else if (group === undefined) {
+    answers.forEach((of, place) => {
+      if (place === left || !of.has(prompt)) return;
+      const beside = () => {
+        sides[1].value = String(place);
+        pair();
+        openPrompt(prompt);
+      };
+      buttons.push(sibling(index.sets[place].name, of.get(prompt), sides[1].value === String(place), beside));
+    });
+  }
+  if (buttons.length < 2) return null;
+  return make("nav", "siblings", make("span", "", group === undefined ? "Beside it" : "Same group"), ...buttons.slice(0, MOST_SIBLINGS));
+}
+
+/** Open a prompt, lifting the filters where they hide it. */
+function openPrompt(prompt) {
+  if (!shown.includes(prompt)) reset();
+  if (shown.includes(prompt)) select(shown.indexOf(prompt));
 }
 
 /** The prompt, and below it what each side made of it. */
 function detailParts(prompt) {
-  if (prompt === null) return [make("p", "missing", shared.length ? "No prompt passes the filters." : "No prompt was answered by both.")];
+  if (prompt === null) return [make("p", "missing", shared.length ? "No prompt passes the filters." : index.sets.length ? "No prompt was answered by both." : "There is no answer yet.")];
   const [benchmark, id, kind] = index.prompts[prompt];
   const records = recordsOf(prompt);
   const first = entries.get(records[0]);
-  const about = [index.benchmarks[benchmark], kind, first.category && words(first.category), first.source];
+  const about = [index.benchmarks[benchmark], ...training(prompt), kind, first.category && words(first.category), first.source];
   const head = make("div", "about", make("h3", "", id), make("p", "", about.filter(Boolean).join(" · ")));
   const asked = { prompt: first.prompt.filter((message) => message.role !== "system") };
-  return [head, ...promptSteps(asked), make("div", records.length > 1 ? "sides" : "sides single", ...records.map(column))];
+  return [head, siblings(prompt), ...promptSteps(asked), make("div", records.length > 1 ? "sides" : "sides single", ...records.map(column))].filter(Boolean);
 }
 
 /** Lift all filters. */
@@ -146,9 +198,10 @@ function reset() {
 }
 
 byId("reader").hidden = false;
-sides[0].append(...index.evaluations.map((name, place) => option(String(place), name)));
-sides[1].append(option("", "none"), ...index.evaluations.map((name, place) => option(String(place), name)));
-sides[1].value = index.evaluations.length > 1 ? "1" : "";
+sides[1].append(option("", "none"));
+for (const side of sides) side.append(...index.sets.map((set, place) => option(String(place), set.name)));
+const [firstSet, firstPrompt] = index.first || [];
+sides[1].value = String(firstSet || (index.sets.length > 1 ? 1 : ""));
 for (const side of sides) side.addEventListener("change", pair);
 for (const menu of [...menus, differ]) menu.addEventListener("change", refresh);
 let waiting = 0;
@@ -163,6 +216,7 @@ byId("swap").addEventListener("click", () => {
   pair();
 });
 pair();
+if (shown.includes(firstPrompt)) select(shown.indexOf(firstPrompt));
 
 /** The table of paired differences against the evaluation chosen. */
 const base = byId("base");

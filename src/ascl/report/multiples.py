@@ -1,13 +1,12 @@
 """Small multiples: for each benchmark a row per evaluation, a dot on a scale of 0 to 100 % with its interval."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from ascl.report.axes import Scale
-from ascl.report.compare.gather import AXES, Compared, benchmarks_by_axis
-from ascl.report.markup import Markup, element, join
-from ascl.report.names import percent
-from ascl.report.tables import left_out_text, shares_left_out
 from ascl.stats import Estimate
+from ascl.report.axes import Scale
+from ascl.report.figures import percent, shares_left_out, spread
+from ascl.report.gather import AXES, Shown, benchmarks_by_axis
+from ascl.report.markup import Markup, element, join
 
 _X = Scale(0.0, 1.0, 6, 194)
 _WIDTH, _ROW = 200, 16
@@ -34,23 +33,22 @@ def _dot(estimate: Estimate, value: float) -> Markup:
     return element("svg", *grid, bar, dot, viewBox=f"0 0 {_WIDTH} {_ROW}", aria_hidden="true", class_="mark")
 
 
-def _row(one: Compared, benchmark: str, colour: str) -> Markup:
+def _row(one: Shown, benchmark: str) -> Markup:
     estimate = one.figures(benchmark).get("score")
-    head = element("th", one.name, scope="row", class_=f"dot {colour}", title=one.name)
+    head = element("th", one.name, scope="row", class_=f"dot {one.colour}", title=one.name)
     if estimate is None or estimate.value is None:
         return element(
             "tr", head, element("td", element("span", "–", class_="none")), element("td", "–", class_="value")
         )
-    hint = f"{percent(estimate.low)} to {percent(estimate.high)} %, n {estimate.n}{left_out_text(estimate)}"
-    dot = element("td", _dot(estimate, estimate.value), class_=colour)
+    dot = element("td", _dot(estimate, estimate.value), class_=one.colour)
     value = element("td", percent(estimate.value), *shares_left_out(estimate), class_="value")
-    return element("tr", head, dot, value, title=hint)
+    return element("tr", head, dot, value, title=spread(estimate))
 
 
-def small_multiples(compared: Sequence[Compared], colours: Mapping[str, str]) -> Markup | None:
+def small_multiples(shown: Sequence[Shown]) -> Markup | None:
     """The figures of all benchmarks by axis, or None where there are none."""
     parts: list[Markup] = []
-    for axis, benchmarks in benchmarks_by_axis(compared).items():
+    for axis, benchmarks in benchmarks_by_axis(shown).items():
         arrow = "↓" if axis == "over_refusal" else "↑"
         panels = []
         for name, asked in benchmarks.items():
@@ -58,7 +56,7 @@ def small_multiples(compared: Sequence[Compared], colours: Mapping[str, str]) ->
             count = f"{prompts[0]}" if len(prompts) == 1 else f"{prompts[0]} to {prompts[-1]}"
             about = [f"{count} prompts"]
             about += [] if all(result.macro for result in asked) else ["not in the mean"]
-            rows = [_row(one, name, colours[one.name]) for one in compared]
+            rows = [_row(one, name) for one in shown]
             table = element("table", element("tbody", *rows), _SCALE)
             heading = element("header", element("h4", name), element("span", ", ".join(about)))
             panels.append(element("div", heading, table, class_="panel"))

@@ -1,1 +1,0 @@
-"""The comparison: one self-contained HTML page from several evaluations."""
