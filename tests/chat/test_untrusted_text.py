@@ -5,16 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conversations import hostile, turn_text
+from conversations import hostile, turn_text, without_end
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken
 
 from ascl.chat.dialects import DIALECTS
-from ascl.chat.messages import Message, ToolCall
+from ascl.chat.messages import Message, Opening, ToolCall
 from ascl.chat.neutralise import neutralise
 from ascl.chat.render import Renderer
-from ascl.recipes.replies import closed_thought, opened_thought
 
 all_dialects = pytest.mark.parametrize("dialect", list(DIALECTS))
 TOOL = {
@@ -26,6 +25,9 @@ SCAFFOLDS = (
     "<think>",
     "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "✿FUNCTION✿", "✿ARGS✿",
     "✿RESULT✿", "✿RETURN✿", "<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>",
+    "<|start|>", "<|channel|>", "<|message|>", "<|constrain|>", "<|end|>", "<|call|>", "<|return|>",
+    "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[AVAILABLE_TOOLS]", "[TOOL_CALLS]", "[ARGS]", "[TOOL_RESULTS]", "[THINK]",
+    "[/THINK]", "<s>", "</s>",
 )  # fmt: skip
 SLOTS = ("system", "user", "thought", "said", "name", "key", "value", "result", "fault", "second", "answer")
 
@@ -84,7 +86,7 @@ def test_a_rendered_turn_is_read_back_as_it_was(
     words["name"] = words["name"].replace("\n", " ")
     for message in conversation(words):
         if message.role == "assistant":
-            turn = renderer.dialect.parse(turn_text(renderer, message).removesuffix(renderer.dialect.end_of_turn), True)
+            turn = renderer.dialect.parse(without_end(renderer.dialect, turn_text(renderer, message)), True)
             assert turn.stop is None
             assert len(turn.calls) == len(message.tool_calls)
             assert turn.content == neutralise(message.content, renderer.markers).strip()
@@ -201,8 +203,8 @@ def test_a_prefilled_thought_holds_no_control_tokens(
 ) -> None:
     renderer = odd_renderers[name]
     added = set(renderer.tokenizer.get_added_vocab().values())
-    for prefill in (opened_thought, closed_thought):
-        ids, harmless = (renderer.opening_ids(prefill(text)) for text in (thought, "\u0436"))
+    for closed in (False, True):
+        ids, harmless = (renderer.opening_ids(Opening(text, closed)) for text in (thought, "\u0436"))
         assert [i for i in ids if i in added] == [i for i in harmless if i in added]
 
 
