@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken
 
 from ascl.chat.dialects import DIALECTS
-from ascl.chat.messages import Message, Opening, ToolCall
+from ascl.chat.messages import Message, Opening, StopReason, ToolCall
 from ascl.chat.neutralise import neutralise
 from ascl.chat.render import Renderer
 
@@ -26,9 +26,8 @@ SCAFFOLDS = (
     "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "✿FUNCTION✿", "✿ARGS✿",
     "✿RESULT✿", "✿RETURN✿", "<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>",
     "<|start|>", "<|channel|>", "<|message|>", "<|constrain|>", "<|end|>", "<|call|>", "<|return|>",
-    "[INST]", "[/INST]", "[SYSTEM_PROMPT]", "[AVAILABLE_TOOLS]", "[TOOL_CALLS]", "[ARGS]", "[TOOL_RESULTS]", "[THINK]",
-    "[/THINK]", "<s>", "</s>",
 )  # fmt: skip
+TRUNCATED = StopReason.TRUNCATED
 SLOTS = ("system", "user", "thought", "said", "name", "key", "value", "result", "fault", "second", "answer")
 
 
@@ -73,7 +72,8 @@ def test_hostile_text_is_only_text(renderers: dict[str, Renderer], dialect: str,
     messages = conversation(words)
     assert control_tokens(renderer, messages) == control_tokens(renderer, HARMLESS)
     rendered, harmless = (renderer.text(m, [TOOL], generation_prompt=False) for m in (messages, HARMLESS))
-    assert {s: rendered.count(s) for s in SCAFFOLDS} == {s: harmless.count(s) for s in SCAFFOLDS}
+    for mark in (*SCAFFOLDS, *renderer.dialect.marks):
+        assert rendered.count(mark) == harmless.count(mark), mark
 
 
 @all_dialects
@@ -206,6 +206,26 @@ def test_a_prefilled_thought_holds_no_control_tokens(
     for closed in (False, True):
         ids, harmless = (renderer.opening_ids(Opening(text, closed)) for text in (thought, "\u0436"))
         assert [i for i in ids if i in added] == [i for i in harmless if i in added]
+
+
+@all_dialects
+@settings(max_examples=30, deadline=None)
+@given(thought=hostile.map(str.strip).filter(bool))
+def test_a_prefilled_thought_is_what_the_template_writes(
+    renderers: dict[str, Renderer], dialect: str, thought: str
+) -> None:
+    """Its text, its ids, its control tokens, and how it is read back."""
+    renderer = renderers[dialect]
+    added = set(renderer.tokenizer.get_added_vocab().values())
+    turn = Message(role="assistant", content="Answer.", reasoning_content=thought)
+    for closed in (False, True):
+        text = renderer.opening_text(Opening(thought, closed))
+        assert turn_text(renderer, turn).startswith(text)
+        ids, harmless = (renderer.opening_ids(Opening(words, closed)) for words in (thought, "\u0436"))
+        assert [i for i in ids if i in added] == [i for i in harmless if i in added]
+        assert ids == renderer.ids(text)
+        read = renderer.dialect.parse(text, False)
+        assert (read.thought, read.stop) == (neutralise(thought, renderer.markers), None if closed else TRUNCATED)
 
 
 @all_dialects

@@ -91,9 +91,9 @@ def _file_rows(path: Path) -> Iterator[tuple[str, Row]]:
 
     A row holds `messages` (see `messages_of`) that end with the assistant's turn (its thought under
     `reasoning_content`, or inside its text, see `inline_thought.py`), or `prompt` (also called `question`) with
-    `response`, or with `thought` and `answer`. `kind` (harmful where it is absent), `id`, `category` and `split` are read besides, and the
-    expected `answer` and `options` of a reasoning prompt. Other columns are ignored, so that sets with scores and
-    provenance can be read as they are. A column that is null counts as absent.
+    `response`, or with `thought` and `answer`. `kind` (harmful where it is absent), `id`, `category` and `split` are
+    read besides, and the expected `answer` and `options` of a reasoning prompt. Other columns are ignored, so that sets
+    with scores and provenance can be read as they are. A column that is null counts as absent.
     """
     stem = re.sub(r"[^\w.-]+", "-", path.stem)
     for number, columns in iterate_jsonl(path):
