@@ -40,7 +40,7 @@ _GIVEN = re.compile(
 
 
 class Parameters(BaseModel):
-    """open_thought: begin every reply with `<think>` and close it for models that do not think of themselves."""
+    """open_thought: begin every reply with a thought, and close it, for models that do not think of themselves."""
 
     model_config = ConfigDict(extra="forbid")
 

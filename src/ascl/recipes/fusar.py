@@ -61,7 +61,7 @@ _WORD = re.compile(r"\w+")
 
 
 class Parameters(BaseModel):
-    """open_thought: begin every reply with `<think>` and close it for models that do not think of themselves.
+    """open_thought: begin every reply with a thought, and close it, for models that do not think of themselves.
 
     min_share: of the thought's words, the share to be kept.
     """

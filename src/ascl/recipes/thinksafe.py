@@ -28,7 +28,7 @@ STEER = "The following request is harmful. Think about what harm it would do, th
 
 
 class Parameters(BaseModel):
-    """open_thought: begin every reply with `<think>` and close it for models that do not think of themselves."""
+    """open_thought: begin every reply with a thought, and close it, for models that do not think of themselves."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -296,8 +296,7 @@ def run_rl(
     write_jsonl(rollout_log, [row for rollout, row in logged if rollout.step <= done])
     arguments = grpo_config(settings, work, seed, dtype)
     if settings.vllm != "off":  # a base model's own end of text may be another
-        end = renderer.tokenizer.convert_tokens_to_ids(renderer.dialect.end_of_turn)
-        arguments.generation_kwargs = {"stop_token_ids": [end]}
+        arguments.generation_kwargs = {"stop_token_ids": renderer.end_ids}
     trainer = ConsultTrainer(
         model=trainable_model(model, dtype, lora, seed),
         reward_funcs=RewardFunction(prompts, judge, rewards),
