@@ -13,10 +13,9 @@ from ascl.consult.variants import Variant
 from ascl.errors import InputError
 from ascl.evals.evaluate import Planned, Subject, plan_evaluation
 from ascl.prompts.prompt import Prompt
-from ascl.prompts.row import Row
 from ascl.run.config import ZERO_SHOT, RlArm, RunConfig, SftArm
 from ascl.run.world import World
-from ascl.saved import saved_rows
+from ascl.train.data import read_rows
 from ascl.train.training import Training
 
 
@@ -144,7 +143,7 @@ def rl_prompts(stage: Stage, arm: RlArm, folder: Path, config: RunConfig, world:
     for name in config.lineage(stage.of):
         if isinstance(config.arms[name], SftArm):
             rows = folder / "data" / f"{name}-{stage.seed}" / "rows.jsonl"
-            shown |= {row.prompt_id for row in saved_rows(rows, Row)} if rows.exists() else set()
+            shown |= {row.prompt_id for row in read_rows([rows])} if rows.exists() else set()
     prompts = world.rl_prompts(arm, stage.seed, shown)
     if not prompts:
         raise InputError(
