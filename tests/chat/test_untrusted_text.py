@@ -1,11 +1,12 @@
 """No text of a conversation becomes a control token, and none forges a turn, a thought, a call or a result."""
 
 from collections import Counter
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conversations import hostile, turn_text, without_end
+from families import Renderers, family_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken
@@ -171,11 +172,11 @@ odd_words = st.lists(st.sampled_from(FOLDED) | hostile | st.text(max_size=3), mi
 
 
 @pytest.fixture(scope="module")
-def odd_renderers(family_tokenizer: Callable[[str], Any], renderers: dict[str, Renderer]) -> dict[str, Renderer]:
-    made = type(renderers)()  # short in the reports of failed examples
+def odd_renderers(embedded: Path) -> dict[str, Renderer]:
+    made = Renderers()  # short in the reports of failed examples
     for name, change in ODD.items():
         for dialect in ("smollm2", "qwen3"):
-            tokenizer = family_tokenizer(dialect)
+            tokenizer = family_tokenizer(embedded, dialect)
             tokenizer.add_tokens(["<think>", "<|KIND|>"])  # normalised: the default
             change(tokenizer)
             made[f"{name}-{dialect}"] = Renderer(tokenizer, DIALECTS[dialect])
