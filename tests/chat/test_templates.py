@@ -168,12 +168,6 @@ def test_a_saved_folder_and_our_renderer_agree(name: str, renderers: dict[str, R
             assert ids == renderer.prompt_ids(messages_of(given), [LOOK_UP]), case
 
 
-@pytest.mark.parametrize("name", [name for name, dialect in DIALECTS.items() if dialect.shown_by])
-def test_a_tokenizer_shows_its_dialect(name: str, renderers: dict[str, Renderer]) -> None:
-    assert dialect_for(None, renderers[name].tokenizer.get_added_vocab()) is DIALECTS[name]
-    assert dialect_for("{{ messages }}", DIALECTS[name].shown_by) is DIALECTS[name]
-
-
 @pytest.mark.parametrize("name", DIALECTS)
 def test_a_thought_stands_between_the_marks_of_its_dialect(name: str) -> None:
     dialect = DIALECTS[name]
