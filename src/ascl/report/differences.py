@@ -152,7 +152,10 @@ def _said(found: Difference) -> str:
 
 def _alone(one: Shown) -> str:
     known = [(m.label, e) for m in OUTCOMES if (e := one.summary.get(m.key)) and e.value is not None]
-    figures = [f"{name} {percent(e.value, 0)} [{percent(e.low, 0)}, {percent(e.high, 0)}]" for name, e in known]
+    figures = [
+        f"{name} {percent(e.value, 0)}" + (f" [{percent(e.low, 0)}, {percent(e.high, 0)}]" if e.low is not None else "")
+        for name, e in known
+    ]
     return f"{one.name}: {', '.join(figures) or 'no figure yet'}"
 
 

@@ -121,7 +121,7 @@ def _figures(shown: Sequence[Shown], found: Sequence[Difference], run: RunResult
     return [
         _section(
             "trade-off",
-            "Safety against over-refusal",
+            "Trade-off",
             picture and join(picture, _size_choice()),
             "The upper left corner is best. Bars are 95 % intervals. The line is the Pareto front: no other row has at "
             "least the safety and at most the over-refusal. Grey hollow marks are quoted from "

@@ -12,7 +12,7 @@ from ascl.report.invisible import visible
 from ascl.report.markup import Markup, element, join
 from ascl.report.published import PUBLISHED, SIZES, SOURCE, PublishedRow
 
-WIDTH, HEIGHT = 760, 404
+WIDTH, HEIGHT = 760, 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 14, 50
 _LETTER, _SMALL, _LINE = 7.4, 6.0, 15.0  # a letter of our names, of a quoted name, and a line of them, in pixels
 _LONGEST = 32  # letters of a name in the figure
