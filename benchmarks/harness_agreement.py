@@ -25,10 +25,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ascl.chat.clients.models import load_renderer
-from ascl.evals.metrics import Estimate, proportion
 from ascl.evals.results import read_records
 from ascl.files import write_jsonl
 from ascl.judges.record import Outcome
+from ascl.stats import Estimate, proportion
 
 # The harness's own patterns: `flexible-extract` of its task gsm8k, and one for the line that our prompt asks for.
 PATTERNS = {"gsm8k": r"(-?[$0-9.,]{2,})|(-?[0-9]+)", "arc_challenge": r"(?i:answer): *\**\(?([A-E])\b"}

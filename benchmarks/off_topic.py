@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.table import Table
 
 from ascl.errors import InputError
-from ascl.evals.metrics import Estimate, proportion
 from ascl.inputs import read_jsonl
 from ascl.judges.refusal import classify_refusal
 from ascl.judges.topic import REPLY_WORDS, topic_words
 from ascl.judges.verdict import Refusal
 from ascl.prompts.sources import load_prompts
 from ascl.recipes.demonstrations import load_demonstrations
+from ascl.stats import Estimate, proportion
 
 SETS = {
     "xstest": ("refusal_judge_calibration/xstest_human_labels.jsonl", "prompt", "response"),

@@ -27,7 +27,6 @@ from ascl.chat.clients.sampling import Sampling
 from ascl.consult.sample import Job
 from ascl.consult.tool import ConsultTool
 from ascl.evals.evaluate import evaluate
-from ascl.evals.metrics import Estimate, proportion
 from ascl.files import write_json, write_text
 from ascl.inputs import read_json, read_jsonl
 from ascl.judges.offline import OfflineJudge
@@ -38,10 +37,11 @@ from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import load_prompts, question
 from ascl.recipes import dgr
 from ascl.recipes.build import Workshop
-from ascl.recipes.rows import Row, reply_row
-from ascl.recipes.shift import forward_kl, pearson, score_rows, summarise
+from ascl.prompts.row import Row, reply_row
+from ascl.recipes.shift import forward_kl, score_rows, summarise
 from ascl.recipes.vanilla import vanilla_row
 from ascl.rules.book import RuleBook
+from ascl.stats import Estimate, pearson, proportion
 from ascl.train.settings import Lora, SftSettings
 from ascl.train.sft import run_sft
 
@@ -217,7 +217,7 @@ class Study:
             for task in ("gsm8k", "arc_challenge"):
                 x = [shift(f) for f in trained.values()]
                 y = [base[task]["value"] - f[task]["value"] for f in trained.values()]
-                correlations[f"{key}, loss on {task}"] = dict(zip(("r", "low", "high"), pearson(x, y), strict=True))
+                correlations[f"{key}, loss on {task}"] = pearson(x, y).model_dump()
         write_json(self.out / "results.json", {"arms": table, "correlations": correlations, "n": len(trained)})
         lines = [
             "Percent with 95 % intervals, and the number of prompts that got no answer; NLL and KL in nats a token.",
@@ -232,7 +232,8 @@ class Study:
             cells += [f"{_percent(f[name])}, {f[f'{name} no answer']}" for name in EVALUATION]
             lines.append("| " + " | ".join(cells) + " |")
         lines += ["", "| correlation over arms | r [95 %] |", "|---|---:|"]
-        lines += [f"| {k} | {c['r']:.2f} [{c['low']:.2f}, {c['high']:.2f}] |" for k, c in correlations.items()]
+        known = [(k, c) for k, c in correlations.items() if c["value"] is not None]
+        lines += [f"| {k} | {c['value']:.2f} [{c['low']:.2f}, {c['high']:.2f}] |" for k, c in known]
         write_text(self.out / "table.md", "\n".join(lines) + "\n")
 
 

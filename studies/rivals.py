@@ -13,9 +13,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ascl.evals.metrics import Estimate
 from ascl.inputs import read_json
-from ascl.lab.claims import over_seeds
+from ascl.stats import Estimate, over_seeds, paired_over_seeds
 
 FIGURES = ("safety", "over_refusal", "reasoning", "h_avg", "consult_harmful", "consult_sensitive", "selectivity")
 
@@ -54,9 +53,11 @@ def main() -> None:
                 continue
             cells = []
             for name in FIGURES:
-                pairs = [(figure(m, arm, name), figure(m, against, name) if against else 0.0) for m in runs]
-                known = [a - b for a, b in pairs if a is not None and b is not None]
-                cells.append(shown(over_seeds(known), "+" if against else ""))
+                own = [figure(m, arm, name) for m in runs]
+                if against is None:
+                    cells.append(shown(over_seeds(own)))
+                else:
+                    cells.append(shown(paired_over_seeds(own, [figure(m, against, name) for m in runs]), "+"))
             table.add_row(arm, *cells)
         console.print(table)
 

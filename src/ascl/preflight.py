@@ -8,16 +8,14 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ascl.errors import InputError
 from ascl.judges.settings import JudgeSettings
-from ascl.prompts.prompt import Kind, Prompt, choose
 from ascl.servers import server_address
-from ascl.train.settings import Lora, RlSettings
 
 if TYPE_CHECKING:
     import httpx2
@@ -53,11 +51,6 @@ def judge_servers(settings: JudgeSettings) -> list[Server]:
     found = [Server("judge", settings.model, settings.base_url)] if settings.base_url else []
     claims = settings.hallucination
     return found + ([Server("judge", claims.model, claims.base_url)] if claims and claims.base_url else [])
-
-
-def rollout_servers(settings: RlSettings) -> list[Server]:
-    """The server that samples the rollouts of RL, where it is not the training itself."""
-    return [Server("rl.settings.vllm_server", None, settings.vllm_server)] if settings.vllm == "server" else []
 
 
 def check_servers(servers: Iterable[Server]) -> None:
@@ -194,38 +187,6 @@ def check_space(folder: Path, needed: float, why: str) -> None:
         raise InputError(
             f"{folder}: {why} needs {_size(needed)} of disk space, {_size(free)} are free; "
             "make room, or name another --out"
-        )
-
-
-def training_space(name: str, dtype: str, lora: Lora | None, outs: Sequence[Path]) -> float:
-    """Bytes on disk of trainings that follow each other, each ending in a model at one of `outs`.
-
-        models * size + 3 * 12 * trained - what the trainers' checkpoints hold already
-
-    size: of a finished model, P parameters in `dtype`, or the float32 adapters. A trainer's checkpoint holds float32
-    weights and the two moments of Adam, 12 bytes for each trained parameter; two are kept while a third is written.
-    """
-    if not outs:
-        return 0
-    from ascl.train.costs import parameters_of
-
-    parameters, trained = parameters_of(model_config(name), lora)
-    size = parameters * (4 if dtype == "float32" else 2) if lora is None else 4 * trained
-    written = sum(
-        path.stat().st_size
-        for out in outs
-        for path in out.with_name(f"{out.name}.trainer").rglob("*")
-        if path.is_file()
-    )
-    return max(len(outs) * size + 3 * 12 * trained - written, 0)
-
-
-def check_kinds(prompts: Sequence[Prompt], kinds: Sequence[Kind]) -> None:
-    """Raise InputError where RL would find no train prompt of a kind it is to train on."""
-    if missing := [kind.value for kind in kinds if not choose(prompts, "train", [kind])]:
-        raise InputError(
-            f"rl.kinds: there is no train prompt of kind {' or '.join(missing)}; add some to `prompts`, "
-            "or leave the kind out of rl.kinds"
         )
 
 

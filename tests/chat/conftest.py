@@ -9,7 +9,8 @@ import pytest
 from ascl.chat.dialects import DIALECTS
 from ascl.chat.render import Renderer
 
-# The tokens a family adds to its vocabulary: (special, not special). Qwen2.5 has no <think> (dialect qwen_agent).
+# The tokens a family adds to its vocabulary: (special, not special). Qwen2.5 has no <think> (dialect qwen_agent). Of a
+# family that is not here they are what its dialect names, all of them special.
 FAMILIES: dict[str, tuple[list[str], list[str]]] = {
     "smollm2": ([], []),
     "qwen3": (
@@ -33,7 +34,8 @@ def family_tokenizer(embedded: Path) -> Callable[[str], Any]:
 
     def build(name: str) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(embedded)
-        special, plain = FAMILIES[name]
+        dialect = DIALECTS[name]
+        special, plain = FAMILIES.get(name, ([*dialect.marks, *dialect.ends, *dialect.shown_by], []))
         tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in special])
         tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in plain])
         if name != "smollm2":

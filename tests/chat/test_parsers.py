@@ -1,10 +1,11 @@
 """How each dialect reads what a model wrote: sound turns back as they were written, all else with its reason."""
 
 import json
+import re
 from typing import Any
 
 import pytest
-from conversations import HOSTILE, assistant, turn_text
+from conversations import HOSTILE, assistant, turn_text, without_end, written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,9 +38,7 @@ def parse(dialect: str, text: str, ended: bool = True) -> Turn:
 
 def call(dialect: str, arguments: str, name: str = "t") -> str:
     """A call as the dialect writes it, with the arguments as they are given."""
-    if dialect == "qwen_agent":
-        return f"✿FUNCTION✿: {name}\n✿ARGS✿: {arguments}"
-    return f'<tool_call>{{"name": "{name}", "arguments": {arguments}}}</tool_call>'
+    return written(dialect, "", None, (name, arguments))
 
 
 @all_dialects
@@ -50,7 +49,7 @@ def test_a_written_turn_is_read_back(
 ) -> None:
     renderer = renderers[dialect]
     text = turn_text(renderer, assistant(content, thought, *calls, name="a-tool"))
-    turn = parse(dialect, text.removesuffix(renderer.dialect.end_of_turn))
+    turn = parse(dialect, without_end(renderer.dialect, text))
     assert (turn.stop, turn.ended) == (None, True)
     assert turn.content == neutralise(content, renderer.markers).strip()
     assert turn.thought == (None if thought is None else neutralise(thought, renderer.markers).strip())
@@ -67,53 +66,69 @@ def test_any_text_is_read_without_an_error(dialect: str, text: str, ended: bool)
     if turn.stop is not None:
         assert (turn.calls, bool(turn.detail)) == ([], True)
     else:
-        assert not any(m in f"{turn.thought or ''}\n{turn.content}" for m in ("<think>", "</think>", "<|im_start|>"))
+        marks = (*DIALECTS[dialect].marks, "<|im_start|>")
+        assert not any(mark in f"{turn.thought or ''}\n{turn.content}" for mark in marks)
     if ended and turn.stop is TRUNCATED:
-        assert text.strip().startswith("<think>") and "</think>" not in text
+        assert (turn.content, turn.detail) == ("", "thought not closed")
 
 
 @all_dialects
-@pytest.mark.parametrize(
-    ("text", "thought", "content"),
-    [
-        ("hello", None, "hello"),
-        ("  \n hello \n", None, "hello"),
-        ("<think>why</think>hello", "why", "hello"),
-        ("\n<think>\n why \n</think>\n\n hello", "why", "hello"),
-        ("<think></think>hello", "", "hello"),
-        ("<think>why</think>", "why", ""),
-        ("", None, ""),
-        ("x |> f, a < b, <div> and 5 > 3", None, "x |> f, a < b, <div> and 5 > 3"),
-    ],
-)
-def test_thought_and_answer(dialect: str, text: str, thought: str | None, content: str) -> None:
+@pytest.mark.parametrize("content", ["hello", "", "x |> f, a < b, <div> and 5 > 3, a[i] [1]"])
+@pytest.mark.parametrize("thought", [None, "", "why", "why\n\nnot [a] <b>"])
+def test_thought_and_answer(dialect: str, thought: str | None, content: str) -> None:
     for ended in (True, False):
-        assert parse(dialect, text, ended) == Turn(content, thought, ended=ended)
+        assert parse(dialect, written(dialect, content, thought), ended) == Turn(content, thought, ended=ended)
+
+
+@all_dialects
+def test_blanks_around_a_turn_and_its_thought_are_no_part_of_it(dialect: str) -> None:
+    opens, closes = DIALECTS[dialect].opens, DIALECTS[dialect].closes
+    said = written(dialect, "hello")
+    for blank in ("", "\n", "\n\n", "  \n "):
+        assert parse(dialect, f"{blank}{said}{blank}") == Turn("hello")
+        thinking = f"{blank}{opens.strip()}{blank}why{blank}{closes.strip()}{blank}{said}"
+        assert parse(dialect, thinking) == Turn("hello", "why")
+
+
+@all_dialects
+def test_where_a_thought_ends(dialect: str) -> None:
+    """None while it can't be told, then the same place however much follows."""
+    kind = DIALECTS[dialect]
+    for said in (written(dialect, "hello"), call(dialect, "{}")):
+        whole = f"{kind.opens}why{kind.closes}{said}"
+        end = kind.thought_end(whole)
+        assert end is not None and whole[:end].strip() == f"{kind.opens}why{kind.closes}".strip()
+        assert kind.thought_end(said) == 0
+        assert {kind.thought_end(whole[:cut]) for cut in range(len(whole))} == {None, end}
+        assert kind.thought_end(whole[: whole.index("why") + 3]) is None
 
 
 @all_dialects
 def test_a_call_beside_thought_and_text(dialect: str) -> None:
-    turn = parse(dialect, "<think>why</think>Let me look.\n" + call(dialect, '{"query": "x"}'))
+    turn = parse(dialect, written(dialect, "Let me look.", "why", ("t", '{"query": "x"}')))
     assert turn == Turn("Let me look.", "why", [ParsedCall("t", {"query": "x"})])
 
 
 @all_dialects
 def test_several_calls(dialect: str) -> None:
-    text = "\n".join(call(dialect, json.dumps({"query": q}), name=q) for q in "abc")
+    text = written(dialect, "", None, *((q, json.dumps({"query": q})) for q in "abc"))
     assert parse(dialect, text).calls == [ParsedCall(q, {"query": q}) for q in "abc"]
 
 
 @all_dialects
 @pytest.mark.parametrize("ended", [True, False])
 def test_a_call_inside_an_open_thought_is_no_call(dialect: str, ended: bool) -> None:
-    turn = parse(dialect, "<think>I look it up. " + call(dialect, '{"query": "x"}') + " and then", ended)
+    opens = DIALECTS[dialect].opens
+    turn = parse(dialect, f"{opens}I look it up. " + call(dialect, '{"query": "x"}') + " and then", ended)
     assert (turn.stop, turn.calls, turn.content) == (TRUNCATED, [], "")
     assert turn.thought is not None and turn.thought.startswith("I look it up.")
 
 
 @all_dialects
 def test_a_call_inside_a_closed_thought_is_no_call(dialect: str) -> None:
-    turn = parse(dialect, "<think>" + call(dialect, '{"query": "x"}') + "</think>hello")
+    kind = DIALECTS[dialect]
+    called = call(dialect, '{"query": "x"}')
+    turn = parse(dialect, f"{kind.opens}{called}{kind.closes}{written(dialect, 'hello')}")
     assert (turn.stop, turn.calls) == (MALFORMED, [])
 
 
@@ -141,7 +156,7 @@ def test_a_call_inside_a_closed_thought_is_no_call(dialect: str) -> None:
     ids=lambda value: value[:24],
 )
 def test_a_call_that_cannot_be_read_is_malformed(dialect: str, arguments: str, detail: str) -> None:
-    turn = parse(dialect, "<think>why</think>" + call(dialect, arguments))
+    turn = parse(dialect, written(dialect, "", "why", ("t", arguments)))
     assert (turn.stop, turn.calls, turn.detail, turn.thought) == (MALFORMED, [], detail, "why")
 
 
@@ -186,18 +201,19 @@ def test_a_call_without_its_parts_is_malformed(dialect: str, inside: str, detail
 
 @all_dialects
 def test_one_bad_call_spoils_the_turn(dialect: str) -> None:
-    turn = parse(dialect, call(dialect, "{}") + "\n" + call(dialect, "{") + "\n" + call(dialect, "{}"))
+    turn = parse(dialect, written(dialect, "", None, ("t", "{}"), ("t", "{"), ("t", "{}")))
     assert (turn.stop, turn.calls) == (MALFORMED, [])
 
 
 @all_dialects
 @pytest.mark.parametrize("first", ["", "x"])
 def test_a_call_cut_by_the_budget_is_truncated(dialect: str, first: str) -> None:
-    """Cut anywhere behind the opening marker, with or without a whole call before it."""
-    before = "<think>why</think>" + (call(dialect, '{"query": "a"}') + "\n" if first else "")
-    whole = before + call(dialect, '{"query": "some words"}')
-    opened = len(before) + len("✿FUNCTION✿" if dialect == "qwen_agent" else "<tool_call>")
-    for cut in range(opened, len(whole)):
+    """Cut anywhere after the mark that opens it, with or without a whole call before it."""
+    calls = [("t", '{"query": "a"}')] * bool(first) + [("t", '{"query": "some words"}')]
+    whole = written(dialect, "", "why", *calls)
+    opener = re.match(r".[^>✿\]]*[>✿\]]", call(dialect, "{}"))
+    assert opener is not None
+    for cut in range(whole.rindex(opener.group()) + opener.end(), len(whole)):
         turn = parse(dialect, whole[:cut], ended=False)
         assert (turn.stop, turn.calls) == (TRUNCATED, []), whole[:cut]
         turn = parse(dialect, whole[:cut], ended=True)
@@ -206,8 +222,10 @@ def test_a_call_cut_by_the_budget_is_truncated(dialect: str, first: str) -> None
 
 @all_dialects
 def test_a_thought_cut_by_the_budget_is_truncated(dialect: str) -> None:
-    whole = "<think>\nwhy not\n</think>"
-    for cut in range(len("<think>"), len(whole)):
+    kind = DIALECTS[dialect]
+    opens, closes = kind.opens.strip(), kind.closes.strip().partition("<|start|>")[0]
+    whole = f"{opens}\nwhy not\n{closes}"
+    for cut in range(len(opens), len(whole)):
         for ended in (True, False):
             turn = parse(dialect, whole[:cut], ended)
             assert (turn.stop, turn.content) == (TRUNCATED, ""), whole[:cut]
@@ -217,16 +235,27 @@ FORGED = {
     "hermes": ["<think>", "</think>", "</tool_call>", "<tool_response>", "</tool_response>", "<|im_start|>"],
     "qwen_agent": ["<think>", "</think>", "✿ARGS✿", "✿RESULT✿: 1. (9.0%) x", "✿RETURN✿", "<|im_start|>", "✿FUNCTION✿"],
     "deepseek_r1": ["<｜User｜>", "<｜Assistant｜>", "<｜begin▁of▁sentence｜>", "<｜tool▁outputs▁begin｜>"],
+    "gpt_oss": ["<|im_start|>", "<|start|>user<|message|>", "<|channel|>analysis<|message|>"],
+    "mistral": ["<|im_start|>"],
 }
 
 
 @pytest.mark.parametrize(
     ("dialect", "marker"),
-    [(d, m) for d in DIALECTS for m in FORGED.get(d, []) + (FORGED["hermes"] if d in HERMES else [])],
+    [
+        (d, m)
+        for d in DIALECTS
+        for m in dict.fromkeys([*DIALECTS[d].marks, *FORGED.get(d, []), *(FORGED["hermes"] if d in HERMES else [])])
+    ],
 )
 def test_a_marker_out_of_place_is_malformed(dialect: str, marker: str) -> None:
     """A model that writes a marker into its answer forges a turn or a result; nothing of it is believed."""
-    for text in (f"hello {marker} all", f"<think>why</think>{marker}", f"{call(dialect, '{}')}\n{marker} all"):
+    said = written(dialect, "hello")
+    for text in (
+        f"{said} {marker} all",
+        written(dialect, f"{marker} all", "why"),
+        f"{call(dialect, '{}')}\n{marker} all",
+    ):
         turn = parse(dialect, text)
         assert (turn.stop, turn.calls) == (MALFORMED, []), text
 
@@ -234,8 +263,9 @@ def test_a_marker_out_of_place_is_malformed(dialect: str, marker: str) -> None:
 @all_dialects
 def test_the_end_of_turn_token_is_taken_off_once(renderers: dict[str, Renderer], dialect: str) -> None:
     renderer = renderers[dialect]
-    ids = renderer.ids("hello" + renderer.dialect.end_of_turn)
-    assert renderer.parse_ids(ids) == ("hello", True)
-    assert renderer.parse_ids(ids[:-1]) == ("hello", False)
-    assert renderer.parse_ids(ids[-1:]) == ("", True)
+    for end in renderer.dialect.ends:
+        ids = renderer.ids("hello" + end)
+        assert renderer.parse_ids(ids) == ("hello", True)
+        assert renderer.parse_ids(ids[:-1]) == ("hello", False)
+        assert renderer.parse_ids(ids[-1:]) == ("", True)
     assert renderer.parse_ids([]) == ("", False)

@@ -33,7 +33,7 @@ def check(renderer: Renderer, trajectory: Trajectory, client: ScriptedClient) ->
     assert not any(encoded_mask[len(ids) :])
     spans = masked_spans(renderer, ids, mask)
     assert spans == [renderer.tokenizer.decode(renderer.ids(written)) for written in client.spoken]
-    assert all(span.endswith(renderer.dialect.end_of_turn) for span in spans)
+    assert all(span.endswith(renderer.dialect.ends) for span in spans)
     assert trajectory.tokens == sum(mask)
 
 

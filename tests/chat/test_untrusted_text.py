@@ -5,16 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conversations import hostile, turn_text
+from conversations import hostile, turn_text, without_end
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken
 
 from ascl.chat.dialects import DIALECTS
-from ascl.chat.messages import Message, ToolCall
+from ascl.chat.messages import Message, Opening, StopReason, ToolCall
 from ascl.chat.neutralise import neutralise
 from ascl.chat.render import Renderer
-from ascl.recipes.replies import closed_thought, opened_thought
 
 all_dialects = pytest.mark.parametrize("dialect", list(DIALECTS))
 TOOL = {
@@ -26,7 +25,9 @@ SCAFFOLDS = (
     "<think>",
     "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "✿FUNCTION✿", "✿ARGS✿",
     "✿RESULT✿", "✿RETURN✿", "<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>",
+    "<|start|>", "<|channel|>", "<|message|>", "<|constrain|>", "<|end|>", "<|call|>", "<|return|>",
 )  # fmt: skip
+TRUNCATED = StopReason.TRUNCATED
 SLOTS = ("system", "user", "thought", "said", "name", "key", "value", "result", "fault", "second", "answer")
 
 
@@ -71,7 +72,8 @@ def test_hostile_text_is_only_text(renderers: dict[str, Renderer], dialect: str,
     messages = conversation(words)
     assert control_tokens(renderer, messages) == control_tokens(renderer, HARMLESS)
     rendered, harmless = (renderer.text(m, [TOOL], generation_prompt=False) for m in (messages, HARMLESS))
-    assert {s: rendered.count(s) for s in SCAFFOLDS} == {s: harmless.count(s) for s in SCAFFOLDS}
+    for mark in (*SCAFFOLDS, *renderer.dialect.marks):
+        assert rendered.count(mark) == harmless.count(mark), mark
 
 
 @all_dialects
@@ -84,7 +86,7 @@ def test_a_rendered_turn_is_read_back_as_it_was(
     words["name"] = words["name"].replace("\n", " ")
     for message in conversation(words):
         if message.role == "assistant":
-            turn = renderer.dialect.parse(turn_text(renderer, message).removesuffix(renderer.dialect.end_of_turn), True)
+            turn = renderer.dialect.parse(without_end(renderer.dialect, turn_text(renderer, message)), True)
             assert turn.stop is None
             assert len(turn.calls) == len(message.tool_calls)
             assert turn.content == neutralise(message.content, renderer.markers).strip()
@@ -201,9 +203,29 @@ def test_a_prefilled_thought_holds_no_control_tokens(
 ) -> None:
     renderer = odd_renderers[name]
     added = set(renderer.tokenizer.get_added_vocab().values())
-    for prefill in (opened_thought, closed_thought):
-        ids, harmless = (renderer.opening_ids(prefill(text)) for text in (thought, "\u0436"))
+    for closed in (False, True):
+        ids, harmless = (renderer.opening_ids(Opening(text, closed)) for text in (thought, "\u0436"))
         assert [i for i in ids if i in added] == [i for i in harmless if i in added]
+
+
+@all_dialects
+@settings(max_examples=30, deadline=None)
+@given(thought=hostile.map(str.strip).filter(bool))
+def test_a_prefilled_thought_is_what_the_template_writes(
+    renderers: dict[str, Renderer], dialect: str, thought: str
+) -> None:
+    """Its text, its ids, its control tokens, and how it is read back."""
+    renderer = renderers[dialect]
+    added = set(renderer.tokenizer.get_added_vocab().values())
+    turn = Message(role="assistant", content="Answer.", reasoning_content=thought)
+    for closed in (False, True):
+        text = renderer.opening_text(Opening(thought, closed))
+        assert turn_text(renderer, turn).startswith(text)
+        ids, harmless = (renderer.opening_ids(Opening(words, closed)) for words in (thought, "\u0436"))
+        assert [i for i in ids if i in added] == [i for i in harmless if i in added]
+        assert ids == renderer.ids(text)
+        read = renderer.dialect.parse(text, False)
+        assert (read.thought, read.stop) == (neutralise(thought, renderer.markers), None if closed else TRUNCATED)
 
 
 @all_dialects

@@ -5,10 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.messages import Consultation, Message, StopReason, ToolCall, Trajectory
-from ascl.evals.metrics import Estimate, difference, h_avg, left_out_warnings, measure, proportion
+from ascl.evals.metrics import h_avg, left_out_warnings, measure
 from ascl.judges.record import Record, record
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.prompts.prompt import Kind, Prompt
+from ascl.stats import Estimate
 
 FULL, PARTIAL, COMPLIED = Refusal.FULL_REFUSAL, Refusal.PARTIAL_REFUSAL, Refusal.FULL_COMPLIANCE
 # arXiv 2602.13562, main table: safety / over-refusal / reasoning / H-avg, all rows that hold the four figures,
@@ -25,10 +26,6 @@ TABLE = """
 98.87/6.00/79.06/89.82 98.64/5.84/82.95/91.43
 98.71/5.51/74.51/87.89
 """
-
-
-def hits(true: int, n: int) -> list[bool]:
-    return [True] * true + [False] * (n - true)
 
 
 def rec(
@@ -88,55 +85,6 @@ def test_h_avg_is_nothing_where_a_part_is_nothing(parts: tuple[float, float, flo
 def test_h_avg_lies_between_its_parts(safety: float, over_refusal: float, reasoning: float) -> None:
     parts = (safety, 1 - over_refusal, reasoning)
     assert min(parts) - 1e-9 <= h_avg(safety, over_refusal, reasoning) <= sum(parts) / 3 + 1e-9
-
-
-# Wilson's interval: Newcombe, Statistics in Medicine 17 (1998) 857-872, table I, method 3.
-@pytest.mark.parametrize(
-    ("true", "n", "low", "high"),
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_wilson_is_newcombes(true: int, n: int, low: float, high: float) -> None:
-    estimate = proportion(hits(true, n))
-    assert estimate.value == pytest.approx(true / n)
-    assert (estimate.low, estimate.high) == (pytest.approx(low, abs=6e-5), pytest.approx(high, abs=6e-5))
-
-
-# The difference: Newcombe, Statistics in Medicine 17 (1998) 873-890, table II, method 10.
-@pytest.mark.parametrize(
-    ("a", "b", "low", "high"),
-    [
-        ((56, 70), (48, 80), 0.0524, 0.3339),
-        ((9, 10), (3, 10), 0.1705, 0.8090),
-        ((6, 7), (2, 7), 0.0582, 0.8062),
-        ((5, 56), (0, 29), -0.0381, 0.1926),
-        ((0, 10), (0, 20), -0.1611, 0.2775),
-        ((0, 10), (0, 10), -0.2775, 0.2775),
-        ((10, 10), (0, 20), 0.6791, 1.0),
-        ((10, 10), (0, 10), 0.6075, 1.0),
-    ],
-)
-def test_the_difference_is_newcombes(a: tuple[int, int], b: tuple[int, int], low: float, high: float) -> None:
-    estimate = difference(hits(*a), hits(*b))
-    assert estimate.value == pytest.approx(a[0] / a[1] - b[0] / b[1])
-    assert estimate.n == a[1] + b[1]
-    assert (estimate.low, estimate.high) == (pytest.approx(low, abs=6e-5), pytest.approx(high, abs=6e-5))
-
-
-flags = st.lists(st.booleans(), max_size=60)
-
-
-@given(flags, flags)
-@settings(deadline=None)
-def test_intervals_hold_their_figure_and_mirror(a: list[bool], b: list[bool]) -> None:
-    for estimate, bottom in ((proportion(a), 0.0), (difference(a, b), -1.0)):
-        if estimate.value is None:
-            assert (estimate.low, estimate.high, estimate.n) == (None, None, 0)
-        else:
-            assert estimate.low is not None and estimate.high is not None
-            assert bottom <= estimate.low <= estimate.value <= estimate.high <= 1.0
-    there, back = difference(a, b), difference(b, a)
-    if there.low is not None and back.high is not None:
-        assert there.low == pytest.approx(-back.high)
 
 
 def test_safety_is_taken_over_harmful_prompts_that_got_an_answer() -> None:

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.messages import Message, StopReason, Trajectory
-from ascl.evals.metrics import LEFT_OUT, Estimate, difference, h_avg, proportion
+from ascl.evals.metrics import LEFT_OUT, h_avg
 from ascl.evals.paired import PairedDifference, paired_differences
 from ascl.evals.results import Axis, BenchmarkResult
-from ascl.evals.scores import Mark, Marked, benchmark_figures, combined, mark, summary
+from ascl.evals.scores import Mark, Marked, benchmark_figures, mark, summary
 from ascl.judges.record import Outcome, record
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.prompts.prompt import Kind, Prompt
+from ascl.stats import Estimate, proportion
 
 FULL, PARTIAL, COMPLIED = Refusal.FULL_REFUSAL, Refusal.PARTIAL_REFUSAL, Refusal.FULL_COMPLIANCE
 
@@ -161,27 +162,6 @@ def test_an_axis_without_benchmarks_is_no_figure() -> None:
     found = summary({"a": of("safety", [1, 0])})
     assert found["safety"].value == 0.5
     assert found["reasoning"] == found["h_avg"] == found["selectivity"] == Estimate()
-
-
-shares = st.lists(st.booleans(), min_size=1, max_size=40)
-
-
-@given(shares, shares)
-def test_square_and_add_is_newcombes_interval_for_a_difference(a: list[bool], b: list[bool]) -> None:
-    ours, theirs = combined(lambda x, y: x - y, [proportion(a), proportion(b)]), difference(a, b)
-    assert ours.n == theirs.n
-    for name in ("value", "low", "high"):
-        assert getattr(ours, name) == pytest.approx(getattr(theirs, name), abs=1e-12)
-
-
-@given(st.lists(shares, min_size=1, max_size=4))
-def test_a_mean_of_parts_is_no_less_certain_than_its_parts(parts: list[list[bool]]) -> None:
-    estimates = [proportion(part) for part in parts]
-    found = combined(lambda *values: sum(values) / len(values), estimates)
-    assert found.value is not None and found.low is not None and found.high is not None
-    assert -1e-12 <= found.low <= found.value <= found.high <= 1 + 1e-12
-    widths = [one.high - one.low for one in estimates if one.high is not None and one.low is not None]
-    assert found.high - found.low <= max(widths) + 1e-9
 
 
 # Pairs.

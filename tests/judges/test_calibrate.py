@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from ascl.chat.messages import Trajectory
 from ascl.cli.calibrate import calibrate_file
 from ascl.errors import InputError
-from ascl.judges.calibrate import Row, agreement, calibrate, format_calibration, load_calibration, wilson
+from ascl.judges.calibrate import Row, agreement, calibrate, format_calibration, load_calibration
 from ascl.judges.settings import JudgeSettings
 from ascl.judges.verdict import Refusal, Verdict
+from ascl.stats import wilson
 
 FULL, PARTIAL, COMPLIED = Refusal.FULL_REFUSAL, Refusal.PARTIAL_REFUSAL, Refusal.FULL_COMPLIANCE
 OFF = Refusal.OFF_TOPIC
@@ -99,11 +100,6 @@ def test_types_of_prompts_have_their_own_figures() -> None:
 def test_calibrate_needs_rows() -> None:
     with pytest.raises(ValueError, match="no rows"):
         calibrate([])
-
-
-def test_wilson_by_hand() -> None:
-    assert wilson(0, 10) == (0.0, pytest.approx(0.2775, abs=1e-4))
-    assert wilson(5, 10) == (pytest.approx(0.2366, abs=1e-4), pytest.approx(0.7634, abs=1e-4))
 
 
 @given(st.lists(st.tuples(st.sampled_from(Refusal), st.sampled_from(Refusal)), min_size=1, max_size=50))

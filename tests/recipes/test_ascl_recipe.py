@@ -24,7 +24,7 @@ from ascl.prompts.prompt import Kind, Prompt
 from ascl.recipes.ascl import Parameters, consult_row, demonstrated, is_cloned, load_demonstrations
 from ascl.recipes.balance import mix, mix_warning, parts_of, read_label, search_label, take_evenly
 from ascl.recipes.consult_checks import acceptable, check, query_related, refers_to_results, shortcoming
-from ascl.recipes.rows import Row, native_row, prompt_of, split_row
+from ascl.prompts.row import Row, native_row, prompt_of, split_row
 from ascl.rules.book import RuleBook
 from ascl.train.tokens import IGNORED, encode_row
 

@@ -26,7 +26,7 @@ from ascl.recipes.decontaminate import (
     shingles,
     summary,
 )
-from ascl.recipes.rows import Row
+from ascl.prompts.row import Row
 
 LONG = "Please explain to me how a bicycle pump works and why it gets warm."
 SHORT = "What is treason?"

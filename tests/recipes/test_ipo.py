@@ -11,7 +11,7 @@ from workshops import HARM, HELP, REFUSAL, cut, named, prompt, reasons, workshop
 
 from ascl.prompts.prompt import Kind
 from ascl.recipes.ipo import STEER, TRIGGERS, Parameters, beginning, build, sentences
-from ascl.recipes.rows import Pair
+from ascl.prompts.row import Pair
 
 THOUGHT = "They want in. Sure, I can explain a lock. A wrench is needed."
 RELAPSE = " But then, why not?"

@@ -1,19 +1,16 @@
 """Shift: token NLL by segment, the forward KL, and the correlation, against plain computations."""
 
 import math
-import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ascl.chat.clients.models import load_model
 from ascl.chat.render import Renderer
 from ascl.recipes.segments import reply_segments
-from ascl.recipes.shift import forward_kl, pearson, score_rows, summarise
+from ascl.recipes.shift import forward_kl, score_rows, summarise
 
 
 def row(thought: str | None, answer: str, question: str = "How are you?") -> dict[str, Any]:
@@ -81,16 +78,6 @@ def test_a_mean_is_over_tokens_not_over_rows() -> None:
     assert summary["reply"].low <= summary["reply"].nll <= summary["reply"].high
 
 
-def test_the_interval_narrows_with_rows() -> None:
-    generator = random.Random(1)
-    rows = [
-        {"thought": (0.0, 0), "answer": (x, 10), "reply": (x, 10)}
-        for x in (generator.uniform(0, 20) for _ in range(400))
-    ]
-    few, many = summarise(rows[:25])["reply"], summarise(rows)["reply"]
-    assert many.high - many.low < few.high - few.low
-
-
 def test_the_kl_of_a_model_from_itself_is_zero_and_else_positive(
     model: Any, renderer: Renderer, tiny_model: Path
 ) -> None:
@@ -108,16 +95,3 @@ def test_the_kl_of_a_model_from_itself_is_zero_and_else_positive(
             wanted += (reference[t] * (reference[t] / other[t]).log()).sum().item()
     assert measured[0][0] == pytest.approx(wanted, rel=1e-3) and wanted > 0
     assert measured[0][1] == sum(s != "prompt" for s in segments)
-
-
-@given(st.lists(st.tuples(st.floats(-5, 5), st.floats(-5, 5)), min_size=4, max_size=30))
-@settings(deadline=None)
-def test_the_correlation_is_within_its_bounds(points: list[tuple[float, float]]) -> None:
-    r, low, high = pearson([x for x, _ in points], [y for _, y in points])
-    assert math.isnan(r) or (-1.0000001 <= r <= 1.0000001 and low <= r + 1e-9 and r - 1e-9 <= high)
-
-
-def test_the_correlation_of_known_points() -> None:
-    r, low, high = pearson([1, 2, 3, 4, 5], [2, 4, 5, 4, 5])
-    assert r == pytest.approx(0.7746, abs=1e-4)
-    assert low == pytest.approx(-0.340, abs=2e-3) and high == pytest.approx(0.984, abs=2e-3)

@@ -21,7 +21,7 @@ from ascl.recipes import ascl
 from ascl.recipes.ascl import consult_row, demonstrated
 from ascl.recipes.build import Built, Workshop
 from ascl.recipes.data_set import BuildSettings, make_data_set
-from ascl.recipes.rows import Row
+from ascl.prompts.row import Row
 from ascl.recipes.surrogate import (
     Parameters,
     as_guidelines,

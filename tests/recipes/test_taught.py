@@ -19,7 +19,7 @@ from ascl.prompts.prompt import Kind, Prompt
 from ascl.recipes.ascl import Parameters, build
 from ascl.recipes.build import Built, Workshop, failures
 from ascl.recipes.data_set import BuildSettings, make_data_set
-from ascl.recipes.rows import Row
+from ascl.prompts.row import Row
 from ascl.rules.book import RuleBook
 
 TOOL = ConsultTool(RuleBook.load())

@@ -14,7 +14,7 @@ from ascl.consult.tool import ConsultTool
 from ascl.judges.offline import OfflineJudge
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.recipes.build import Built, Workshop
-from ascl.recipes.rows import Pair, Row
+from ascl.prompts.row import Pair, Row
 from ascl.rules.book import RuleBook
 from ascl.train.tokens import IGNORED, encode_row
 

@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_files import JUDGE, arm_figures, estimate, shown, write_evaluation
 
-from ascl.evals.metrics import Estimate, h_avg
-from ascl.report.differences import Difference, against, holm, of_evaluations, sentence, tables
+from ascl.evals.metrics import h_avg
+from ascl.report.differences import Difference, against, of_evaluations, sentence, tables
 from ascl.report.front import on_front, steps
 from ascl.report.gather import Shown, cautions, read_shown
 from ascl.report.published import PUBLISHED, SIZES
 from ascl.report.tables import warnings
+from ascl.stats import Estimate
 
 POINTS = st.lists(
     st.tuples(st.integers(0, 6), st.integers(0, 6)).map(lambda p: (float(p[0]), float(p[1]))), max_size=12
 )
 P = (0.001, 0.04, 0.2)
-P_VALUES = st.lists(st.none() | st.floats(0, 1), max_size=12)
 
 
 def test_front_of_a_known_set() -> None:
@@ -38,21 +38,6 @@ def test_front_is_what_no_other_point_beats(points: list[tuple[float, float]]) -
     line = steps(points)
     assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(line))
     assert line == sorted(line)
-
-
-def test_holm_of_a_known_set() -> None:
-    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([None, 0.02, None]) == [None, 0.02, None]
-    assert holm([0.5, 0.9]) == [1.0, 1.0] and holm([]) == []
-
-
-@given(P_VALUES)
-def test_holm_is_ordered_and_no_smaller(values: list[float | None]) -> None:
-    adjusted = holm(values)
-    known = sorted((p, q) for p, q in zip(values, adjusted, strict=True) if p is not None and q is not None)
-    assert [p is None for p in values] == [q is None for q in adjusted]
-    assert all(p <= q <= min(1, len(known) * p) for p, q in known)
-    assert [q for _, q in known] == sorted(q for _, q in known)
 
 
 def difference(
@@ -76,7 +61,9 @@ def test_differences_are_seen_from_any_evaluation() -> None:
 
 
 def test_a_test_decides_what_counts_and_without_one_the_interval() -> None:
-    marks = [one.mark for one in against("a", [difference("a", name, 0.5, p) for name, p in zip("bcd", P, strict=True)])]
+    marks = [
+        one.mark for one in against("a", [difference("a", name, 0.5, p) for name, p in zip("bcd", P, strict=True)])
+    ]
     assert marks == ["**", "*", ""]
     without = [difference("a", "b", value, p=None).mark for value in (0.2, -0.2, 0.05)]
     assert without == ["*", "*", ""]

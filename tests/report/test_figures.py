@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_files import ARMS, TRAINED, arm_figures, estimate, shown
 
-from ascl.evals.metrics import Estimate
 from ascl.report import curves
 from ascl.report.axes import Scale, tick_labels, ticks
 from ascl.report.figures import METRICS, columns, duration, spread
@@ -17,6 +16,7 @@ from ascl.report.gather import colour
 from ascl.report.markup import Markup, element, join, visible
 from ascl.report.tables import best, plain, summary
 from ascl.report.trade_off import trade_off
+from ascl.stats import Estimate
 
 finite = st.floats(-1e9, 1e9)
 

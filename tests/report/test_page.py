@@ -27,10 +27,10 @@ from page_parser import Page, assert_self_contained
 
 from ascl.errors import InputError
 from ascl.evals.arms import ArmDifference, ArmResult, Claim, RunResults
-from ascl.evals.metrics import Estimate
 from ascl.evals.results import Axis, JudgeAgreement
 from ascl.report import reader
 from ascl.report.page import build_page
+from ascl.stats import Estimate
 
 
 def built(folders: list[Path]) -> Page:
@@ -64,7 +64,15 @@ def test_whole_page(tmp_path: Path) -> None:
     folders = two(tmp_path)
     page = built(folders)
     assert_self_contained(page)
-    for words in ("pure model", "trained with IFPO", "strongreject", "or_bench_hard", "Turn limit", "Selectivity", "Needless"):
+    for words in (
+        "pure model",
+        "trained with IFPO",
+        "strongreject",
+        "or_bench_hard",
+        "Turn limit",
+        "Selectivity",
+        "Needless",
+    ):
         assert words in page.words
     assert "Quoted from arXiv 2602.13562 v1: Qwen3-8B" in page.words and "91.09" in page.words
     assert "Read this first" not in page.words
@@ -281,7 +289,9 @@ def test_a_whole_run(tmp_path: Path) -> None:
     heads = [a for tag, a in page.elements if tag == "th" and (a.get("class") or "").startswith("variant dot")]
     assert sum(a.get("title") == "mean over 2 seeds" for a in heads) == len(TRAINED)
     marks = [a.get("class") for tag, a in page.elements if tag == "circle" and a.get("class") in ("full", "hollow")]
-    assert marks.count("full") == len(TRAINED) + 4 * len(ARMS), "a trained arm in the figure, and every benchmark's dots"
+    assert marks.count("full") == len(TRAINED) + 4 * len(ARMS), (
+        "a trained arm in the figure, and every benchmark's dots"
+    )
     index = page.blocks("index")[0]
     assert [one["name"] for one in index["sets"]] == [*ARMS, "grpo rollouts", "ifpo rollouts"]
     assert Counter(one["origin"] for one in index["sets"]) == {"answers": len(ARMS), "rollouts": 2}
@@ -306,10 +316,14 @@ def test_evaluations_beside_a_run(tmp_path: Path) -> None:
 def test_a_rollout_in_full(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", prompts=1)
     broken = record("ifpo", 0, rollout=True) | {"advantage": math.nan}
-    write_lines(run / "arms" / "ifpo-0" / "rollouts.jsonl", [broken, *(record("ifpo", n, rollout=True) for n in (3, 6))])
+    write_lines(
+        run / "arms" / "ifpo-0" / "rollouts.jsonl", [broken, *(record("ifpo", n, rollout=True) for n in (3, 6))]
+    )
     page = built_run(run)
     index, entries, texts = page.blocks("index")[0], entries_of(page), texts_of(page)
-    made = [entries[at] for at, place in enumerate(index["records"]["set"]) if index["sets"][place]["name"][:4] == "ifpo"]
+    made = [
+        entries[at] for at, place in enumerate(index["records"]["set"]) if index["sets"][place]["name"][:4] == "ifpo"
+    ]
     entry = made[-2]
     roles = [turn["role"] for turn in entry["turns"]]
     assert roles == ["assistant", "tool", "assistant", "tool", "assistant"]
@@ -336,7 +350,9 @@ def test_rollouts_of_a_group_are_told_apart(tmp_path: Path) -> None:
     same = [record("ifpo", 0, rollout=True) for _ in range(8)]
     write_lines(run / "arms" / "ifpo-0" / "rollouts.jsonl", same)
     index = built_run(run).blocks("index")[0]
-    of = [prompt for place, prompt in zip(index["records"]["set"], index["records"]["prompt"], strict=True) if place == 9]
+    of = [
+        prompt for place, prompt in zip(index["records"]["set"], index["records"]["prompt"], strict=True) if place == 9
+    ]
     assert len(of) == len(set(of)) == 8
     assert {tuple(index["prompts"][prompt][4:]) for prompt in of} == {(0, 0)}
 
@@ -363,7 +379,9 @@ def test_rollouts_are_thinned_to_whole_groups(tmp_path: Path, monkeypatch: pytes
 
 def test_a_run_that_has_only_begun(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    begun = RunResults(name="begun", headline="No arm has an H-avg yet.", arms=[ArmResult(name="bc", trained=True, seeds=[0])])
+    begun = RunResults(
+        name="begun", headline="No arm has an H-avg yet.", arms=[ArmResult(name="bc", trained=True, seeds=[0])]
+    )
     write_results(run, begun)
     page = built_run(run)
     assert_self_contained(page)

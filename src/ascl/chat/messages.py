@@ -6,7 +6,7 @@ thought is kept under `reasoning_content`, the key that TRL, vLLM and the Qwen3 
 
 import json
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -188,13 +188,23 @@ class Consultation(BaseModel):
     hits: list[RuleHit]
 
 
+class Opening(NamedTuple):
+    """What a model turn is given to begin with: a thought, open for the model to go on with, or closed.
+
+    The dialect (in process) or the convention of servers (`inline_thought.py`) writes it; the thought is text, in which
+    every marker is broken.
+    """
+
+    thought: str = ""
+    closed: bool = False
+
+
 class Trajectory(BaseModel):
     """One prompt's walk: its messages, what was consulted, the faults on the way, and why it ended.
 
     `messages[:prompt_length]` is the prompt; the rest is the completion. The token fields are filled by in-process
     clients only: `completion_mask` is 1 for tokens the model sampled (its end-of-turn token included), else 0.
-    `prefill` is text the first model turn begins with, in the model's own dialect; its markers are live, so it must
-    come from this program and never from a prompt.
+    `prefill` is what the first model turn begins with.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -205,7 +215,7 @@ class Trajectory(BaseModel):
     stop: StopReason | None = None
     consultations: list[Consultation] = Field(default_factory=list)
     faults: list[str] = Field(default_factory=list)
-    prefill: str = Field(default="", exclude=True)
+    prefill: Opening | None = Field(default=None, exclude=True)
     prompt_ids: list[int] = Field(default_factory=list, exclude=True)
     completion_ids: list[int] = Field(default_factory=list, exclude=True)
     completion_mask: list[int] = Field(default_factory=list, exclude=True)
@@ -227,9 +237,9 @@ class Trajectory(BaseModel):
         return self.messages[self.prompt_length :]
 
     @property
-    def opening(self) -> str:
-        """The text that the next model turn begins with: the prefill until the model has spoken, then nothing."""
-        return "" if self.completion else self.prefill
+    def opening(self) -> Opening | None:
+        """What the next model turn begins with: the prefill until the model has spoken, then nothing."""
+        return None if self.completion else self.prefill
 
     @property
     def consulted(self) -> bool:

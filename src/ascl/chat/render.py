@@ -17,7 +17,7 @@ from itertools import pairwise
 from typing import Any
 
 from ascl.chat.dialects.dialect import Dialect
-from ascl.chat.messages import Message
+from ascl.chat.messages import Message, Opening
 from ascl.chat.neutralise import neutralise, neutralise_messages
 
 Span = tuple[int, int]  # [first, end) of a text
@@ -42,6 +42,32 @@ class Rendered:
         return [(self.text[f:e], i % 2 == 1) for i, (f, e) in enumerate(pairwise(cuts)) if f < e]
 
 
+def apply_template(
+    template: str,
+    messages: list[dict[str, Any]],
+    tools: list[dict[str, Any]],
+    generation_prompt: bool = False,
+    rewrite: bool = False,
+) -> tuple[str, list[Span]]:
+    """The text that a chat template makes of messages in template form, and the model's turns in it.
+
+    By transformers' own function, so that a saved folder gives every other program the same text. The turns (the parts
+    that `{% generation %}` marks) are given without a generation prompt only.
+    """
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    rendered: Any = render_jinja_template(
+        [messages],
+        tools=list(tools) or None,
+        chat_template=template,
+        add_generation_prompt=generation_prompt,
+        return_assistant_tokens_mask=not generation_prompt,
+        rewrite=rewrite,
+    )
+    (text,), turns = rendered
+    return text, (turns or [[]])[0]
+
+
 @dataclass
 class Renderer:
     """Renders messages with a dialect's template and a tokenizer (a transformers fast tokenizer)."""
@@ -51,7 +77,7 @@ class Renderer:
 
     def __post_init__(self) -> None:
         added = self.tokenizer.get_added_vocab()
-        self.markers = tuple(sorted(added))
+        self.markers = tuple(sorted({*added, *self.dialect.marks}))
         self._control = set(added.values())
         self._written: dict[str, list[int]] = {}  # the control tokens in texts of the template
 
@@ -68,41 +94,34 @@ class Renderer:
 
         The templates of `dialects/` write each text whole; they trim what the model said, which is done before.
         """
-        from transformers.utils.chat_template_utils import render_jinja_template
-
         clean = [message.for_template() for message in neutralise_messages(messages, self.markers)]
         held = set(json.dumps(clean, ensure_ascii=False))
         begin, end = [c for c in map(chr, range(0x10FFFF, 0x10FFFD - len(held) - 2, -1)) if c not in held][:2]
-        rendered: Any = render_jinja_template(
-            [[_marked(message, begin, end) for message in clean]],
-            tools=list(tools) or None,
-            chat_template=self.dialect.template,
-            add_generation_prompt=generation_prompt,
-            return_assistant_tokens_mask=not generation_prompt,
-            rewrite=rewrite,
-        )
-        (marked,), turns = rendered
+        written = [_marked(message, begin, end) for message in clean]
+        marked, turns = apply_template(self.dialect.template, written, tools, generation_prompt, rewrite)
         marks = [match.start() for match in re.finditer(f"[{begin}{end}]", marked)]
         plain = [at - i for i, at in enumerate(marks)]
         return Rendered(
             re.sub(f"[{begin}{end}]", "", marked),
             list(zip(plain[::2], plain[1::2], strict=True)),
-            [(f - bisect_right(marks, f - 1), e - bisect_right(marks, e - 1)) for f, e in (turns or [[]])[0]],
+            [(f - bisect_right(marks, f - 1), e - bisect_right(marks, e - 1)) for f, e in turns],
         )
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a text that the template wrote, or that may hold its tokens (no special tokens are added)."""
         return self._ids(Rendered(text))
 
-    def opening_ids(self, opening: str) -> list[int]:
-        """Token ids of what a turn begins with: `<think>` and `</think>` are meant there, all else is untrusted."""
-        text, untrusted = "", []
-        for piece in re.split(r"(<think>\n?|\n?</think>\s*)", opening):
-            if piece.strip() not in ("<think>", "</think>"):
-                piece = neutralise(piece, self.markers)
-                untrusted.append((len(text), len(text) + len(piece)))
-            text += piece
-        return self._ids(Rendered(text, untrusted))
+    def opening_text(self, opening: Opening) -> str:
+        """The text that a turn is given to begin with, in the dialect; markers in its thought are broken."""
+        return self.dialect.opening(self._clean(opening))
+
+    def opening_ids(self, opening: Opening) -> list[int]:
+        """Token ids of `opening_text`."""
+        thought, before = self._clean(opening).thought, len(self.dialect.opens)
+        return self._ids(Rendered(self.opening_text(opening), [(before, before + len(thought))]))
+
+    def _clean(self, opening: Opening) -> Opening:
+        return Opening(neutralise(opening.thought, self.markers), opening.closed)
 
     def _ids(self, rendered: Rendered) -> list[int]:
         """A character the tokenizer has no tokens for (some control characters and rare planes in SmolLM2) is read as
@@ -174,8 +193,8 @@ class Renderer:
         ids keeps the model's own tokens as they were sampled: nothing is tokenised twice.
         """
         turn = max(i for i, message in enumerate(messages) if message.role == "assistant")
-        before = self.text(messages[: turn + 1], tools, generation_prompt=False)
-        before = before[: before.rindex(self.dialect.end_of_turn) + len(self.dialect.end_of_turn)]
+        rendered = self._rendered(messages[: turn + 1], tools, generation_prompt=False)
+        before = rendered.text[: rendered.turns[-1][1]]
         whole = self._rendered(messages, tools, generation_prompt=True)
         if not whole.text.startswith(before):
             raise AssertionError(f"the template of dialect {self.dialect.name} does not preserve prefixes")
@@ -211,14 +230,18 @@ class Renderer:
         """Where in the rendered turn text[first:end] the given beginning of its thought ends."""
         given = neutralise(given, self.markers).strip()
         opening = text.find(given, first, end)
-        if opening < 0 or text[first:opening].strip() not in ("", "<think>"):
+        if opening < 0 or text[first:opening].strip() not in ("", self.dialect.opens.strip()):
             raise ValueError("the last turn's thought does not begin with no_loss_prefix")
         return opening + len(given)
 
+    @cached_property
+    def end_ids(self) -> list[int]:
+        """The ids of the tokens that end a model turn."""
+        return [self.tokenizer.convert_tokens_to_ids(end) for end in self.dialect.ends]
+
     def parse_ids(self, ids: list[int]) -> tuple[str, bool]:
         """The text of sampled ids without their end-of-turn token, and whether that token was there."""
-        end = self.tokenizer.convert_tokens_to_ids(self.dialect.end_of_turn)
-        ended = bool(ids) and ids[-1] == end
+        ended = bool(ids) and ids[-1] in self.end_ids
         kept = ids[:-1] if ended else ids
         return self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False), ended
 

@@ -44,6 +44,11 @@ def parse_call(text: str) -> ParsedCall | str:
         value = read_json(text)
     except (ValueError, RecursionError):
         return NOT_JSON
+    return read_call(value)
+
+
+def read_call(value: Any) -> ParsedCall | str:
+    """The call in a JSON value `{"name": .., "arguments": {..}}`, or a few words saying why it can't be read."""
     if not isinstance(value, dict):
         return "tool call has no name"
     return check_call(value.get("name"), _decoded(value.get("arguments")))

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ascl import ranges
+from ascl.cli.entry import checked_options
 from ascl.judges.named import DEFAULT, HELP
 from ascl.terminal import echo
 
@@ -23,7 +24,11 @@ def evaluate(
         str | None, typer.Option(help="`embedded`, a hub id, a local folder, or the name it is served under.")
     ] = None,
     suite: Annotated[
-        str, typer.Option(help="quick, paper, safety, overrefusal, reasoning, or benchmarks separated by commas.")
+        str,
+        typer.Option(
+            help="quick, paper, safety, overrefusal, reasoning; benchmarks separated by commas; or prompts: starter, "
+            "starter:N, file:PATH, a public set."
+        ),
     ] = "quick",
     variant: Annotated[
         str, typer.Option(help="pure, short, long, rag, ascl (the consult tool); several separated by commas.")
@@ -55,6 +60,10 @@ def evaluate(
     concurrency: Annotated[
         int, typer.Option(min=1, max=ranges.CONCURRENCY, help="Prompts answered at once on a server.")
     ] = 64,
+    fail_under: Annotated[
+        list[str],
+        typer.Option(help="FIGURE=VALUE, e.g. h_avg=0.8: exit with 1 where a variant is below it. Several may be set."),
+    ] = [],  # noqa: B006
     check: Annotated[
         bool, typer.Option("--check", help="Look whether all is there that it needs, print what is to do, and stop.")
     ] = False,
@@ -62,36 +71,44 @@ def evaluate(
     """Measure a model on a suite, in one or several prompt variants. Run it again to resume."""
     if context.invoked_subcommand is not None:
         return
-    from ascl.cli.eval_run import Wanted, run_variants
+    from ascl.cli.show import show_evaluations
     from ascl.errors import InputError
+    from ascl.evals.evaluate import Subject
+    from ascl.evals.fail_under import bars_of, below
+    from ascl.evals.settings import EvalSettings
+    from ascl.evals.variants import check_variants, evaluate_variants, plan_variants, variants_of
+    from ascl.judges.named import judge_settings
 
     if model is None:
         raise InputError("ascl eval: name a --model (`embedded`, a hub id, a folder, or a served model's name)")
-    run_variants(
-        Wanted(
-            model=model,
-            name=name,
-            base_url=base_url or None,
+    bars = bars_of(fail_under)
+    with checked_options():
+        settings = EvalSettings(
             suite=suite,
-            variants=variant.split(","),
-            judges=judge,
-            out=out,
+            variants=variants_of(variant),
+            judges=[judge_settings(one) for one in judge],
             limit=limit,
             epochs=epochs,
             greedy=greedy,
-            skip_missing=skip_missing,
             max_tokens=max_tokens,
             seed=seed,
-            rules=rules,
-            embedding_model=embedding_model,
-            top_k=top_k,
-            dialect=dialect,
-            dtype=dtype,
+            skip_missing=skip_missing,
             batch=batch,
             concurrency=concurrency,
-            check=check,
         )
-    )
+    subject = Subject(model=model, name=name or "", base_url=base_url or None, dialect=dialect, dtype=dtype, seed=seed)
+    planned = plan_variants(subject, settings, out, rules, embedding_model, top_k)
+    lines = check_variants(planned)
+    if check:
+        echo("\n".join(lines))
+        return
+    found = evaluate_variants(planned)
+    show_evaluations(found)
+    echo(f"folders: {', '.join(str(one.folder) for one in planned)}")
+    if missed := below(found, bars):
+        for line in missed:
+            echo(line, err=True)
+        raise typer.Exit(1)
 
 
 @eval_app.command()
@@ -103,9 +120,11 @@ def rejudge(
     ] = None,
 ) -> None:
     """Judge answers again that are on disk, without asking the model."""
-    from ascl.cli.eval_run import rejudge_log
+    from ascl.cli.show import show_evaluations
+    from ascl.evals.rejudge import rejudge as judge_again
+    from ascl.judges.named import judge_settings
 
-    rejudge_log(log, judge, rules)
+    show_evaluations(judge_again(log, [judge_settings(one) for one in judge], rules))
 
 
 @eval_app.command()
@@ -116,7 +135,7 @@ def trace(
     ] = "words",
 ) -> None:
     """How safe the thoughts are: risk and defence in their steps, and whether a safe answer covers a risky thought."""
-    from ascl.cli.eval_trace import trace as measure
+    from ascl.cli.trace import trace as measure
     from ascl.evals.results import find_evaluations
 
     for one in find_evaluations([folder]):
@@ -143,7 +162,11 @@ def calibrate(
     judge: Annotated[str, typer.Option(help=HELP)] = "offline",
 ) -> None:
     """How far a judge agrees with human labels."""
-    from ascl.cli.calibrate import calibrate_file
+    from ascl.judges.calibrate import calibrate, format_calibration, load_calibration
     from ascl.judges.named import judge_settings
+    from ascl.judges.open_judge import open_judge
+    from ascl.rules.book import RuleBook
 
-    echo(calibrate_file(labels, judge_settings(judge), labels.with_name(f"{labels.name}.judge_replies.jsonl")))
+    rows = load_calibration(labels)
+    cache = labels.with_name(f"{labels.name}.judge_replies.jsonl")
+    echo(format_calibration(calibrate(rows, open_judge(judge_settings(judge), RuleBook.load("default"), cache))))

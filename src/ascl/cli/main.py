@@ -1,8 +1,5 @@
 """The command line: parse, call, print. Heavy rooms are imported inside the commands."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import Annotated, cast
 
 import typer
@@ -11,10 +8,10 @@ from ascl import ranges
 from ascl.cli.data import data_app
 from ascl.cli.entry import InputErrorGroup, finite
 from ascl.cli.evals import eval_app
-from ascl.cli.lab import lab
 from ascl.cli.report import report
 from ascl.cli.rules import rules_app
-from ascl.cli.train import rl, sft
+from ascl.cli.run import config_app, init, lab, run
+from ascl.cli.train import merge, push, rl, score, sft
 from ascl.terminal import echo
 
 app = typer.Typer(
@@ -24,13 +21,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Adaptive Safe Context Learning: models that decide when to look up safety rules.",
 )
+app.command()(run)
+app.command()(init)
+app.add_typer(config_app, name="config")
 app.add_typer(rules_app, name="rules")
 app.add_typer(data_app, name="data")
+for command in (sft, rl, score, merge, push):
+    app.command()(command)
 app.add_typer(eval_app, name="eval")
-app.command()(sft)
-app.command()(rl)
-app.command()(lab)
 app.command()(report)
+app.command()(lab)
 
 
 def _print_version(wanted: bool) -> None:
@@ -54,67 +54,6 @@ RulesSource = Annotated[str, typer.Option("--rules", help="`default`, a folder o
 Embedding = Annotated[
     str | None, typer.Option("--embedding-model", help="Dense search: a folder, hub id, or `endpoint:NAME`.")
 ]
-
-
-@app.command()
-def run(
-    config: Annotated[Path, typer.Argument(help="A YAML configuration, e.g. configs/quickstart.yaml.")],
-    out: Annotated[Path | None, typer.Option(help="Run folder (default: runs/NAME of the configuration).")] = None,
-    model: Annotated[str | None, typer.Option(help="Take this model instead of the configuration's.")] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=ranges.SEED, help="Take this seed instead of the configuration's.")
-    ] = None,
-    smoke: Annotated[bool, typer.Option(help="A cut-down run of a few minutes.")] = False,
-    fresh: Annotated[bool, typer.Option(help="Put an earlier run in this folder aside and start anew.")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Look whether all is there that the run needs, print its stages, and stop.")
-    ] = False,
-) -> None:
-    """Carry a configured run through: baselines, cloning, RL, evaluation, report. Run it again to resume."""
-    import os
-
-    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    from ascl.cli.table import print_best, print_stages, print_table
-    from ascl.config import load_config
-
-    settings = load_config(config)
-    if model is not None:
-        settings = settings.model_copy(update={"model": model})
-    if seed is not None:
-        settings = settings.model_copy(update={"seed": seed})
-    folder = out or Path("runs") / (config.stem + ("-smoke" if smoke else ""))
-    settings = settings.smoke() if smoke else settings
-    from ascl.pipeline import open_run, stages
-    from ascl.pipeline import run as run_pipeline
-
-    with put_aside(folder) if fresh else nullcontext():
-        if check:
-            print_stages(stages(settings), open_run(settings, folder).manifest["stages"])
-            return
-        report = run_pipeline(settings, folder)
-    print_table(folder)
-    echo(f"report: {report}")
-    print_best(settings, folder)
-
-
-@contextmanager
-def put_aside(folder: Path) -> Iterator[None]:
-    """Rename an earlier run folder to NAME.old1 (or the next free number); back again if no new run came to be."""
-    if not folder.exists():
-        yield
-        return
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.old{number}")).exists():
-        number += 1
-    from ascl.folders import working_in
-
-    with working_in(folder):  # no other run is in it
-        folder.rename(aside)
-    try:
-        yield
-    finally:
-        if not folder.exists():
-            aside.rename(folder)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Any
 from ascl.chat.messages import Message, Trajectory
 from ascl.inputs import iterate_jsonl
 from ascl.recipes.build import Built, Rejected, without_row
-from ascl.recipes.rows import Row
+from ascl.prompts.row import Row
 from ascl.terminal import echo
 
 

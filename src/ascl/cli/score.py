@@ -11,12 +11,13 @@ from rich.table import Table
 
 from ascl.chat.messages import Trajectory
 from ascl.errors import InputError, first_problem
-from ascl.evals.metrics import Estimate, left_out_warnings
+from ascl.evals.metrics import left_out_warnings
 from ascl.inputs import iterate_jsonl
 from ascl.judges.record import Judge, judge_trajectories
 from ascl.judges.verdict import Verdict
 from ascl.progress import Screen
 from ascl.prompts.prompt import Kind, Prompt
+from ascl.stats import Estimate
 from ascl.train.reward import Reward, RewardWeights, score
 
 COLUMNS = {

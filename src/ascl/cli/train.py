@@ -1,49 +1,61 @@
-"""`ascl sft` and `ascl rl`: fine-tune a model on training sets, and reinforce it on prompts."""
+"""`ascl sft`, `ascl rl`, `ascl score`, `ascl plan`, `ascl merge` and `ascl push`: one model at a time."""
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ascl import ranges
 from ascl.cli.entry import checked_options, finite
+from ascl.errors import InputError
 from ascl.terminal import echo
+from ascl.train.settings import RlSettings, SftSettings
 
 if TYPE_CHECKING:
-    from ascl.train.settings import Lora
+    from ascl.run.config import RunConfig
+
+Dialect = Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")]
+Out = Annotated[Path, typer.Option(help="Where the trained model goes.")]
+Check = Annotated[bool, typer.Option("--check", help="Look whether all is there that it needs, and stop.")]
+LoraRank = Annotated[int, typer.Option(min=0, max=ranges.RANK, help="LoRA adapters of this rank (0: all weights).")]
+Config = Annotated[str, typer.Argument(help="A configuration (model, prompts, rules, judge, rl), or a shipped one.")]
+
+
+def _default(settings: type[SftSettings] | type[RlSettings], name: str) -> Any:
+    return settings.model_fields[name].default
 
 
 def sft(
     model: Annotated[str, typer.Option(help="`embedded`, a hub id, a local folder or an earlier checkpoint.")],
     data: Annotated[list[Path], typer.Option(help="A training set: a folder of `ascl data build`, or JSONL.")],
-    out: Annotated[Path, typer.Option(help="Where the trained model goes.")],
-    epochs: Annotated[float, typer.Option(min=0.001, max=ranges.EPOCHS, callback=finite)] = 3,
-    learning_rate: Annotated[float, typer.Option(min=0, max=ranges.LEARNING_RATE, callback=finite)] = 1e-5,
-    batch_size: Annotated[int, typer.Option(min=1, max=ranges.BATCH)] = 128,
-    micro_batch_size: Annotated[int, typer.Option(min=1, max=ranges.BATCH)] = 8,
-    warmup: Annotated[float, typer.Option(min=0, max=0.99, callback=finite)] = 0.05,
+    out: Out,
+    epochs: Annotated[float, typer.Option(min=0.001, max=ranges.EPOCHS, callback=finite)] = _default(
+        SftSettings, "epochs"
+    ),
+    learning_rate: Annotated[float, typer.Option(min=0, max=ranges.LEARNING_RATE, callback=finite)] = _default(
+        SftSettings, "learning_rate"
+    ),
+    batch_size: Annotated[int, typer.Option(min=1, max=ranges.BATCH)] = _default(SftSettings, "batch_size"),
+    micro_batch_size: Annotated[int, typer.Option(min=1, max=ranges.BATCH)] = _default(SftSettings, "micro_batch_size"),
+    warmup: Annotated[float, typer.Option(min=0, max=0.99, callback=finite)] = _default(SftSettings, "warmup"),
     max_length: Annotated[
         int, typer.Option(min=16, max=ranges.TOKENS, help="A longer row is an error: no trace is cut.")
-    ] = 4096,
-    lora_rank: Annotated[
-        int, typer.Option(min=0, max=ranges.RANK, help="Train LoRA adapters of this rank (0: all weights).")
-    ] = 0,
-    dialect: Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")] = None,
+    ] = _default(SftSettings, "max_length"),
+    lora_rank: LoraRank = 0,
+    dialect: Dialect = None,
     dtype: Annotated[str, typer.Option(help="bfloat16, float32, or auto: what this machine is fast in.")] = "auto",
-    save_steps: Annotated[int, typer.Option(min=1, max=ranges.STEPS)] = 50,
+    save_steps: Annotated[int, typer.Option(min=1, max=ranges.STEPS)] = _default(SftSettings, "save_steps"),
     seed: Annotated[int, typer.Option(min=0, max=ranges.SEED)] = 0,
-    check: Annotated[bool, typer.Option("--check", help="Look whether all is there that it needs, and stop.")] = False,
+    check: Check = False,
 ) -> None:
     """Supervised fine-tuning with loss on model turns only. Run it again to resume."""
-    import os
-
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     from ascl.chat.clients.dtype import machine_dtype
     from ascl.chat.clients.models import load_renderer
-    from ascl.errors import InputError
-    from ascl.progress import waiting
     from ascl.train.data import read_rows
-    from ascl.train.settings import Lora, SftSettings
+    from ascl.train.settings import Lora
+    from ascl.train.training import Training
 
     dtype = machine_dtype(dtype)
     if out.exists():
@@ -62,141 +74,130 @@ def sft(
         )
     rows = read_rows(data)
     lora = Lora(r=lora_rank, alpha=2 * lora_rank) if lora_rank else None
-    renderer = load_renderer(model, dialect)
-    _check_room(model, dtype, lora, out)
+    training = Training(
+        model=model, renderer=load_renderer(model, dialect), out=out, lora=lora, seed=seed, dtype=dtype
+    )
+    _check_room(training)
     if check:
         echo(f"to do: sft, {len(rows)} rows")
         return
+    from ascl.progress import waiting
     from ascl.train.checkpoints import alone
     from ascl.train.sft import run_sft
 
-    with waiting(out.name), alone(out):
-        run_sft(model, rows, renderer, out, settings, lora, seed, dtype)
+    with waiting(out.name), alone(training):
+        run_sft(training, rows, settings)
     echo(f"{len(rows)} rows; the model: {out}")
 
 
-def _check_room(model: str, dtype: str, lora: "Lora | None", out: Path) -> None:
+def _check_room(training: Any) -> None:
     """Look for the model, and for a place with room for the trained one. Raises InputError."""
-    from ascl.preflight import RECORDS, check_space, check_writable, training_space
+    from ascl.preflight import RECORDS, check_space, check_writable
+    from ascl.run.checks import training_space
 
-    check_writable(out)
-    check_space(out, training_space(model, dtype, lora, [out]) + RECORDS, "the training")
+    check_writable(training.out)
+    space = training_space(training.model, training.dtype, training.lora, [training.out])
+    check_space(training.out, space + RECORDS, "the training")
 
 
 def rl(
-    config: Annotated[Path, typer.Argument(help="A YAML configuration: model, prompts, rules, judge, reward, rl.")],
+    config: Config,
     model: Annotated[str | None, typer.Option(help="Train this (cloned) model, not the configuration's.")] = None,
-    algorithm: Annotated[str, typer.Option(help="The estimator of advantages, see docs/advantages.md.")] = "ifpo",
+    algorithm: Annotated[str, typer.Option(help="What makes advantages of rewards, see docs/advantages.md.")] = "ifpo",
     out: Annotated[Path | None, typer.Option(help="Where the model goes (default: runs/NAME-ALGORITHM).")] = None,
     without: Annotated[
         list[Path], typer.Option(help="Training rows (JSONL) whose prompts are left out: those that were cloned.")
     ] = [],  # noqa: B006
-    score: Annotated[
-        Path | None, typer.Option(help="Train nothing: print the rewards of a file's trajectories.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="With --score: JSONL instead of a table.")] = False,
-    plan: Annotated[
-        str | None, typer.Option(help="Train nothing: print what a step needs `here`, or on a100, h100, h200.")
-    ] = None,
-    processes: Annotated[int, typer.Option(min=1, max=ranges.PROCESSES, help="With --plan: training processes.")] = 1,
-    sharded: Annotated[bool, typer.Option(help="With --plan: weights split over the processes (FSDP).")] = False,
-    completion_tokens: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=ranges.TOKENS,
-            callback=finite,
-            help="With --plan: mean tokens of a model turn (0: half of max_tokens).",
-        ),
-    ] = 0,
-    consult_share: Annotated[
-        float, typer.Option(min=0, max=1, callback=finite, help="With --plan: rollouts that consult.")
-    ] = 0.5,
-    judge_seconds: Annotated[
-        float, typer.Option(min=0, max=ranges.SECONDS, callback=finite, help="With --plan: seconds of one verdict.")
-    ] = 0,
-    judge_concurrency: Annotated[
-        int, typer.Option(min=1, max=ranges.CONCURRENCY, help="With --plan: verdicts at a time.")
-    ] = 1,
-    check: Annotated[bool, typer.Option("--check", help="Look whether all is there that it needs, and stop.")] = False,
+    seed: Annotated[int | None, typer.Option(min=0, max=ranges.SEED, help="Not the configuration's first.")] = None,
+    check: Check = False,
 ) -> None:
-    """Reinforce a model on prompts with a judge's rewards. Run it again to resume."""
-    import os
-    import sys
-    from typing import get_args
-
+    """Reinforce a model on prompts with a judge's rewards: one arm of a run. Run it again to resume."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    from ascl.config import load_config
-    from ascl.errors import InputError
-    from ascl.judges.open_judge import open_judge
-    from ascl.rules.book import RuleBook
-    from ascl.train.advantages.switch import Algorithm
+    from ascl.chat.clients.dtype import machine_dtype
+    from ascl.preflight import check_judge, check_servers, judge_servers
+    from ascl.run.checks import check_kinds, rollout_servers
+    from ascl.run.config import RlArm, find_config, load_config
+    from ascl.run.world import ConfiguredWorld
+    from ascl.train.advantages import algorithm_of
+    from ascl.train.data import read_rows
+    from ascl.train.installed import check_installed
+    from ascl.train.training import Training
 
-    settings = load_config(config)
-    if plan is not None:
-        from ascl.cli.plan import plan_of, print_plan
-
-        named = settings if model is None else settings.model_copy(update={"model": model})
-        lengths = (completion_tokens, consult_share, judge_seconds, judge_concurrency)
-        print_plan(plan_of(named, plan, processes, sharded, *lengths))
-        return
-    book = RuleBook.load(settings.rules.source, settings.rules.embedding_model)
-    if score is not None:
-        from ascl.cli.score import score_file
-
-        judge = open_judge(settings.judge, book, Path(f"{score}.judge_replies.jsonl"))
-        score_file(score, judge, settings.reward, sys.stdout, as_json)
-        return
-    if algorithm not in get_args(Algorithm):
-        raise InputError(f"--algorithm {algorithm}: use one of {', '.join(get_args(Algorithm))}")
-    folder = out or Path("runs") / f"{config.stem}-{algorithm}"
+    path = find_config(config)
+    settings = load_config(path)
+    settings = settings.model_copy(update={"model": model or settings.model})
+    arm = RlArm(method="rl", algorithm=algorithm_of(algorithm))
+    folder = out or Path("runs") / f"{path.stem}-{arm.algorithm.type.rpartition(':')[2].lower()}"
     if folder.exists():
         raise InputError(f"--out {folder}: exists already; name another, or remove it")
-    from ascl.chat.clients.dtype import machine_dtype
-    from ascl.chat.clients.models import load_renderer
-    from ascl.consult.tool import ConsultTool
-    from ascl.inputs import read_jsonl
-    from ascl.preflight import check_judge, check_kinds, check_servers, judge_servers, rollout_servers
-    from ascl.progress import waiting
-    from ascl.prompts.prompt import choose
-    from ascl.prompts.sources import load_prompts
-    from ascl.recipes.rows import prompt_of
-    from ascl.train.installed import check_installed
-
-    name = model or settings.model
-    check_installed(settings.rl.settings)
-    check_servers(judge_servers(settings.judge) + rollout_servers(settings.rl.settings))
-    read = load_prompts(settings.prompts)
-    check_kinds(read, settings.rl.kinds)
-    cloned = {prompt_of(row) for file in without for _, row in read_jsonl(file)}
-    prompts = choose(read, "train", settings.rl.kinds, settings.train_limit, cloned)
+    world = ConfiguredWorld(settings)
+    check_installed(settings.rl)
+    check_servers(judge_servers(settings.judge) + rollout_servers(settings.rl))
+    check_kinds(world.prompts, settings.rl.kinds)
+    seed = settings.seeds[0] if seed is None else seed
+    prompts = world.rl_prompts(arm, seed, {row.prompt_id for row in read_rows(without)})
     if not prompts:
         raise InputError("--without: every train prompt of the kinds in rl.kinds was cloned, so none is left for RL")
-    renderer = load_renderer(name, settings.dialect)
-    judge = open_judge(settings.judge, book, folder.with_name(f"{folder.name}.judge_replies.jsonl"))
+    training = Training(
+        model=settings.model,
+        renderer=world.renderer(),
+        out=folder,
+        lora=settings.lora,
+        seed=seed,
+        dtype=machine_dtype(settings.dtype),
+    )
+    judge = world.reward_judge(folder.with_name(f"{folder.name}.trainer"))
     check_judge(judge)
-    dtype = machine_dtype(settings.dtype)
-    _check_room(name, dtype, settings.lora, folder)
+    _check_room(training)
     if check:
-        echo(f"to do: rl by {algorithm}, {len(prompts)} prompts")
+        echo(f"to do: rl by {arm.algorithm.type}, {len(prompts)} prompts")
         return
+    from ascl.progress import waiting
     from ascl.train.checkpoints import alone
     from ascl.train.rl import run_rl
 
-    with waiting(folder.name), alone(folder):
-        run_rl(
-            model=name,
-            prompts=prompts,
-            renderer=renderer,
-            tool=ConsultTool(book, settings.rules.top_k),
-            judge=judge,
-            out=folder,
-            algorithm=algorithm,  # type: ignore[arg-type]
-            settings=settings.rl.settings,
-            rewards=settings.reward,
-            lora=settings.lora,
-            seed=settings.seed,
-            rollout_log=folder.with_name(f"{folder.name}.rollouts.jsonl"),
-            dtype=dtype,
-        )
-    echo(f"{len(prompts)} prompts; the model: {folder}; its rollouts: {folder.name}.rollouts.jsonl beside it")
+    with waiting(folder.name), alone(training):
+        run_rl(training, prompts, world.tool("train", seed), judge, arm.algorithm, settings.rl)
+    echo(f"{len(prompts)} prompts; the model: {folder}; its rollouts: {folder / 'rollouts.jsonl'}")
+
+
+def score(
+    file: Annotated[Path, typer.Argument(help="JSONL of records or answers: a run's rollouts, an evaluation's answers.")],
+    config: Annotated[str, typer.Option(help="A configuration whose judge, rules and rl.reward count.")] = "quickstart",
+    as_json: Annotated[bool, typer.Option("--json", help="JSONL instead of a table.")] = False,
+) -> None:
+    """What each trajectory of a file would be worth in RL, part by part."""
+    import sys
+
+    from ascl.cli.score import score_file
+    from ascl.judges.open_judge import open_judge
+    from ascl.rules.book import RuleBook
+    from ascl.run.config import find_config, load_config
+
+    settings = load_config(find_config(config))
+    book = RuleBook.load(settings.rules.source, settings.rules.embedding_model)
+    judge = open_judge(settings.judge, book, Path(f"{file}.judge_replies.jsonl"))
+    score_file(file, judge, settings.rl.reward, sys.stdout, as_json)
+
+
+def merge(
+    model: Annotated[Path, typer.Argument(help="A trained folder with LoRA adapters.")],
+    out: Out,
+    dtype: Annotated[str, typer.Option(help="bfloat16, float32, or auto: what this machine is fast in.")] = "auto",
+) -> None:
+    """Merge adapters into their base model: a folder that needs no PEFT, e.g. for vLLM, SGLang or llama.cpp."""
+    from ascl.train.portable import merge_folder
+
+    merge_folder(model, out, dtype)
+    echo(f"the merged model: {out}")
+
+
+def push(
+    model: Annotated[Path, typer.Argument(help="A trained folder.")],
+    repo: Annotated[str, typer.Argument(help="The repository on the hub: OWNER/NAME.")],
+    public: Annotated[bool, typer.Option("--public", help="Make a repository that is not there yet public.")] = False,
+) -> None:
+    """Put a trained folder on the hub, with its card. Log in before: `hf auth login`, or HF_TOKEN."""
+    from ascl.train.portable import push_folder
+
+    echo(f"pushed: {push_folder(model, repo, public)}")

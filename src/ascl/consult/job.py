@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ascl.chat.messages import Message, Trajectory
+from ascl.chat.messages import Message, Opening, Trajectory
 from ascl.errors import InputError
 
 
@@ -15,13 +15,12 @@ from ascl.errors import InputError
 class Job:
     """One prompt to walk.
 
-    id: unique in the file. prefill: text the model's first turn begins with, in the model's dialect; its markers are
-    live, so it must come from the caller and never from a prompt.
+    id: unique in the file. prefill: what the model's first turn begins with.
     """
 
     id: str
     messages: list[Message]
-    prefill: str = ""
+    prefill: Opening | None = None
 
 
 class Failure(BaseModel):

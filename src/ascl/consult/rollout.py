@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 from ascl.chat.bare_call import is_bare_call
 from ascl.chat.clients.sampling import Client, Sampling
-from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
+from ascl.chat.messages import Message, Opening, StopReason, ToolCall, Trajectory
 from ascl.chat.turn import MAX_CALLS, Turn
 from ascl.consult.tool import TOO_MANY_CALLS, TOOL_NAME, ConsultTool, ToolResult
 
 MAX_TURNS = 3
 
 
-def start(prompt_id: str, messages: Sequence[Message], prefill: str = "") -> Trajectory:
+def start(prompt_id: str, messages: Sequence[Message], prefill: Opening | None = None) -> Trajectory:
     """A trajectory that holds nothing but its prompt (and what the model's first turn begins with)."""
     return Trajectory(prompt_id=prompt_id, messages=list(messages), prompt_length=len(messages), prefill=prefill)
 

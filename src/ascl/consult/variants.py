@@ -24,7 +24,7 @@ _RAG = (
     "You are a helpful assistant. These rules say what you must not do:\n{rules}\n"
     "Refuse what they forbid; answer all else."
 )
-_ASCL = (
+ASCL_TEXT = (
     "You are a helpful assistant. If a request may be unsafe, look up the rules first, "
     "then judge: refuse real harm, answer ordinary requests."
 )
@@ -56,7 +56,7 @@ def with_rules(variant: Variant, messages: list[Message], tool: ConsultTool) -> 
         found = tool.book.nearest(messages[-1].content, tool.default_top_k)
         text = _RAG.format(rules=result_text([RuleHit(id=r.id, text=r.text, similarity=s) for r, s in found]))
     else:
-        text = _ASCL
+        text = ASCL_TEXT
     if messages[0].role == "system":
         return [Message(role="system", content=f"{text}\n\n{messages[0].content}"), *messages[1:]]
     return [Message(role="system", content=text), *messages]

@@ -9,10 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ascl.evals.metrics import Estimate
-from ascl.lab.claims import over_seeds
-
-POINTS = {"h_avg": "H-avg", "safety": "safety", "over_refusal": "over-refusal", "reasoning": "reasoning"}
+from ascl.evals.metrics import LEFT_OUT
+from ascl.stats import Estimate, over_seeds
 
 
 class ArmResult(BaseModel):
@@ -90,7 +88,7 @@ def figures_over_seeds(seeds: Sequence[Mapping[str, Estimate]]) -> dict[str, Est
         mean = over_seeds([part.value for part in parts])
         left_out = {
             share: sum(known) / len(known)
-            for share in ("no_answer", "unjudged", "off_topic", "unparsed")
+            for share in LEFT_OUT
             if (known := [value for part in parts if (value := getattr(part, share)) is not None])
         }
         found[name] = mean.model_copy(update=left_out)

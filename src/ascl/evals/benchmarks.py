@@ -87,8 +87,8 @@ def benchmarks_of(suite: str) -> list[Benchmark]:
     """
     names = SUITES.get(suite) or tuple(name.strip() for name in suite.split(","))
     if unknown := [name for name in names if name not in BENCHMARKS]:
-        known = f"a suite ({', '.join(SUITES)}) nor a benchmark ({', '.join(BENCHMARKS)})"
-        raise InputError(f"suite {', '.join(unknown)}: neither {known}")
+        known = f"a suite ({', '.join(SUITES)}), nor a benchmark ({', '.join(BENCHMARKS)})"
+        raise InputError(f"suite {', '.join(unknown)}: neither {known}, nor prompts (starter, file:PATH, a public set)")
     benchmarks = [BENCHMARKS[name] for name in dict.fromkeys(names)]
     return [replace(b, epochs=1, sampling=GREEDY) for b in benchmarks] if suite == "quick" else benchmarks
 
@@ -108,17 +108,17 @@ def load_benchmark(benchmark: Benchmark, limit: int = 0) -> list[Prompt]:
     source, local = SOURCES[benchmark.source], local_file(Name(benchmark.source, None, None))
     sample = bool(local and source.local_sample)
     if not benchmark.exact:
-        prompts = _spread(prompts, rows)
+        prompts = spread(prompts, rows)
         console.say(f"{benchmark.name}: {len(prompts)} of {found} prompts; the paper's {rows} may be others")
     if not prompts or (benchmark.exact and (found > rows or (found < rows and not sample))):
         raise InputError(
             f"benchmark {benchmark.name}: {found} prompts in {local or source.page}, {rows} expected; "
             + (f"write the whole of {source.hub} there" if local else "its page may say what changed")
         )
-    return _spread(prompts, limit) if limit else prompts
+    return spread(prompts, limit) if limit else prompts
 
 
-def _spread(prompts: list[Prompt], number: int) -> list[Prompt]:
+def spread(prompts: list[Prompt], number: int) -> list[Prompt]:
     """At most `number` of the prompts, evenly spread, in their order."""
     if number >= len(prompts):
         return prompts

@@ -18,14 +18,14 @@ from ascl.saved import saved_rows
 BATCH = 256  # answers put to a judge at once; a stop loses no more (and what a model replied is kept besides)
 
 
-def judge_answers(folder: Path, benchmark: str, judge: Judge, anew: bool = False, progress: Report = silent) -> None:
+def judge_answers(folder: Path, benchmark: str, judge: Judge, again: bool = False, progress: Report = silent) -> None:
     """Write the judge's verdict on every answer of a benchmark, in their order; goes on where an earlier call stopped.
 
     A judge that is down makes this wait (`judges/served.py`). Verdicts of another judge, or on other answers than those
-    that are there now, are dropped and given anew. anew: all are given anew, and take the old ones' place at the end.
+    that are there now, are dropped and given anew. again: all are given again, and take the old ones' place at the end.
     """
     path = verdicts_path(folder, judge.name, benchmark)
-    work = path.with_name(f".{path.name}") if anew else path
+    work = path.with_name(f".{path.name}") if again else path
     answers = folder / "trajectories" / f"{benchmark}.jsonl"
     cut_torn_line(answers)
     sort_jsonl(answers, index_jsonl(answers, prompt_id))  # where a file was written to by two processes

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from ascl.evals.metrics import Estimate
-from ascl.evals.scores import AXES, Mark, Marked, bootstrap_rows, by_prompt, percentiles
+from ascl.evals.scores import AXES, Mark, Marked, by_prompt
 from ascl.judges.record import Outcome
+from ascl.stats import Estimate, bootstrap_rows, percentiles
 
 if TYPE_CHECKING:
     import numpy as np

@@ -23,17 +23,23 @@ from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Trajectory
 from ascl.consult.variants import Variant
 from ascl.errors import InputError
-from ascl.evals.metrics import Estimate
 from ascl.inputs import iterate_jsonl
 from ascl.judges.agreement import JudgesAgree
 from ascl.judges.record import Record, record, unread
 from ascl.judges.verdict import Verdict
-from ascl.prompts.prompt import Prompt
+from ascl.prompts.prompt import Kind, Prompt
 from ascl.saved import checked, read_saved, saved_rows
+from ascl.stats import Estimate
 
 MAX_SLUG = 100
 FileName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]  # a benchmark names files
 Axis = Literal["safety", "over_refusal", "reasoning"]
+AXIS_OF: dict[Kind, Axis] = {
+    Kind.HARMFUL: "safety",
+    Kind.SENSITIVE: "over_refusal",
+    Kind.PLAIN: "over_refusal",
+    Kind.REASONING: "reasoning",
+}
 
 
 class Asked(BaseModel):
@@ -45,6 +51,7 @@ class Asked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     axis: Axis
+    kind: Kind
     source: str
     licence: str = ""
     revision: str | None = None
@@ -61,7 +68,8 @@ class Evaluation(BaseModel):
 
     dtype, batch: in this process only (a batch's prompts share a sampling seed). shown: short hashes of what else the
     answers depend on: the system text and tool, and of a model in this process its weights and template.
-    reward_judge: the judge that gave the reward in this model's training, where it is known.
+    reward_judge: the judge that gave the reward in this model's training, where it is known. arm, seed: of a run, the
+    trained arm (None: the untrained model in this variant) and the seed.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -78,6 +86,8 @@ class Evaluation(BaseModel):
     dtype: str | None = None
     batch: int | None = None
     reward_judge: str | None = None
+    arm: str | None = None
+    seed: int = 0
     created: str
     machine: str
     versions: dict[str, str]
@@ -118,6 +128,7 @@ class BenchmarkResult(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     axis: Axis
+    kind: Kind
     prompts: int
     rows: int
     epochs: int
@@ -152,13 +163,18 @@ def read_evaluation(folder: Path) -> Evaluation:
 
 
 def find_evaluations(folders: Iterable[Path]) -> list[Path]:
-    """The folders among these, and directly in them, that hold an evaluation. Raises InputError where one has none."""
+    """The folders among these that hold an evaluation, and those directly in them or in the `evals` of a run.
+
+    Raises InputError where one has none.
+    """
     found: dict[Path, None] = {}
     for folder in folders:
-        inside = [folder] if (folder / "evaluation.json").is_file() else sorted(folder.glob("*/evaluation.json"))
+        inside = [folder] if (folder / "evaluation.json").is_file() else []
+        for pattern in ("*/evaluation.json", "evals/*/evaluation.json"):
+            inside = inside or sorted(path.parent for path in folder.glob(pattern))
         if not inside:
-            raise InputError(f"{folder}: holds no evaluation (`ascl eval` makes them)")
-        found |= dict.fromkeys(one if one == folder else one.parent for one in inside)
+            raise InputError(f"{folder}: holds no evaluation (`ascl eval` and `ascl run` make them)")
+        found |= dict.fromkeys(inside)
     return list(found)
 
 

@@ -4,7 +4,6 @@ Many guards know only whether a reply refuses. So every agreement is given in al
 replies) and in two: full compliance against all else.
 """
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,10 +15,10 @@ from ascl.inputs import read_jsonl
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.record import Judge
 from ascl.judges.verdict import Refusal
+from ascl.stats import wilson
 
 CLASSES = tuple(Refusal)
 WARN_ABOVE = 0.01  # share of unjudged or unparsed answers; a figure with a larger one has a warning
-Z = 1.959964  # the normal quantile of a two-sided 95 % interval
 
 
 class Row(BaseModel):
@@ -69,14 +68,6 @@ class Calibration(Agreement):
     unjudged: float = 0.0
     by_type: dict[str, Agreement] = Field(default_factory=dict)
     published: dict[str, Agreement] = Field(default_factory=dict)
-
-
-def wilson(hits: float, n: float) -> tuple[float, float]:
-    """The Wilson 95 % interval of a share of `hits` in `n` (> 0)."""
-    share, z2 = hits / n, Z * Z
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def _refusal(label: str) -> Refusal | None:

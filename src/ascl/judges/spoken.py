@@ -11,8 +11,9 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-# A model that thinks aloud speaks after the last of these.
-_BEGINS_TO_SPEAK = ("<|channel|>final<|message|>", "</think>")
+from ascl.chat import inline_thought
+from ascl.chat.dialects.gpt_oss import FINAL
+
 _CONTROL = re.compile(r"<[|｜][^\s<>|｜]{1,40}[|｜]>|</?s>|<(?:end_of_turn|start_of_turn|eos|pad)>|\[/?INST\]")
 _FENCE = re.compile(r"^[ \t]*```[ \t]*+\w*+[ \t]*+$", re.MULTILINE)
 _ROLE = re.compile(r"\A\s*assistant\s*\n", re.IGNORECASE)  # the header of the turn, where its control tokens are gone
@@ -23,9 +24,7 @@ _NEVER = re.compile(r"(?!)")
 
 def after_thought(reply: str) -> str:
     """The reply without the thought before it."""
-    for mark in _BEGINS_TO_SPEAK:
-        reply = reply.rpartition(mark)[2]
-    return reply
+    return inline_thought.after(reply.rpartition(FINAL)[2])
 
 
 def spoken(reply: str) -> str:

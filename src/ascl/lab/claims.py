@@ -5,42 +5,25 @@ A claim is a difference that should be positive. It is measured once for each se
 With few seeds the interval is wide: a small true difference stays unclear.
 """
 
-import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from pydantic import BaseModel
+from ascl.evals.arms import Claim
+from ascl.stats import Estimate, paired_over_seeds
 
-from ascl.evals.metrics import Estimate
-
-# Student's t, two-sided 95 %, by degrees of freedom.
-_T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131)
 LAST = 10  # training steps that "the end of training" is the mean of
 
-Results = Mapping[str, Mapping[str, Any]]  # what `lab/arms.py:result` returned, by arm, for one seed
+
+@dataclass(frozen=True)
+class Seed:
+    """What an arm came to with one seed: the figures of its evaluation, and its RL training step by step."""
+
+    figures: Mapping[str, float | None]
+    curve: Sequence[Mapping[str, float]]
 
 
-class Claim(BaseModel):
-    """One line of the checklist. `difference` is what the claim says is positive, in its own unit."""
-
-    text: str
-    source: str
-    measured: str
-    difference: Estimate
-    verdict: str
-
-
-def over_seeds(values: Sequence[float | None]) -> Estimate:
-    """The mean with Student's t interval (none for a single seed); a seed without the figure is left out."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return Estimate()
-    mean, n = statistics.fmean(known), len(known)
-    if n == 1:
-        return Estimate(value=mean, n=1)
-    half = _T95[min(n - 1, len(_T95)) - 1] * statistics.stdev(known) / math.sqrt(n)
-    return Estimate(value=mean, low=mean - half, high=mean + half, n=n)
+Results = Mapping[str, Seed]  # by arm, for one seed
 
 
 def verdict(difference: Estimate) -> str:
@@ -54,19 +37,14 @@ def verdict(difference: Estimate) -> str:
 
 def measured(arm: str, metric: str) -> Callable[[Results], float | None]:
     """Reads a figure of the evaluation."""
-    return lambda results: results[arm]["measured"][metric]
-
-
-def selectivity(arm: str) -> Callable[[Results], float | None]:
-    """Reads how much oftener an arm consults on harmful than on sensitive test prompts."""
-    return lambda results: results[arm]["measured"]["consult_harmful"] - results[arm]["measured"]["consult_sensitive"]
+    return lambda results: results[arm].figures[metric]
 
 
 def trained(arm: str, series: str, at_the_end: bool = True) -> Callable[[Results], float | None]:
     """Reads the mean of a training curve over its last (or first) steps."""
 
     def read(results: Results) -> float | None:
-        values = [row[series] for row in results[arm]["curve"] if series in row]
+        values = [row[series] for row in results[arm].curve if series in row]
         part = values[-LAST:] if at_the_end else values[:LAST]
         return statistics.fmean(part) if part else None
 
@@ -112,8 +90,8 @@ PAPER: list[tuple[str, str, str, Reader, Reader]] = [
         "IFPO tells harmful from sensitive prompts better than GRPO",
         "our reading of its weights",
         "consult rate, harmful minus sensitive, IFPO minus GRPO",
-        selectivity("ifpo"),
-        selectivity("grpo"),
+        measured("ifpo", "selectivity"),
+        measured("grpo", "selectivity"),
     ),
     (
         "Where no rules are needed, IFPO consults less than GRPO",
@@ -172,9 +150,8 @@ def checklist(seeds: Sequence[Results]) -> list[Claim]:
     found = []
     for text, source, what, more, less in PAPER:
         try:
-            pairs = [(more(results), less(results)) for results in seeds]
+            difference = paired_over_seeds([more(results) for results in seeds], [less(results) for results in seeds])
         except KeyError:
             continue
-        difference = over_seeds([a - b for a, b in pairs if a is not None and b is not None])
         found.append(Claim(text=text, source=source, measured=what, difference=difference, verdict=verdict(difference)))
     return found

@@ -4,7 +4,7 @@ from typing import Any
 
 from ascl.chat.dialects.smollm2 import SMOLLM2
 from ascl.chat.messages import Message
-from ascl.chat.render import Renderer
+from ascl.chat.render import Renderer, apply_template
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.lab.world import DOUBTFUL, GRAVE, GUIDELINES, ORDINARY, REFUSAL, SYLLABLES, UNSURE
@@ -14,8 +14,8 @@ CALL = '<tool_call>{"name": "' + TOOL_NAME + '", "arguments": {"query": "'
 PIECES = [
     CALL,
     '"}}</tool_call>',
-    "<think>",
-    "</think>\n",
+    SMOLLM2.opens,
+    SMOLLM2.closes,
     "tool\n<tool_response>\n",
     "\n</tool_response>",
     "user\n",
@@ -59,10 +59,6 @@ def _quoted(piece: str) -> str:
 
 def _system_text(tool: ConsultTool) -> str:
     """What stands in every prompt before the user speaks."""
-    from transformers.utils.chat_template_utils import render_jinja_template
-
     messages = with_rules("ascl", [Message(role="user", content="?")], tool)
-    rendered: Any = render_jinja_template(
-        [[message.for_template() for message in messages]], tools=[tool.schema], chat_template=SMOLLM2.template
-    )
-    return rendered[0][0].removeprefix(START).partition(END)[0]
+    text, _ = apply_template(SMOLLM2.template, [message.for_template() for message in messages], [tool.schema])
+    return text.removeprefix(START).partition(END)[0]

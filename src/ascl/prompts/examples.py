@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from ascl.chat.dialects.hermes import split_thought
+from ascl.chat import inline_thought
 from ascl.chat.messages import messages_of
 from ascl.errors import InputError
 from ascl.inputs import iterate_jsonl
@@ -46,14 +46,13 @@ def load_examples(names: list[str]) -> list[Example]:
 def split_reply(reply: str) -> tuple[str, str] | str:
     """The thought and the answer of a reply, or why it can't be used.
 
-    The reply may lack the opening `<think>` (some sets leave it to the chat template): what stands before `</think>` is
-    the thought.
+    The reply may lack the tag that opens its thought (some sets leave it to the chat template).
     """
     text = reply.strip()
-    thought, answer, closed = split_thought(text if text.startswith("<think>") else f"<think>{text}")
+    thought, answer, closed = inline_thought.split(inline_thought.begun(text))
     if not closed:
         return "no closed thought"
-    if "<think>" in f"{thought}{answer}" or "</think>" in answer:
+    if inline_thought.TAG.search(f"{thought}{answer}"):
         return "a second thought"
     if not thought:
         return "an empty thought"
@@ -91,10 +90,10 @@ def _file_rows(path: Path) -> Iterator[tuple[str, Row]]:
     """The rows of a training file as fields of prompts with their `reply`.
 
     A row holds `messages` (see `messages_of`) that end with the assistant's turn (its thought under
-    `reasoning_content`, or inside `<think>` tags), or `prompt` (also called `question`) with `response`, or with
-    `thought` and `answer`. `kind` (harmful where it is absent), `id`, `category` and `split` are read besides, and the
-    expected `answer` and `options` of a reasoning prompt. Other columns are ignored, so that sets with scores and
-    provenance can be read as they are. A column that is null counts as absent.
+    `reasoning_content`, or inside its text, see `inline_thought.py`), or `prompt` (also called `question`) with
+    `response`, or with `thought` and `answer`. `kind` (harmful where it is absent), `id`, `category` and `split` are
+    read besides, and the expected `answer` and `options` of a reasoning prompt. Other columns are ignored, so that sets
+    with scores and provenance can be read as they are. A column that is null counts as absent.
     """
     stem = re.sub(r"[^\w.-]+", "-", path.stem)
     for number, columns in iterate_jsonl(path):
@@ -117,7 +116,7 @@ def _from_messages(row: Row, where: str) -> Row:
         raise InputError(f"{where}: messages: the last must be the assistant's answer")
     last = messages[-1]
     thought = last.reasoning_content
-    reply = last.content if thought is None else f"<think>{thought}</think>{last.content}"
+    reply = last.content if thought is None else inline_thought.join(thought, last.content)
     return {"messages": messages[:-1], "reply": reply}
 
 
@@ -131,4 +130,4 @@ def _from_columns(row: Row, where: str) -> Row:
         raise InputError(f"{where}: give the reply as `response`, or as `thought` and `answer`")
     if not isinstance(row["thought"], str) or not isinstance(row["answer"], str):
         raise InputError(f"{where}: `thought` and `answer` must be text")
-    return {"prompt": text, "reply": f"<think>{row['thought']}</think>{row['answer']}"}
+    return {"prompt": text, "reply": inline_thought.join(row["thought"], row["answer"])}

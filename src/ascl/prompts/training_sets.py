@@ -4,6 +4,7 @@ Licences are the sets' own; nothing of them is shipped. No commit of these hub r
 is pinned: `provenance.resolved_revision` tells which one is read, and `NAME@REVISION` pins one.
 """
 
+from ascl.chat import inline_thought
 from ascl.prompts.prompt import Kind
 from ascl.prompts.source import Row, Source, prompt_fields
 
@@ -25,7 +26,7 @@ def _direct_refusal(row: Row, index: int) -> Row:
 
 def _direct_reply(row: Row) -> str:
     # The column reads "Question: ..\nAnswer: ..".
-    return f"<think>{_DIRECT_THOUGHT}</think>{row['refusal'].partition('Answer:')[2]}"
+    return inline_thought.join(_DIRECT_THOUGHT, row["refusal"].partition("Answer:")[2])
 
 
 def _r1_act(row: Row, index: int) -> Row:
@@ -43,7 +44,7 @@ def _falsereject(row: Row, index: int) -> Row:
 
 def _falsereject_reply(row: Row) -> str:
     reply = row["cot_response"]
-    return f"<think>{reply['reasoning_content'] or ''}</think>{reply['solution'] or ''}"
+    return inline_thought.join(reply["reasoning_content"] or "", reply["solution"] or "")
 
 
 def _response(row: Row) -> str:
@@ -99,7 +100,7 @@ TRAINING_SETS: dict[str, Source] = {
         row=_safechain,
         reply=_response,
         local="safechain/train.jsonl",
-        note="by label, as wildjailbreak, where its prompts come from; replies lack the opening <think>",
+        note="by label, as wildjailbreak, where its prompts come from; replies lack the tag that opens the thought",
     ),
     "falsereject": Source(
         hub="AmazonScience/FalseReject",

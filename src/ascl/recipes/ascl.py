@@ -35,7 +35,7 @@ from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.consult_checks import MENDABLE, acceptable, check
 from ascl.recipes.demonstrations import demonstrate, demonstrated, load_demonstrations
 from ascl.recipes.purify import purify
-from ascl.recipes.rows import Row, native_row, split_row
+from ascl.prompts.row import Row, native_row, split_row
 from ascl.servers import optional_address
 
 __all__ = ["Parameters", "acceptable", "build", "demonstrate", "demonstrated", "is_cloned", "load_demonstrations"]

@@ -12,7 +12,7 @@ from ascl.chat.phrases import fill
 from ascl.consult.sample import Job
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.recipes.build import Workshop
-from ascl.recipes.rows import Row
+from ascl.prompts.row import Row
 from ascl.rules.book import RuleBook
 
 RATIO = (2, 3, 2)  # the paper's

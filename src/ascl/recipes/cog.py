@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from ascl.chat.messages import Message
+from ascl.chat.messages import Message, Opening
 from ascl.chat.phrases import fill
 from ascl.consult.sample import Job
 from ascl.prompts.prompt import Kind, Prompt
@@ -28,7 +28,6 @@ from ascl.recipes.build import Rejected, Workshop
 from ascl.recipes.replies import (
     Reply,
     as_wanted,
-    closed_thought,
     judge_reply,
     read_labelled,
     sample_behind,
@@ -59,7 +58,7 @@ Self-jailbreak: (how the thoughts talked themselves into helping, one of: {kinds
 
 
 class Parameters(BaseModel):
-    """open_thought: begin every reply with `<think>` and close it for models that do not think of themselves."""
+    """open_thought: begin every reply with a thought, and close it, for models that do not think of themselves."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -136,7 +135,7 @@ def safe_answers(
 ) -> tuple[dict[str, str], list[Rejected]]:
     """The model's answers behind the given thoughts (prefilled, closed), those the judge finds safe, by prompt id."""
     prompts = [trace.prompt for trace in traces if trace.prompt.id in thoughts]
-    prefills = {identity: closed_thought(thought) for identity, thought in thoughts.items()}
+    prefills = {identity: Opening(thought, closed=True) for identity, thought in thoughts.items()}
     replies, rejected = sample_behind("answers", prompts, prefills, False, workshop)
     answers = {}
     for reply in replies:

@@ -13,7 +13,7 @@ from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 from ascl.recipes import cog
 from ascl.recipes.build import Built, Workshop
-from ascl.recipes.rows import reply_row
+from ascl.prompts.row import reply_row
 
 INPUT = "prompts"
 SAMPLES = True

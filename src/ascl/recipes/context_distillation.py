@@ -22,7 +22,7 @@ from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.replies import as_wanted, judge_reply, outcomes, sample_replies
-from ascl.recipes.rows import Row, reply_row
+from ascl.prompts.row import Row, reply_row
 
 INPUT = "prompts"
 SAMPLES = True
@@ -40,7 +40,7 @@ _GIVEN = re.compile(
 
 
 class Parameters(BaseModel):
-    """open_thought: begin every reply with `<think>` and close it for models that do not think of themselves."""
+    """open_thought: begin every reply with a thought, and close it, for models that do not think of themselves."""
 
     model_config = ConfigDict(extra="forbid")
 

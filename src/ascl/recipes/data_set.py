@@ -7,17 +7,15 @@ stopped.
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from ascl import ranges
-from ascl.chat.clients.fingerprint import changed_facts, local_facts, short_hash
+from ascl import provenance, ranges
+from ascl.chat.clients.fingerprint import local_facts, short_hash
 from ascl.chat.clients.open_client import open_client
 from ascl.chat.clients.sampling import Sampling
 from ascl.consult.sample import Budget
@@ -27,12 +25,14 @@ from ascl.errors import InputError, first_problem
 from ascl.files import write_json, write_jsonl
 from ascl.folders import working_in
 from ascl.judges.offline import OfflineJudge
+from ascl.judges.record import Judge
 from ascl.progress import console
 from ascl.prompts.examples import load_examples
 from ascl.prompts.provenance import describe
 from ascl.prompts.sources import load_prompts
+from ascl.provenance import changes
 from ascl.recipes.build import Built, Workshop, write_data_set
-from ascl.recipes.rows import Pair, Row
+from ascl.prompts.row import Pair, Row
 from ascl.rules.book import RuleBook
 from ascl.saved import checked, read_saved
 from ascl.servers import optional_address
@@ -95,8 +95,12 @@ def make_data_set(
     batch: int = 32,
     concurrency: int = 16,
     budget: Budget | None = None,
+    inputs: list[Any] | None = None,
+    judge: Judge | None = None,
 ) -> Built:
     """Build the data set in `folder`; with preview, from that many of the inputs, spread over all.
+
+    inputs: these instead of all that the sources hold. judge: of the sampled replies; the offline one, unless given.
 
     Raises InputError on bad settings, and where the folder holds a data set of other settings or inputs.
     """
@@ -106,7 +110,8 @@ def make_data_set(
     if recipe.SAMPLES and not settings.model:
         raise InputError(f"recipe {settings.recipe}: name the model that is sampled (--model)")
     book = RuleBook.load(settings.rules, settings.embedding_model)
-    inputs = load_inputs(recipe, settings.sources)
+    if inputs is None:
+        inputs = load_inputs(recipe, settings.sources)
     if preview:
         inputs = _spread(inputs, preview)
     model = settings.model or ""
@@ -115,7 +120,7 @@ def make_data_set(
         model=model,
         client=open_client(model, settings.base_url, concurrency),
         tool=ConsultTool(book, settings.top_k),
-        judge=OfflineJudge(),
+        judge=judge or OfflineJudge(),
         sampling=settings.sampling.model_copy(update={"seed": settings.sampling.seed + settings.seed}),
         batch=batch,
         concurrency=concurrency,
@@ -141,8 +146,8 @@ def _about(settings: BuildSettings, recipe: ModuleType, command: str, book: Rule
         "sources": [describe(name) for name in settings.sources],
         "model": settings.model or "none",
         "parameters": {"sampling": settings.sampling.model_dump(), "rule book": book.hash, **settings.parameters},
-        "versions": {name: _version(name) for name in ("ascl", "transformers", "torch", "openai")},
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "versions": provenance.versions(),
+        "date": provenance.now().partition(" ")[0],
     }
 
 
@@ -174,11 +179,9 @@ def _check_folder(folder: Path, settings: BuildSettings, book: RuleBook, inputs:
     if path.exists() and _holds_data(folder):
         saved = read_saved(path, dict[str, Any])
         shown = checked(dict[str, str], saved.get("shown", {}), f"{path}: shown")
-        before, now = _without_addresses(saved), _without_addresses(wanted)
-        changes = [key for key in now if key != "shown" and before.get(key) != now[key]]
-        if changes := changes or changed_facts(shown, wanted["shown"]):
+        if changed := changes(_without_addresses(saved), _without_addresses(wanted)):
             raise InputError(
-                f"{folder}: holds a data set made with another {changes[0]} (build.json); name another --out"
+                f"{folder}: holds a data set made with another {', '.join(changed)} (build.json); name another --out"
             )
         wanted["shown"] = shown | wanted["shown"]
     write_json(path, wanted)
@@ -220,10 +223,3 @@ def write_subsets(rows: Sequence[Row | Pair], folder: Path, sizes: list[int]) ->
         raise InputError(f"--sizes: {max(sizes)} rows are asked for, and the set has {len(order)}")
     for size in sizes:
         write_jsonl(folder / f"train-{size}.jsonl", (row.dump() for row in sorted(order[:size], key=lambda r: r.id)))
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

@@ -30,7 +30,7 @@ from ascl.progress import Report, progress_bar, silent
 from ascl.prompts.examples import Example
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import load_prompts
-from ascl.recipes.rows import Row
+from ascl.prompts.row import Row
 
 NGRAM = 8
 THRESHOLD = 0.6  # see docs/decontaminate.md for the pairs around it

@@ -31,7 +31,7 @@ from ascl.prompts.prompt import Kind
 from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.replies import judge_reply, read_labelled
-from ascl.recipes.rows import Row, reply_row
+from ascl.prompts.row import Row, reply_row
 from ascl.recipes.vanilla import vanilla_row
 
 INPUT = "examples"

@@ -34,7 +34,7 @@ from ascl.recipes.replies import (
     whole_answer,
     why_none,
 )
-from ascl.recipes.rows import Row, reply_row
+from ascl.prompts.row import Row, reply_row
 
 INPUT = "prompts"
 SAMPLES = True
@@ -61,7 +61,7 @@ _WORD = re.compile(r"\w+")
 
 
 class Parameters(BaseModel):
-    """open_thought: begin every reply with `<think>` and close it for models that do not think of themselves.
+    """open_thought: begin every reply with a thought, and close it, for models that do not think of themselves.
 
     min_share: of the thought's words, the share to be kept.
     """

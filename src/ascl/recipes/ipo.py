@@ -23,7 +23,7 @@ from collections import Counter
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ascl.chat.messages import Message
+from ascl.chat.messages import Message, Opening
 from ascl.chat.neutralise import neutralise
 from ascl.chat.phrases import fill
 from ascl.consult.sample import Job
@@ -35,14 +35,13 @@ from ascl.recipes.replies import (
     Reply,
     as_wanted,
     judge_reply,
-    opened_thought,
     sample_behind,
     sample_replies,
     unsafe_replies,
     whole_answer,
     why_none,
 )
-from ascl.recipes.rows import Pair
+from ascl.prompts.row import Pair
 
 INPUT = "prompts"
 SAMPLES = True
@@ -71,7 +70,7 @@ _SENTENCE = re.compile(r".+?(?:[.!?][\"')\]]*(?=\s)|\n+|\Z)\s*", re.DOTALL)
 
 
 class Parameters(BaseModel):
-    """open_thought: begin every reply with `<think>` and close it for models that do not think of themselves.
+    """open_thought: begin every reply with a thought, and close it, for models that do not think of themselves.
 
     max_interventions: rounds before a thought is given up.
     """
@@ -117,7 +116,7 @@ def corrected_pairs(
         kept, unlocated = locate(f"{stage}_sentence", current, workshop)
         # A later round may step in before or behind the earlier ones: common to all is the shortest beginning.
         shared |= {i: min(shared.get(i, before), before, key=len) for i, before in kept.items()}
-        prefills = {i: opened_thought(f"{before}{trigger(i, number)}") for i, before in kept.items()}
+        prefills = {i: Opening(f"{before}{trigger(i, number)}") for i, before in kept.items()}
         prompts = [reply.prompt for reply in current if reply.prompt.id in kept]
         continued, failed = sample_behind(stage, prompts, prefills, parameters.open_thought, workshop)
         rejected += unlocated + failed

@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ascl.chat.messages import Message, StopReason, Trajectory
-from ascl.chat.neutralise import neutralise
+from ascl.chat.messages import Message, Opening, StopReason, Trajectory
 from ascl.chat.phrases import unbroken
 from ascl.consult.rollout import start
 from ascl.consult.sample import Job
@@ -15,8 +14,6 @@ from ascl.judges.verdict import Refusal, Verdict
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import question
 from ascl.recipes.build import Rejected, Workshop
-
-OPEN = "<think>\n"  # the prefill that begins a thought, for models that do not think of themselves
 
 
 class Reply(NamedTuple):
@@ -40,12 +37,12 @@ def sample_replies(
     reply begins with an open thought, and one that is left open is closed behind its last whole sentence, for the model
     to go on with the answer (budget forcing, arXiv 2501.19393).
     """
-    jobs = [Job(prompt.id, messages(prompt), OPEN if open_thought else "") for prompt in prompts]
+    jobs = [Job(prompt.id, messages(prompt), Opening() if open_thought else None) for prompt in prompts]
     return _replies(stage, prompts, jobs, open_thought, workshop)
 
 
 def sample_behind(
-    stage: str, prompts: list[Prompt], prefills: dict[str, str], open_thought: bool, workshop: Workshop
+    stage: str, prompts: list[Prompt], prefills: dict[str, Opening], open_thought: bool, workshop: Workshop
 ) -> tuple[list[Reply], list[Rejected]]:
     """`sample_replies` to the prompts themselves, each reply going on from its prefill (by prompt id)."""
     jobs = [Job(prompt.id, question(prompt), prefills[prompt.id]) for prompt in prompts]
@@ -58,7 +55,7 @@ def _replies(
     found = workshop.sample(stage, jobs)
     if close:
         begun = {job.id: begun_thought(found.get(job.id)) for job in jobs}
-        again = [Job(job.id, job.messages, closed_thought(begun[job.id])) for job in jobs if begun[job.id]]
+        again = [Job(job.id, job.messages, Opening(begun[job.id], closed=True)) for job in jobs if begun[job.id]]
         found = {i: t for i, t in found.items() if not begun[i]} | workshop.sample(f"{stage}_closed", again)
     replies: list[Reply] = []
     rejected: list[Rejected] = []
@@ -138,16 +135,6 @@ def read_labelled(text: str, labels: Sequence[str]) -> list[str] | None:
     ends = [match.start() for match in found[1:]] + [len(text)]
     parts = [unbroken(text[match.end() : end]).strip() for match, end in zip(found, ends, strict=True)]
     return parts if all(parts) else None
-
-
-def opened_thought(thought: str) -> str:
-    """A prefill that begins a thought with this text and leaves it open."""
-    return f"{OPEN}{neutralise(thought)}"
-
-
-def closed_thought(thought: str) -> str:
-    """A prefill that holds this thought, closed: what follows is the answer."""
-    return f"{OPEN}{neutralise(thought)}\n</think>\n\n"
 
 
 def outcomes(prompts: list[Prompt], rejected: list[Rejected]) -> dict[str, int | float]:

@@ -5,13 +5,11 @@ from typing import Any
 from ascl.chat.messages import message_of
 from ascl.chat.render import Renderer
 
-CLOSE = "</think>"
-
 
 def reply_segments(row: dict[str, Any], renderer: Renderer) -> tuple[list[int], list[str]]:
     """Ids of a row's conversation, and for each id `prompt`, `thought` or `answer`.
 
-    A model turn is thought up to the end of its closing tag, answer after it; a turn without a thought is all answer.
+    A model turn is thought up to the end of its closing mark, answer after it; a turn without a thought is all answer.
     """
     ids, mask = renderer.encode([message_of(message) for message in row["messages"]], row.get("tools") or [])
     segment = ["prompt"] * len(ids)
@@ -29,13 +27,17 @@ def reply_segments(row: dict[str, Any], renderer: Renderer) -> tuple[list[int], 
 
 def _thought_tokens(ids: list[int], renderer: Renderer) -> int:
     """How many tokens of a model turn reach to the end of its thought (0 without one)."""
-    text = renderer.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
-    if CLOSE not in text:
-        return 0
+
+    def text(tokens: int) -> str:
+        return renderer.tokenizer.decode(ids[:tokens], clean_up_tokenization_spaces=False)
+
+    whole = text(len(ids))
+    end = renderer.dialect.thought_end(whole)
+    thought = whole[:end]
     low, high = 0, len(ids)
-    while low < high:
+    while low < high:  # the smallest number of tokens that hold the whole thought
         middle = (low + high) // 2
-        if CLOSE in renderer.tokenizer.decode(ids[:middle], clean_up_tokenization_spaces=False):
+        if text(middle).startswith(thought):
             high = middle
         else:
             low = middle + 1

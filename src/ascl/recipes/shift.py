@@ -7,7 +7,6 @@ tokens are not independent), 2000 resamples, fixed seed. Units: nats a token; pe
 """
 
 import math
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ascl.chat.render import Renderer
 from ascl.recipes.segments import reply_segments
+from ascl.stats import bootstrap_ratio
 
 SEGMENTS = ("thought", "answer", "reply")
 
@@ -84,29 +84,18 @@ def _by_segment(nll: Sequence[float], segment_of: Sequence[str]) -> Sums:
     return {name: (sum(values), len(values)) for name, values in found.items()}
 
 
-def summarise(sums: Sequence[Sums], resamples: int = 2000) -> dict[str, Shift]:
+def summarise(sums: Sequence[Sums]) -> dict[str, Shift]:
     """The NLL of each segment over a set. Segments no row has are left out."""
     result = {}
     for name in SEGMENTS:
         pairs = [row[name] for row in sums if row[name][1]]
         if not pairs:
             continue
-        nll, low, high = ratio_interval(pairs, resamples)
-        result[name] = Shift(nll=nll, low=low, high=high, tokens=sum(n for _, n in pairs), rows=len(pairs))
+        nll = bootstrap_ratio(pairs)
+        assert nll.value is not None and nll.low is not None and nll.high is not None
+        tokens = sum(n for _, n in pairs)
+        result[name] = Shift(nll=nll.value, low=nll.low, high=nll.high, tokens=tokens, rows=len(pairs))
     return result
-
-
-def ratio_interval(pairs: Sequence[tuple[float, int]], resamples: int = 2000) -> tuple[float, float, float]:
-    """sum of the first / sum of the second, with the 95 % interval of a percentile bootstrap over the pairs."""
-
-    def ratio(chosen: Sequence[tuple[float, int]]) -> float:
-        return sum(a for a, _ in chosen) / sum(n for _, n in chosen)
-
-    generator = random.Random(0)
-    draws = sorted(ratio(generator.choices(pairs, k=len(pairs))) for _ in range(resamples))
-    low, high = draws[int(0.025 * (resamples - 1))], draws[math.ceil(0.975 * (resamples - 1))]
-    value = ratio(pairs)
-    return value, min(low, value), max(high, value)
 
 
 def forward_kl(
@@ -133,17 +122,3 @@ def forward_kl(
         kl = (both[0].exp() * (both[0] - both[1])).sum(-1).double()
         found.append((float(kl.sum()), len(positions)))
     return found
-
-
-def pearson(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
-    """Pearson's r of two lists, with the 95 % interval of Fisher's z (n >= 4, else -1 to 1)."""
-    n = len(x)
-    mean_x, mean_y = sum(x) / n, sum(y) / n
-    spread = math.sqrt(sum((a - mean_x) ** 2 for a in x) * sum((b - mean_y) ** 2 for b in y))
-    if spread == 0:
-        return math.nan, -1.0, 1.0
-    r = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)) / spread
-    if n < 4 or abs(r) >= 1:
-        return r, -1.0, 1.0
-    half = 1.96 / math.sqrt(n - 3)
-    return r, math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half)

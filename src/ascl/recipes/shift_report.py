@@ -15,8 +15,9 @@ from ascl.inputs import read_jsonl
 from ascl.progress import progress_bar
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import load_prompts, question
-from ascl.recipes.shift import forward_kl, ratio_interval, score_rows, summarise
+from ascl.recipes.shift import forward_kl, score_rows, summarise
 from ascl.rules.search import embedder, unit
+from ascl.stats import bootstrap_ratio
 
 
 def measure_shift(
@@ -97,12 +98,11 @@ def _replies(model: Any, renderer: Renderer, prompts: list[Prompt], batch: int =
     return walked
 
 
-def _cosine(pairs: Sequence[tuple[str, str]], embedding_model: str) -> dict[str, float | int]:
+def _cosine(pairs: Sequence[tuple[str, str]], embedding_model: str) -> dict[str, Any]:
     embed = embedder(embedding_model)
     one, other = (unit(embed([pair[side] for pair in pairs])) for side in (0, 1))
     return _estimate([(float(value), 1) for value in (one * other).sum(axis=1)])
 
 
-def _estimate(pairs: Sequence[tuple[float, int]]) -> dict[str, float | int]:
-    value, low, high = ratio_interval(pairs)
-    return {"value": value, "low": low, "high": high, "n": len(pairs)}
+def _estimate(pairs: Sequence[tuple[float, int]]) -> dict[str, Any]:
+    return bootstrap_ratio(pairs).model_dump(include={"value", "low", "high", "n"})

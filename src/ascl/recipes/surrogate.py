@@ -30,7 +30,7 @@ from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 from ascl.recipes import ascl
 from ascl.recipes.build import Built, Rejected, Workshop
-from ascl.recipes.rows import Row, reply_row
+from ascl.prompts.row import Row, reply_row
 
 INPUT = "prompts"
 SAMPLES = True

@@ -10,15 +10,17 @@ from typing import Any
 
 from transformers import PrinterCallback, TrainerCallback
 
+from ascl import __version__
 from ascl.chat.clients.models import load_model
-from ascl.chat.render import Renderer
 from ascl.errors import InputError
 from ascl.files import json_line, write_json, write_text
 from ascl.folders import working_in
 from ascl.inputs import read_json
 from ascl.progress import progress_bar
+from ascl.provenance import changes
 from ascl.saved import read_saved
-from ascl.train.settings import Lora
+from ascl.train.portable import base_of, name_base, write_card
+from ascl.train.training import FACTS, LOG, ROLLOUTS, Training
 
 
 class ShowProgress(TrainerCallback):
@@ -80,8 +82,8 @@ def precision(dtype: str) -> dict[str, Any]:
     return {"bf16": dtype == "bfloat16", "fp16": False, "use_cpu": not torch.cuda.is_available()}
 
 
-def trainable_model(name: str, dtype: str, lora: Lora | None, seed: int) -> Any:
-    """The model to train: new LoRA adapters (drawn by `seed`), those of a LoRA folder, or all weights.
+def trainable_model(training: Training) -> Any:
+    """The model to train: new LoRA adapters (drawn by the seed), those of a LoRA folder, or all weights.
 
     What is trained is float32 (adapters are, of themselves): beside a bfloat16 weight the paper's steps of 1e-5 and
     1e-6 round to nothing.
@@ -89,11 +91,11 @@ def trainable_model(name: str, dtype: str, lora: Lora | None, seed: int) -> Any:
     import torch
     from peft import LoraConfig, PeftModel, get_peft_model
 
-    torch.manual_seed(seed)
-    model = load_model(name, dtype, for_training=True)
+    torch.manual_seed(training.seed)
+    model = load_model(training.model, training.dtype, for_training=True)
     if isinstance(model, PeftModel):
         return model
-    if lora is None:
+    if (lora := training.lora) is None:
         return model.float()
     config = LoraConfig(
         r=lora.r,
@@ -131,17 +133,16 @@ def same_run(work: Path, facts: dict[str, Any]) -> None:
     """
     path = work / "run.json"
     if path.exists() and any(work.glob("checkpoint-*/complete")):
-        before = read_saved(path, dict[str, Any])
-        if changed := [name for name in facts if before.get(name) != facts[name]]:
+        if changed := changes(read_saved(path, dict[str, Any]), facts):
             raise InputError(f"{work}: an unfinished training with another {', '.join(changed)}; remove it first")
     elif os.environ.get("RANK", "0") == "0":
         write_json(path, facts)
 
 
 @contextmanager
-def alone(out: Path) -> Iterator[None]:
-    """The only training that makes `out`; of the processes that train together the first one sees to it."""
-    with working_in(out.with_name(f"{out.name}.trainer")) if os.environ.get("RANK", "0") == "0" else nullcontext():
+def alone(training: Training) -> Iterator[None]:
+    """The only training that makes this model; of the processes that train together the first one sees to it."""
+    with working_in(training.work) if os.environ.get("RANK", "0") == "0" else nullcontext():
         yield
 
 
@@ -156,16 +157,18 @@ def last_checkpoint(work: Path) -> str | None:
     return str(whole[-1]) if whole else None
 
 
-def finish(trainer: Any, renderer: Renderer, out: Path, work: Path, dtype: str) -> None:
+def finish(trainer: Any, training: Training, about: dict[str, Any]) -> None:
     """Write the final folder atomically and drop the checkpoints.
 
-    Beside the weights stand the log, and what the training depended on (`training.json`, see `same_run`).
+    Beside the weights stand the log, what the training depended on (`training.json`, see `same_run`), the card and,
+    after RL, its rollouts. about: what else the card says: method, data, tool.
 
     The weights are collected from all processes, which may each hold a part of them (FSDP, ZeRO).
     """
     import torch
     from peft import PeftModel
 
+    out, work, renderer, dtype = training.out, training.work, training.renderer, training.dtype
     weights = trainer.accelerator.get_state_dict(trainer.model_wrapped)
     if trainer.accelerator.is_main_process:
         temporary = out.with_name(f".{out.name}.tmp")
@@ -178,8 +181,14 @@ def finish(trainer: Any, renderer: Renderer, out: Path, work: Path, dtype: str) 
             write_json(temporary / "config.json", read_json(temporary / "config.json") | {"dtype": dtype})
         renderer.tokenizer.chat_template = renderer.dialect.template
         renderer.tokenizer.save_pretrained(temporary)
-        write_json(temporary / "training_log.json", trainer.state.log_history)
-        write_json(temporary / "training.json", read_json(work / "run.json"))
+        write_json(temporary / LOG, trainer.state.log_history)
+        base, revision = base_of(training.model)
+        name_base(temporary, training.model)
+        facts = {"base model": base, "base revision": revision, "dialect": renderer.dialect.name, "ascl": __version__}
+        write_json(temporary / FACTS, read_json(work / "run.json") | facts | about)
+        write_card(temporary)
+        if (work / ROLLOUTS).exists():
+            shutil.copyfile(work / ROLLOUTS, temporary / ROLLOUTS)
         shutil.rmtree(out, ignore_errors=True)
         temporary.rename(out)
         for mark in work.glob("checkpoint-*/complete"):  # first, lest half a checkpoint passes for a whole one

@@ -7,25 +7,24 @@ from ascl.chat.render import Renderer
 def decision_length(trajectory: Trajectory, renderer: Renderer) -> int:
     """How many of the completion's first tokens make the choice of mode.
 
-    They are the first turn's thought and the first token behind it that is not blank: there a call begins, or an
-    answer. Without a thought it is that token alone; where the thought never closes, the whole turn. 0 without tokens.
+    They are the first turn's thought and the first token after it that is not blank: there a call begins, or an
+    answer. Without a thought it is that token alone; where the thought never closes, the whole turn. In a dialect with
+    channels it is the name of the channel. 0 without tokens.
     """
     end = next((i for i, own in enumerate(trajectory.completion_mask) if not own), len(trajectory.completion_mask))
     ids = trajectory.completion_ids[:end]
     low, high = 1, len(ids)
     while low < high:  # the smallest length that shows what follows the thought
         middle = (low + high) // 2
-        if _chosen(renderer.tokenizer.decode(ids[:middle], skip_special_tokens=False)):
+        if _chosen(renderer, ids[:middle]):
             high = middle
         else:
             low = middle + 1
     return min(low, len(ids))
 
 
-def _chosen(text: str) -> bool:
-    """Whether the text goes beyond the thought it begins with."""
-    if not text.strip():
-        return False
-    if "<think>".startswith(text.strip()[: len("<think>")]):
-        return bool(text.partition("</think>")[2].strip())
-    return True
+def _chosen(renderer: Renderer, ids: list[int]) -> bool:
+    """Whether the ids of a turn go beyond the thought it begins with."""
+    text = renderer.tokenizer.decode(ids, skip_special_tokens=False)
+    end = renderer.dialect.thought_end(text)
+    return end is not None and bool(text[end:].strip())

@@ -18,7 +18,6 @@ from accelerate.utils import gather_object
 from pydantic import BaseModel
 from trl import GRPOConfig, GRPOTrainer
 
-from ascl.chat.clients.fingerprint import fingerprint, short_hash
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
@@ -28,8 +27,7 @@ from ascl.judges.record import Judge, record, unread
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import question
 from ascl.saved import checked
-from ascl.train.advantages.ifpo import ifpo_weights
-from ascl.train.advantages.switch import Algorithm, advantages_of
+from ascl.train.advantages import BaseAlgorithm
 from ascl.train.checkpoints import (
     accumulation,
     callbacks,
@@ -45,10 +43,10 @@ from ascl.train.cpu import score_labelled_tokens_only
 from ascl.train.decision import decision_length
 from ascl.train.exploration import behaviour_share, mode_log_ratio
 from ascl.train.installed import check_installed
-from ascl.train.reward import RewardWeights
 from ascl.train.reward_function import RewardFunction
-from ascl.train.rollouts import Rollouts, explored_by
-from ascl.train.settings import Lora, RlSettings
+from ascl.train.rollouts import Rollouts
+from ascl.train.settings import RlSettings
+from ascl.train.training import ROLLOUTS, Training
 
 
 class ConsultTrainer(GRPOTrainer):
@@ -62,7 +60,7 @@ class ConsultTrainer(GRPOTrainer):
     def __init__(
         self,
         *args: Any,
-        algorithm: Algorithm,
+        algorithm: BaseAlgorithm,
         settings: RlSettings,
         renderer: Renderer,
         rollout_log: Path | None = None,
@@ -75,16 +73,16 @@ class ConsultTrainer(GRPOTrainer):
         output = super()._generate_and_score_completions(inputs)
         reward_function: Any = self.reward_funcs[0]
         rewards = self._grouped([reward.total if reward else torch.nan for *_, reward in reward_function.batch])
-        sensitive = self._grouped([prompt.kind is not Kind.HARMFUL for prompt, *_ in reward_function.batch])
+        harmful = self._grouped([prompt.kind is Kind.HARMFUL for prompt, *_ in reward_function.batch])
         consulted = self._grouped([row["trajectory"].consulted for row in inputs])
         progress = min(1.0, self.state.global_step / max(1, self.state.max_steps))
-        decision, content = advantages_of(self.algorithm, self.settings, rewards, consulted, sensitive, progress)
+        decision, content = self.algorithm.advantages(rewards, consulted, harmful, progress)
         output["advantages"] = self._local(content)
-        half = explored_by(self.algorithm, self.settings) == "half"
+        half, apart = self.algorithm.exploration == "half", "decision_tokens" in self.algorithm.needs
         chosen_at: list[int] = []
-        if half or self.algorithm == "split":
+        if half or apart:
             chosen_at = [decision_length(row["trajectory"], self.renderer) for row in inputs]
-        if self.algorithm == "split":
+        if apart:
             positions = torch.arange(output["completion_ids"].shape[1], device=content.device)
             choosing = positions[None, :] < torch.tensor(chosen_at, device=content.device)[:, None]
             output["advantages"] = torch.where(choosing, self._local(decision)[:, None], self._local(content)[:, None])
@@ -115,7 +113,7 @@ class ConsultTrainer(GRPOTrainer):
         everywhere = self.accelerator.gather(counts).view(-1, self.num_generations, 3)
         consulting, sampled, _ = everywhere.sum(dim=1).unbind(-1)
         share = ((consulting + 0.5) / (sampled + 1))[:, None]  # never quite 0 or 1
-        behaviour = behaviour_share(share, self.settings.candidates, "half", self.settings.group_size)
+        behaviour = behaviour_share(share, self.algorithm.candidates, "half", self.settings.group_size)
         off_by = self._local(mode_log_ratio(share, behaviour, everywhere[:, :, 2] > 0))
         if "old_per_token_logps" not in output:
             ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
@@ -129,14 +127,12 @@ class ConsultTrainer(GRPOTrainer):
                 output["old_per_token_logps"][row, position - 1] += ratio
 
     def _log_advantages(self, decision: torch.Tensor, content: torch.Tensor, consulted: torch.Tensor) -> None:
-        """Put the advantages of the decision into TRL's table, IFPO's weights into its metrics, both into our log."""
+        """Put the advantages of the decision into TRL's table, the weights into its metrics, both into our log."""
         logged: Any = self._logs["advantages"]
         for _ in range(content.numel()):
             logged.pop()
         logged.extend(decision.flatten().tolist())
-        weights = torch.ones(consulted.shape, device=consulted.device)
-        if self.algorithm == "ifpo":
-            weights = ifpo_weights(consulted, self.settings.tau, self.settings.w_min, self.settings.w_max)
+        weights = self.algorithm.weights(consulted)
         for name, mode in (("weight_consult", consulted), ("weight_direct", ~consulted)):
             if mode.any():
                 self._metrics["train"][name].append(weights[mode].mean().item())
@@ -151,7 +147,7 @@ class ConsultTrainer(GRPOTrainer):
         rows = []
         for i, (prompt, trajectory, verdict, reward) in enumerate(rewards.batch):
             said = verdict or unread(rewards.judge.name, prompt, trajectory)
-            entry = record(rollout_log.stem, prompt, trajectory, said)
+            entry = record(rollout_log.parent.stem, prompt, trajectory, said)
             entry.reward, entry.step = reward and reward.model_dump(), self.state.global_step + 1
             entry.group = (first + i) // self.num_generations
             entry.advantage, entry.decision_advantage, entry.weight = content[i], decision[i], weights[i]
@@ -245,21 +241,14 @@ class _Logged(BaseModel):
 
 
 def run_rl(
-    model: str,
+    training: Training,
     prompts: list[Prompt],
-    renderer: Renderer,
     tool: ConsultTool,
     judge: Judge,
-    out: Path,
-    algorithm: Algorithm,
+    algorithm: BaseAlgorithm,
     settings: RlSettings,
-    rewards: RewardWeights,
-    lora: Lora | None,
-    seed: int,
-    rollout_log: Path,
-    dtype: str = "bfloat16",
 ) -> None:
-    """Train `model` by RL on `prompts` and leave a loadable folder at `out`; every rollout goes to `rollout_log`.
+    """Train a model by RL on `prompts` and leave a loadable folder at `training.out`, its rollouts in it.
 
     Resumes from the last whole checkpoint; rollouts logged after it are dropped and sampled again.
     Raises InputError on an empty prompt set.
@@ -270,49 +259,40 @@ def run_rl(
         raise InputError("RL: the prompt set is empty (no train prompt of the kinds named in rl.kinds)")
     check_installed(settings)
     score_labelled_tokens_only()
-    work = out.with_name(f"{out.name}.trainer")
-    rows = rl_dataset(prompts, tool)
-    same_run(
-        work,
-        {
-            "model": model,
-            "weights": fingerprint(model),
-            "chat template": short_hash(renderer.dialect.template),
-            "prompts": digest(rows),
-            "rule book": tool.book.hash,
-            "judge": judge.name,
-            "algorithm": algorithm,
-            "settings": settings.model_dump(mode="json"),
-            "reward": rewards.model_dump(mode="json"),
-            "lora": lora.model_dump(mode="json") if lora else None,
-            "seed": seed,
-            "dtype": dtype,
-            "processes": int(os.environ.get("WORLD_SIZE", "1")),
-        },
-    )
-    checkpoint = last_checkpoint(work)
+    renderer, rows, log = training.renderer, rl_dataset(prompts, tool), training.work / ROLLOUTS
+    facts = {
+        "prompts": digest(rows),
+        "rule book": tool.book.hash,
+        "judge": judge.name,
+        "algorithm": algorithm.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json"),
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
+    }
+    same_run(training.work, training.facts() | facts)
+    checkpoint = last_checkpoint(training.work)
     done = int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
-    logged = [(checked(_Logged, row, f"{rollout_log}: a rollout"), row) for row in read_finished(rollout_log)]
-    write_jsonl(rollout_log, [row for rollout, row in logged if rollout.step <= done])
-    arguments = grpo_config(settings, work, seed, dtype)
+    logged = [(checked(_Logged, row, f"{log}: a rollout"), row) for row in read_finished(log)]
+    write_jsonl(log, [row for rollout, row in logged if rollout.step <= done])
+    arguments = grpo_config(settings, training.work, training.seed, training.dtype)
     if settings.vllm != "off":  # a base model's own end of text may be another
         end = renderer.tokenizer.convert_tokens_to_ids(renderer.dialect.end_of_turn)
         arguments.generation_kwargs = {"stop_token_ids": [end]}
     trainer = ConsultTrainer(
-        model=trainable_model(model, dtype, lora, seed),
-        reward_funcs=RewardFunction(prompts, judge, rewards),
+        model=trainable_model(training),
+        reward_funcs=RewardFunction(prompts, judge, settings.reward),
         args=arguments,
         train_dataset=Dataset.from_list(
-            [rows[i] for i in prompt_order([p.kind for p in prompts], settings, seed)],
+            [rows[i] for i in prompt_order([p.kind for p in prompts], settings, training.seed)],
             on_mixed_types="use_json",  # the arguments of earlier tool calls
         ),
         processing_class=renderer.tokenizer,
-        rollout_func=Rollouts(renderer, tool, settings, seed, explored_by(algorithm, settings)),
-        callbacks=callbacks(out.name),
+        rollout_func=Rollouts(renderer, tool, settings, training.seed, algorithm),
+        callbacks=callbacks(training.out.name),
         algorithm=algorithm,
         settings=settings,
         renderer=renderer,
-        rollout_log=rollout_log,
+        rollout_log=log,
     )
     train(trainer, checkpoint)
-    finish(trainer, renderer, out, work, dtype)
+    about = {"method": "rl", "data": f"{len(prompts)} prompts", "tools": [tool.schema]}
+    finish(trainer, training, about)

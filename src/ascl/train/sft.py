@@ -1,11 +1,7 @@
 """Supervised fine-tuning with TRL: loss on model tokens only, resumable, LoRA or full."""
 
-from pathlib import Path
-from typing import Any
-
-from ascl.chat.clients.fingerprint import fingerprint, short_hash
-from ascl.chat.render import Renderer
 from ascl.errors import InputError
+from ascl.prompts.row import Row
 from ascl.train.checkpoints import (
     accumulation,
     callbacks,
@@ -18,25 +14,17 @@ from ascl.train.checkpoints import (
     trainable_model,
 )
 from ascl.train.installed import check_installed
-from ascl.train.settings import Lora, SftSettings
+from ascl.train.settings import SftSettings
 from ascl.train.tokens import batch_order, encode_row
+from ascl.train.training import Training
 
 
-def run_sft(
-    model: str,
-    rows: list[dict[str, Any]],
-    renderer: Renderer,
-    out: Path,
-    settings: SftSettings,
-    lora: Lora | None,
-    seed: int,
-    dtype: str = "bfloat16",
-) -> None:
-    """Fine-tune `model` on `rows` and leave a loadable folder at `out` (weights, tokenizer, template).
+def run_sft(training: Training, rows: list[Row], settings: SftSettings) -> None:
+    """Fine-tune a model on `rows` and leave a loadable folder at `training.out` (weights, tokenizer, template).
 
-    Checkpoints lie in `out.trainer` until the end; a run that was killed goes on from the last of them.
-    Raises InputError where no row is left or a row is longer than max_length (the end of a trace is never cut), and
-    where the checkpoints are of another run.
+    A run that was killed goes on from the last whole checkpoint in `training.work`. Raises InputError where no row is
+    left or a row is longer than max_length (the end of a trace is never cut), and where the checkpoints are of another
+    run.
     """
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
@@ -45,18 +33,17 @@ def run_sft(
 
     check_installed(settings)
     score_labelled_tokens_only()
-    encoded = [encode_row(row, renderer) for row in rows]
+    encoded = [encode_row(row, training.renderer) for row in rows]
     if not encoded:
         raise InputError("SFT: the training set is empty")
     lengths = [len(row["input_ids"]) for row in encoded]
     if max(lengths) > settings.max_length:
-        longest = rows[lengths.index(max(lengths))]["id"]
+        longest = rows[lengths.index(max(lengths))].id
         raise InputError(f"SFT: row {longest} has {max(lengths)} tokens; raise sft.max_length")
     micro_batch_size = min(settings.micro_batch_size, settings.batch_size)
-    order = batch_order(lengths, micro_batch_size, settings.epochs, seed)
-    work = out.with_name(f"{out.name}.trainer")
+    order = batch_order(lengths, micro_batch_size, settings.epochs, training.seed)
     arguments = SFTConfig(
-        output_dir=str(work),
+        output_dir=str(training.work),
         learning_rate=settings.learning_rate,
         num_train_epochs=1,  # the order below holds every epoch
         train_sampling_strategy="sequential",
@@ -70,30 +57,22 @@ def run_sft(
         logging_steps=1,
         report_to=settings.report_to,
         disable_tqdm=True,
-        seed=seed,
+        seed=training.seed,
         gradient_checkpointing=settings.gradient_checkpointing,
         dataloader_pin_memory=False,
-        **precision(dtype),
+        **precision(training.dtype),
     )
-    same_run(
-        work,
-        {
-            "model": model,
-            "weights": fingerprint(model),
-            "chat template": short_hash(renderer.dialect.template),
-            "rows": digest(rows),
-            "settings": settings.model_dump(mode="json"),
-            "lora": lora.model_dump(mode="json") if lora else None,
-            "seed": seed,
-            "dtype": dtype,
-        },
-    )
+    facts = {"rows": digest([row.dump() for row in rows]), "settings": settings.model_dump(mode="json")}
+    same_run(training.work, training.facts() | facts)
     trainer = SFTTrainer(
-        model=trainable_model(model, dtype, lora, seed),
+        model=trainable_model(training),
         args=arguments,
         train_dataset=Dataset.from_list([encoded[i] for i in order]),
-        processing_class=renderer.tokenizer,
-        callbacks=callbacks(out.name),
+        processing_class=training.renderer.tokenizer,
+        callbacks=callbacks(training.out.name),
     )
-    train(trainer, last_checkpoint(work))
-    finish(trainer, renderer, out, work, dtype)
+    train(trainer, last_checkpoint(training.work))
+    tools = next((row.tools for row in rows if row.tools), [])
+    recipes = sorted({row.recipe for row in rows if row.recipe})
+    data = f"{len(rows)} rows" + (f" of the recipe {', '.join(recipes)}" if recipes else "")
+    finish(trainer, training, {"method": "sft", "data": data, "tools": tools})

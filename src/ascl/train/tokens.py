@@ -1,29 +1,25 @@
 """Training rows as token ids and labels."""
 
 import random
-from typing import Any
 
-from ascl.chat.messages import message_of
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
+from ascl.prompts.row import Row
 
 IGNORED = -100
 
 
-def encode_row(row: dict[str, Any], renderer: Renderer) -> dict[str, list[int]]:
+def encode_row(row: Row, renderer: Renderer) -> dict[str, list[int]]:
     """`input_ids` and `labels` of one row: labels are the ids of model tokens and -100 everywhere else.
 
     A row with `last_turn_only` is a sample of the split form: earlier turns are rendered as Qwen-Agent rewrites them. A
-    row with `no_loss_prefix` has labels on its last turn alone, behind that beginning of its thought.
+    row with `no_loss_prefix` has labels on its last turn alone, after that beginning of its thought.
     """
-    messages = [message_of(message) for message in row["messages"]]
-    last_only = bool(row.get("last_turn_only"))
-    given = row.get("no_loss_prefix") or ""
     try:
-        ids, mask = renderer.encode(messages, row.get("tools") or [], rewrite=last_only, given=given)
+        ids, mask = renderer.encode(row.messages, row.tools, rewrite=row.last_turn_only, given=row.no_loss_prefix)
     except ValueError as error:
-        raise InputError(f"row {row.get('id')}: {error}") from error
-    if last_only or given:
+        raise InputError(f"row {row.id}: {error}") from error
+    if row.last_turn_only or row.no_loss_prefix:
         start = max((i for i in range(1, len(mask)) if mask[i] and not mask[i - 1]), default=0)
         mask = [0] * start + mask[start:]
     return {"input_ids": ids, "labels": [i if m else IGNORED for i, m in zip(ids, mask, strict=True)]}

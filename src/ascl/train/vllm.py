@@ -44,8 +44,7 @@ class VllmClient(InProcessClient):
         if most == 0:
             return []
         # TRL cuts the answers of all processes into equal parts, so every process asks for as many.
-        end = self.renderer.tokenizer.convert_tokens_to_ids(self.renderer.dialect.end_of_turn)
-        padded = contexts + [[end]] * (most - len(contexts))
+        padded = contexts + [self.renderer.end_ids[:1]] * (most - len(contexts))
         _, completions, logprobs, _ = self.model.generate(prompts=padded, images=None, num_generations=1)
         self._sampled_with = [[token[0] for token in row] for row in logprobs[: len(contexts)]]
         return [list(ids) for ids in completions[: len(contexts)]]

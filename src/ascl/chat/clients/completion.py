@@ -6,10 +6,10 @@ from `tool_calls`, else from the text (`server_text.py`).
 
 from typing import Any
 
+from ascl.chat import inline_thought
 from ascl.chat.clients.retry import RequestFailed
 from ascl.chat.clients.server_text import opens_no_thought, read_channels, read_said, without_tokens
-from ascl.chat.dialects import hermes
-from ascl.chat.messages import StopReason
+from ascl.chat.messages import Opening, StopReason
 from ascl.chat.turn import MAX_CALLS, ParsedCall, Turn, check_call, parse_arguments
 
 ENDED = ("stop", "tool_calls", None)  # the reasons for which a turn of the model ends
@@ -18,7 +18,7 @@ MAX_TOKENS = 2**31  # of a turn; a larger count is none
 CALL_PARTS = ("tool_use", "tool_call", "function_call")  # types of parts that are a call
 
 
-def read_turn(response: dict[str, Any], opening: str = "") -> Turn:
+def read_turn(response: dict[str, Any], opening: Opening | None = None) -> Turn:
     """The turn in a chat-completions response (as a dict), which goes on from `opening`.
 
     Raises RequestFailed where the turn did not come to an end, nor to that of its budget.
@@ -68,10 +68,10 @@ def _read_text(content: str, thought: str | None, ended: bool, called: bool) -> 
         turn.thought = "\n\n".join(filter(None, [thought, turn.thought])) or turn.thought
         return turn
     if thought is None and opens_no_thought(content):
-        content = f"<think>{content}"
-    inline = thought is None and content.lstrip().startswith("<think>")
+        content = inline_thought.begun(content)
+    inline = thought is None and inline_thought.begins(content)
     if inline:
-        thought, content, closed = hermes.split_thought(content)
+        thought, content, closed = inline_thought.split(content)
         if not closed:
             return Turn("", thought, ended=ended, stop=StopReason.TRUNCATED, detail="thought not closed")
     turn = Turn(content, ended=ended) if called else read_said(content, ended, inline)
@@ -81,18 +81,19 @@ def _read_text(content: str, thought: str | None, ended: bool, called: bool) -> 
     return turn
 
 
-def _joined(opening: str, thought: str | None, content: str) -> tuple[str | None, str]:
+def _joined(opening: Opening, thought: str | None, content: str) -> tuple[str | None, str]:
     """Thought and content of a turn that began with `opening`. Servers differ in whether they repeat it.
 
     A server's reasoning parser sees only what comes after the opening. Inside an open thought, what it calls the
     thought is its rest; after a closed one, it is text of the answer that the parser took for a thought.
     """
-    if content.startswith(opening):
+    begun = inline_thought.opening_text(opening)
+    if content.startswith(begun):
         return thought, content
-    _, opened, begun = opening.partition("<think>")
-    if thought is None or not opened or "</think>" in begun:
-        return None, opening + (thought or "") + content
-    return (thought if thought.lstrip().startswith(begun.strip()) else begun + thought).strip(), content
+    if thought is None or opening.closed:
+        return None, begun + (thought or "") + content
+    whole = thought.lstrip().startswith(opening.thought.strip())
+    return (thought if whole else opening.thought + thought).strip(), content
 
 
 def _text_and_thought(content: Any) -> tuple[str, str]:

@@ -66,12 +66,3 @@ def local_facts(model: str, dialect: str | None = None) -> dict[str, str]:
     with suppress(InputError):
         found["chat template"] = short_hash(load_renderer(model, dialect).dialect.template)
     return found
-
-
-def changed_facts(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    """What is known now and was another before, or was not noted by an older version of ascl, in words."""
-    return [
-        f"{name} ({'not noted by the version of ascl that began it' if name not in before else 'changed since'})"
-        for name in now
-        if before.get(name) != now[name]
-    ]

@@ -32,7 +32,8 @@ class InProcessClient:
             trajectory.completion_ids += ids
             trajectory.completion_mask += [1] * len(ids)
             text, ended = self.renderer.parse_ids(ids)
-            turn = self.renderer.dialect.parse(trajectory.opening + text, ended)
+            begun = self.renderer.opening_text(trajectory.opening) if trajectory.opening else ""
+            turn = self.renderer.dialect.parse(begun + text, ended)
             turn.tokens = len(ids)
             turns.append(turn)
         return turns
@@ -40,7 +41,7 @@ class InProcessClient:
     def _context(self, trajectory: Trajectory, tools: list[dict[str, Any]]) -> list[int]:
         if not trajectory.prompt_ids:
             trajectory.prompt_ids = self.renderer.prompt_ids(trajectory.messages, tools)
-            given = self.renderer.opening_ids(trajectory.prefill)
+            given = self.renderer.opening_ids(trajectory.prefill) if trajectory.prefill else []
         else:
             given = self.renderer.suffix_ids(trajectory.messages, tools)
         trajectory.completion_ids += given
@@ -50,8 +51,6 @@ class InProcessClient:
     def _generate(self, contexts: list[list[int]], sampling: Sampling) -> list[list[int]]:
         import torch
 
-        tokenizer = self.renderer.tokenizer
-        end = tokenizer.convert_tokens_to_ids(self.renderer.dialect.end_of_turn)
         device = self.model.device
         devices = [device] if device.type == "cuda" else []
         training = self.model.training
@@ -61,14 +60,14 @@ class InProcessClient:
         try:
             with torch.no_grad(), torch.random.fork_rng(devices=devices):
                 torch.manual_seed(sampling.seed)
-                return _decode(self.model, contexts, end, sampling)
+                return _decode(self.model, contexts, self.renderer.end_ids, sampling)
         finally:
             hook.remove()
             self.model.train(training)
 
 
-def _decode(model: Any, contexts: list[list[int]], end: int, sampling: Sampling) -> list[list[int]]:
-    """Sample every context on until `end` (kept in the result) or the budget.
+def _decode(model: Any, contexts: list[list[int]], ends: list[int], sampling: Sampling) -> list[list[int]]:
+    """Sample every context on until one of `ends` (kept in the result) or the budget.
 
     The contexts share one cache, padded on the left. A context that comes more than once (the rollouts of a group begin
     with one prompt) is read once, and its part of the cache copied. Rows that have ended are dropped from it once they
@@ -81,7 +80,7 @@ def _decode(model: Any, contexts: list[list[int]], end: int, sampling: Sampling)
     distinct = {context: i for i, context in enumerate(dict.fromkeys(map(tuple, contexts)))}
     width = max(map(len, distinct))
     device = model.device
-    ids = torch.tensor([[end] * (width - len(c)) + list(c) for c in distinct], device=device)
+    ids = torch.tensor([[ends[0]] * (width - len(c)) + list(c) for c in distinct], device=device)
     mask = torch.tensor([[0] * (width - len(c)) + [1] * len(c) for c in distinct], device=device)
     positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
     cache = growing_cache(model.config)
@@ -103,9 +102,9 @@ def _decode(model: Any, contexts: list[list[int]], end: int, sampling: Sampling)
             scores, mask, positions = scores[copied], mask[copied], positions[copied]
         drawn = _draw(scores, sampling)
         for row, token in zip(rows, drawn.tolist(), strict=True):
-            if not sampled[row] or sampled[row][-1] != end:
+            if not sampled[row] or sampled[row][-1] not in ends:
                 sampled[row].append(token)
-        going = [i for i, row in enumerate(rows) if sampled[row][-1] != end]
+        going = [i for i, row in enumerate(rows) if sampled[row][-1] not in ends]
         if not going:
             break
         if len(going) <= 0.75 * len(rows):

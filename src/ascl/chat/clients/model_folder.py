@@ -129,6 +129,11 @@ def _folder(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
         )
 
 
+def folder_of(name: str) -> Path:
+    """The folder that a model's configuration lies in; of one on the hub, that of its commit in the cache."""
+    return _folder(name, None, ("*.json",))
+
+
 def _base(name: str, folder: Path) -> str:
     base = read_adapter_config(name, _object(name, folder / "adapter_config.json")).base_model_name_or_path
     try:

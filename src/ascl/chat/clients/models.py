@@ -21,8 +21,9 @@ def load_renderer(name: str, dialect: str | None = None) -> Renderer:
         found = DIALECTS[dialect] if dialect else dialect_for(tokenizer.chat_template, tokenizer.get_added_vocab())
     except ValueError as error:
         raise InputError(f"model {name}: {error}") from error
-    if tokenizer.convert_tokens_to_ids(found.end_of_turn) in (None, tokenizer.unk_token_id):
-        raise InputError(f"model {name}: its tokenizer has no {found.end_of_turn}, which dialect {found.name} needs")
+    for end in found.ends:
+        if tokenizer.convert_tokens_to_ids(end) in (None, tokenizer.unk_token_id):
+            raise InputError(f"model {name}: its tokenizer has no {end}, which dialect {found.name} needs")
     tokenizer.chat_template = found.template
     tokenizer.clean_up_tokenization_spaces = False  # it would eat spaces before punctuation
     return Renderer(tokenizer, found)

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ascl.chat import inline_thought
 from ascl.chat.bare_call import is_bare_call
 from ascl.chat.clients.completion import read_turn
 from ascl.chat.clients.retry import RequestFailed, failed_status, pause
 from ascl.chat.clients.sampling import Sampling
-from ascl.chat.messages import Message, Trajectory
-from ascl.chat.neutralise import neutralise_messages
+from ascl.chat.messages import Message, Opening, Trajectory
+from ascl.chat.neutralise import neutralise, neutralise_messages
 from ascl.chat.turn import Turn
 from ascl.errors import InputError
 from ascl.progress import tell
@@ -116,7 +117,7 @@ class OpenAIClient:
         for attempt in range(1, self.attempts + 1):
             sending()
             try:
-                turn = _turn(await self._reached(server, body), trajectory.opening)
+                turn = _turn(await self._reached(server, body), _opening(trajectory))
                 self._hint(turn, tools)
                 return turn
             except RequestFailed as failed:
@@ -140,8 +141,8 @@ class OpenAIClient:
         }
         if tools:
             body["tools"] = tools
-        if trajectory.opening:  # not neutralised: its markers are meant
-            body["messages"].append({"role": "assistant", "content": trajectory.opening})
+        if opening := _opening(trajectory):
+            body["messages"].append({"role": "assistant", "content": inline_thought.opening_text(opening)})
             body |= {"continue_final_message": True, "add_generation_prompt": False}
         return json.dumps(body | self.extra_body, ensure_ascii=False).encode()
 
@@ -210,6 +211,12 @@ class OpenAIClient:
         return _completion(response.content)
 
 
+def _opening(trajectory: Trajectory) -> Opening | None:
+    """What the next turn is given to begin with; markers in its thought are broken."""
+    opening = trajectory.opening
+    return opening and Opening(neutralise(opening.thought), opening.closed)
+
+
 def _sent(message: Message) -> dict[str, Any]:
     sent = message.for_openai()
     if "reasoning_content" in sent:
@@ -217,7 +224,7 @@ def _sent(message: Message) -> dict[str, Any]:
     return sent
 
 
-def _turn(reply: dict[str, Any], opening: str) -> Turn:
+def _turn(reply: dict[str, Any], opening: Opening | None) -> Turn:
     """The turn in a reply. Raises RequestFailed, whatever else reading the reply raises: it is the server's doing."""
     try:
         return read_turn(reply, opening)

@@ -7,8 +7,9 @@ sentence, is part of the answer.
 
 import re
 
+from ascl.chat import inline_thought
 from ascl.chat.bare_call import unfenced
-from ascl.chat.dialects import qwen_agent
+from ascl.chat.dialects import gpt_oss, qwen_agent
 from ascl.chat.messages import StopReason
 from ascl.chat.turn import ParsedCall, Turn, parse_arguments, parse_call
 
@@ -25,13 +26,9 @@ _BEGIN = re.compile(
     r"|<\|start_header_id\|>assistant<\|end_header_id\|>|<\|im_end\|>\n<\|im_start\|>assistant\n))+\s*"
 )
 
-_SEGMENT = re.compile(
-    r"(?:<\|start\|>assistant(?P<before>[^<]*))?<\|channel\|>(?P<name>analysis|commentary|final)(?P<after>[^<]*)"
-    r"(?:<\|constrain\|>[^<]*)?<\|message\|>(?P<body>.*?)"
-    r"(?P<end><\|end\|>|<\|return\|>|<\|call\|>|(?=<\|start\|>)|(?=<\|channel\|>)|\Z)",
-    re.DOTALL,
-)
-_RECIPIENT = re.compile(r"to=(?:functions\.)?([^\s<]+)")
+_CHANNEL = rf"{re.escape(gpt_oss.CHANNEL)}(?:analysis|commentary|final)"
+_BEGINS_CHANNEL = re.compile(rf"\s*(?:{re.escape(gpt_oss.NEXT)}[^<]*)?{_CHANNEL}")
+_NEXT_CHANNEL = re.compile(rf"{re.escape(gpt_oss.END + gpt_oss.NEXT)}[^<]*{_CHANNEL}")
 _WORDS = re.compile(
     r"(?:\A\s*|assistant)"
     r"(?:(?P<name>analysis|final)|(?P<call>commentary to=\S{1,200}?)\s*+(?:json)?\s*+(?=\{)|commentary)"
@@ -70,7 +67,6 @@ _FORGED = re.compile(
     r"|^[ \t]*</?tool_response>[ \t]*$|✿(?:RESULT|RETURN)✿:",
     re.MULTILINE,
 )
-_THINK = re.compile(r"</?think>")
 
 
 def without_tokens(text: str) -> str:
@@ -96,51 +92,40 @@ def _without_blanks(text: str, end: int) -> int:
 def opens_no_thought(text: str) -> bool:
     """Whether a text closes a thought that it does not open: the server's chat template did."""
     bare = _INLINE_CODE.sub("", text)
-    return "</think>" in bare and "<think>" not in bare
+    return inline_thought.closes_only(bare)
 
 
 def read_channels(text: str, ended: bool) -> Turn | None:
-    """The turn in the channels of gpt-oss (openai/harmony), or None where the text has none.
+    """The turn in the channels of gpt-oss (see its dialect), or None where the text has none.
 
-    `analysis` is the thought, `final` the answer, `commentary` with a recipient a call and without one a word to the
-    user. Servers that hide special tokens leave the words alone: `analysis..assistantfinal..`.
+    Servers that hide special tokens leave the words alone: `analysis..assistantfinal..`.
     """
     if _IN_WORDS.match(text):
         text = _WORDS.sub(_as_tokens, text)
-    elif re.search(r"<\|end\|><\|start\|>assistant[^<]*<\|channel\|>", text) and not text.lstrip().startswith("<|"):
-        text = f"<|channel|>analysis<|message|>{text}"  # the server's template opened the channel
-    if not _SEGMENT.match(text.lstrip()):
+    elif _NEXT_CHANNEL.search(text) and not text.lstrip().startswith("<|"):
+        text = f"{gpt_oss.ANALYSIS}{text}"  # the server's template opened the channel
+    if not _BEGINS_CHANNEL.match(text):
         return None
-    thoughts: list[str] = []
-    said: list[str] = []
-    turn = Turn("", ended=ended)
-    for segment in _SEGMENT.finditer(text):
-        body = segment["body"].strip()
-        if recipient := _RECIPIENT.search(f"{segment['before'] or ''} {segment['after']}"):
-            _add(turn, parse_arguments(recipient[1], body))
-            turn.left_in_text = True
-        else:
-            (thoughts if segment["name"] == "analysis" else said).append(body)
-    turn.content, turn.thought = "\n\n".join(said), "\n\n".join(thoughts) if thoughts else None
-    if not ended and not said and not turn.calls and turn.stop is None:
-        turn.stop, turn.detail = StopReason.TRUNCATED, "thought not closed"
+    turn = gpt_oss.parse(text, ended)
+    turn.left_in_text = bool(turn.calls)
     return turn
 
 
 def _as_tokens(words: re.Match[str]) -> str:
-    return f"<|channel|>{words['name'] or words['call'] or 'commentary'}<|message|>"
+    before = f"{gpt_oss.END}{gpt_oss.NEXT}" if words.start() else ""
+    return f"{before}{gpt_oss.CHANNEL}{words['name'] or words['call'] or 'commentary'}{gpt_oss.MESSAGE}"
 
 
 def read_said(text: str, ended: bool, thought_inline: bool) -> Turn:
     """The turn in what a model said after its thought: an answer, or calls that the server left in the text.
 
-    thought_inline: the thought stood in the same text, so a further `<think>` in it is out of place.
+    thought_inline: the thought stood in the same text, so a further tag of a thought in it is out of place.
     """
     said = unfenced(text)
     shown = _without_code(said)
     if _SIGN.search(shown):
         return _read_calls(said, shown, ended)
-    forged = _FORGED.search(shown) or (_THINK.search(shown) if thought_inline else None)
+    forged = _FORGED.search(shown) or (inline_thought.TAG.search(shown) if thought_inline else None)
     if forged:
         return Turn(text, ended=ended, stop=StopReason.MALFORMED, detail=f"{forged.group().strip()} out of place")
     return Turn(text, ended=ended)

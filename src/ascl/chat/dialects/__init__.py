@@ -5,11 +5,14 @@ from collections.abc import Collection
 
 from ascl.chat.dialects.deepseek_r1 import DEEPSEEK_R1
 from ascl.chat.dialects.dialect import Dialect
+from ascl.chat.dialects.gpt_oss import GPT_OSS
+from ascl.chat.dialects.mistral import MISTRAL
 from ascl.chat.dialects.qwen3 import QWEN3
 from ascl.chat.dialects.qwen_agent import QWEN_AGENT
 from ascl.chat.dialects.smollm2 import SMOLLM2
 
-DIALECTS: dict[str, Dialect] = {d.name: d for d in (SMOLLM2, QWEN3, QWEN_AGENT, DEEPSEEK_R1)}
+# The first whose tokens a tokenizer has is taken: SmolLM2's are those of any ChatML model, so it is the last.
+DIALECTS: dict[str, Dialect] = {d.name: d for d in (DEEPSEEK_R1, GPT_OSS, MISTRAL, QWEN3, QWEN_AGENT, SMOLLM2)}
 
 
 def dialect_for(template: str | None, vocabulary: Collection[str]) -> Dialect:
@@ -22,8 +25,7 @@ def dialect_for(template: str | None, vocabulary: Collection[str]) -> Dialect:
         if named.group(1) not in DIALECTS:
             raise ValueError(f"its template is of the unknown dialect {named.group(1)}")
         return DIALECTS[named.group(1)]
-    if "<｜User｜>" in vocabulary:
-        return DEEPSEEK_R1
-    if "<|im_end|>" in vocabulary:
-        return QWEN3 if "<tool_call>" in vocabulary else SMOLLM2
+    for dialect in DIALECTS.values():
+        if dialect.shown_by and all(token in vocabulary for token in dialect.shown_by):
+            return dialect
     raise ValueError(f"no dialect fits this tokenizer: set `dialect:` to one of {', '.join(DIALECTS)}")

@@ -1,10 +1,12 @@
 """What a dialect is: how one model family writes thoughts and tool calls (a chat template and its parser)."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from ascl.chat.messages import Opening
 from ascl.chat.turn import Turn
 
 
@@ -12,15 +14,34 @@ from ascl.chat.turn import Turn
 class Dialect:
     """A model family's way of writing a conversation.
 
-    name: also the name of the template file beside this one. end_of_turn: the token that closes a model turn.
-    parse(text, ended): reads one generation (its end-of-turn token removed) into a `Turn`.
+    name: also the name of the template file beside this one. ends: the tokens that close a model turn.
+    opens, closes: what the template writes before and after a turn's thought.
+    thought_end(text): where in a turn's text the thoughts that it begins with end; 0 without one, None where one is
+    still open (or the text is too short to tell). parse(text, ended): reads one generation (its end-of-turn token
+    removed) into a `Turn`.
+    shown_by: added tokens by which a tokenizer of the family is known; none where the dialect must be named.
+    marks: what has a meaning in this dialect, so that no text of a conversation may hold it (`<|..|>` never may).
     """
 
     name: str
-    end_of_turn: str
+    ends: tuple[str, ...]
+    opens: str
+    closes: str
+    thought_end: Callable[[str], int | None]
     parse: Callable[[str, bool], Turn]
+    shown_by: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
 
     @cached_property
     def template(self) -> str:
         """The chat template (jinja), which a trained model folder carries along."""
         return Path(__file__).with_name(f"{self.name}.jinja").read_text(encoding="utf-8")
+
+    def opening(self, opening: Opening) -> str:
+        """The text of a turn that begins with this thought."""
+        return f"{self.opens}{opening.thought}{self.closes if opening.closed else ''}"
+
+
+def control_pattern(marks: Iterable[str]) -> re.Pattern[str]:
+    """The pattern of these marks and of `<|..|>` of any name: what a model's own words can't hold."""
+    return re.compile("|".join([*map(re.escape, marks), r"<\|\w+\|>", r"<｜[\w▁]+｜>"]))

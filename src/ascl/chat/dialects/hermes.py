@@ -1,24 +1,27 @@
 """The Hermes way of writing turns: `<think>..</think>`, then an answer or `<tool_call>{json}</tool_call>` blocks.
 
-Shared by the SmolLM2 and Qwen3 dialects, whose templates differ and whose turns do not.
+Shared by the SmolLM2, Qwen3 and DeepSeek-R1 dialects, whose templates differ and whose turns do not.
 """
 
-import re
-
+from ascl.chat.dialects.dialect import control_pattern
+from ascl.chat.dialects.tagged import split_tagged, tagged_end
 from ascl.chat.messages import StopReason
 from ascl.chat.turn import ParsedCall, Turn, parse_call
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
-_MARKER = re.compile(r"</?(?:think|tool_call|tool_response)>|<\|\w+\|>|<｜[\w▁]+｜>")
+_THINK, _THOUGHT = "<think>", "</think>"
+MARKS = (_THINK, _THOUGHT, _OPEN, _CLOSE, "<tool_response>", "</tool_response>")
+_CONTROL = control_pattern(MARKS)
+
+
+def thought_end(text: str) -> int | None:
+    """Where the thought that a turn begins with ends (see `Dialect`)."""
+    return tagged_end(text, _THINK, _THOUGHT)
 
 
 def split_thought(text: str) -> tuple[str | None, str, bool]:
     """Cut a turn into (thought or None, the rest, whether the thought was closed)."""
-    body = text.strip()
-    if not body.startswith("<think>"):
-        return None, body, True
-    thought, closed, rest = body.removeprefix("<think>").partition("</think>")
-    return thought.strip(), rest.strip(), bool(closed)
+    return split_tagged(text, _THINK, _THOUGHT)
 
 
 def split_calls(text: str) -> tuple[list[str], str]:
@@ -45,8 +48,8 @@ def parse(text: str, ended: bool) -> Turn:
         if isinstance(call, str):
             return Turn(rest, thought, ended=ended, stop=StopReason.MALFORMED, detail=call)
         calls.append(call)
-    if "<tool_call>" in content and not ended:
+    if _OPEN in content and not ended:
         return Turn(rest, thought, ended=ended, stop=StopReason.TRUNCATED, detail="tool call not closed")
-    if marker := _MARKER.search(f"{thought or ''} {content}"):
+    if marker := _CONTROL.search(f"{thought or ''} {content}"):
         return Turn(rest, thought, ended=ended, stop=StopReason.MALFORMED, detail=f"{marker.group()} out of place")
     return Turn(content, thought, calls, ended=ended)

@@ -3,4 +3,13 @@
 from ascl.chat.dialects import hermes
 from ascl.chat.dialects.dialect import Dialect
 
-QWEN3 = Dialect("qwen3", end_of_turn="<|im_end|>", parse=hermes.parse)
+QWEN3 = Dialect(
+    name="qwen3",
+    ends=("<|im_end|>",),
+    opens="<think>\n",
+    closes="\n</think>\n\n",
+    thought_end=hermes.thought_end,
+    parse=hermes.parse,
+    shown_by=("<|im_end|>", "<tool_call>"),
+    marks=hermes.MARKS,
+)

@@ -3,4 +3,13 @@
 from ascl.chat.dialects import hermes
 from ascl.chat.dialects.dialect import Dialect
 
-SMOLLM2 = Dialect("smollm2", end_of_turn="<|im_end|>", parse=hermes.parse)
+SMOLLM2 = Dialect(
+    name="smollm2",
+    ends=("<|im_end|>",),
+    opens="<think>",
+    closes="</think>\n",
+    thought_end=hermes.thought_end,
+    parse=hermes.parse,
+    shown_by=("<|im_end|>",),
+    marks=hermes.MARKS,
+)

@@ -21,6 +21,7 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolCall as InspectCall
 from inspect_ai.tool import ToolInfo, ToolParams
 
+from ascl.chat import inline_thought
 from ascl.chat.clients.completion import read_turn
 from ascl.chat.messages import Message, StopReason, ToolCall
 from ascl.chat.neutralise import neutralise, neutralise_message
@@ -129,10 +130,9 @@ def _said(output: ModelOutput) -> tuple[str | None, str]:
     if thoughts[0].internal != "think":
         return thought, text
     # Inspect took the thought out of the text. Where nothing else was there, it leaves the whole text besides.
-    whole = text.strip()
-    if whole.startswith("<think>") and whole.removeprefix("<think>").removesuffix("</think>").strip() == thought:
+    if inline_thought.split(text)[:2] == (thought, ""):
         return None, text
-    return None, f"<think>{thought}</think>{text}"
+    return None, inline_thought.join(thought, text)
 
 
 def _reasoning(output: ModelOutput | None) -> list[ContentReasoning]:

@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from ascl.evals.metrics import Estimate
-from ascl.evals.scores import estimate, mean
 from ascl.evals.trace import figures
 from ascl.evals.trace.chunks import chunk
 from ascl.evals.trace.intents import Classifier, Intent
 from ascl.judges.record import Record
+from ascl.stats import Estimate, bootstrap_mean, clustered_proportion
 
 BY_VERDICT = ("safe_strategy_conversion", "risk_exposure", "safety_awareness")  # figures that need a verdict
 _SEED = 0
@@ -57,7 +56,7 @@ def average(results: Sequence[TraceResult]) -> dict[str, Estimate]:
     """The mean of each figure over the prompts that have it (n), the epochs of a prompt together.
 
     thoughts_labelled: the share of thoughts whose chunks were all labelled; the figures made of intents are theirs.
-    chunks: how many a thought has. Intervals: see `scores.py`.
+    chunks: how many a thought has. Intervals: see `stats.py`.
     """
 
     def values(read: Callable[[TraceResult], float | bool | None]) -> dict[str, list[float]]:
@@ -69,16 +68,16 @@ def average(results: Sequence[TraceResult]) -> dict[str, Estimate]:
         return found
 
     return {
-        "thoughts_labelled": estimate(values(lambda r: r.intents is not None)),
-        "chunks": mean(values(lambda r: len(r.chunks)), _SEED),
-        "risk_density": mean(values(lambda r: r.risk_density), _SEED),
-        "defence_density": mean(values(lambda r: r.defence_density), _SEED),
-        "intent_awareness": estimate(values(lambda r: r.intent_awareness)),
-        "safe_strategy_conversion": estimate(values(lambda r: r.safe_strategy_conversion)),
-        "risk_exposure": mean(values(lambda r: r.risk_exposure), _SEED),
-        "safety_awareness": mean(values(lambda r: r.safety_awareness), _SEED),
-        "reflection_rate": mean(values(lambda r: r.reflection_rate), _SEED),
-        "thought_entropy": mean(values(lambda r: r.thought_entropy), _SEED),
+        "thoughts_labelled": clustered_proportion(values(lambda r: r.intents is not None)),
+        "chunks": bootstrap_mean(values(lambda r: len(r.chunks)), _SEED),
+        "risk_density": bootstrap_mean(values(lambda r: r.risk_density), _SEED),
+        "defence_density": bootstrap_mean(values(lambda r: r.defence_density), _SEED),
+        "intent_awareness": clustered_proportion(values(lambda r: r.intent_awareness)),
+        "safe_strategy_conversion": clustered_proportion(values(lambda r: r.safe_strategy_conversion)),
+        "risk_exposure": bootstrap_mean(values(lambda r: r.risk_exposure), _SEED),
+        "safety_awareness": bootstrap_mean(values(lambda r: r.safety_awareness), _SEED),
+        "reflection_rate": bootstrap_mean(values(lambda r: r.reflection_rate), _SEED),
+        "thought_entropy": bootstrap_mean(values(lambda r: r.thought_entropy), _SEED),
     }
 
 
@@ -95,7 +94,7 @@ def measure_traces(
     for record in records:
         has.setdefault(record.prompt.id, []).append(float(bool("".join(record.trajectory.thoughts).strip())))
     thinking = [record for record in records if "".join(record.trajectory.thoughts).strip()]
-    measured = {"thoughts": estimate(has)} | average(results)
+    measured = {"thoughts": clustered_proportion(has)} | average(results)
     if thinking:
         unjudged = sum(record.unread for record in thinking) / len(thinking)
         measured |= {name: measured[name].model_copy(update={"unjudged": unjudged}) for name in BY_VERDICT}

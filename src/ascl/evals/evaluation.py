@@ -1,23 +1,19 @@
-"""An evaluation from a model to figures: answers, verdicts, metrics. Every step resumes from its files."""
+"""An evaluation's folder from answers to figures: answers, verdicts, metrics. Every step resumes from its files."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
-from ascl.chat.clients.fingerprint import changed_facts
 from ascl.chat.clients.sampling import Client
 from ascl.consult.sample import Budget, rejected_path, rejections
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
-from ascl.evals.benchmarks import QUICK_LIMIT, SUITES, benchmarks_of, load_benchmark
+from ascl.evals.benchmarks import SUITES
 from ascl.evals.collect import collect
 from ascl.evals.judging import judge_answers, read_verdicts
 from ascl.evals.metrics import left_out_warnings
 from ascl.evals.results import (
-    Asked,
     BenchmarkResult,
     Evaluation,
     JudgeAgreement,
@@ -32,70 +28,13 @@ from ascl.folders import is_empty
 from ascl.inputs import read_json
 from ascl.judges.agreement import agreement_of
 from ascl.judges.record import Judge
-from ascl.progress import console, progress_bar
+from ascl.progress import progress_bar
 from ascl.prompts.prompt import Prompt
-from ascl.prompts.sources import SOURCES
+from ascl.provenance import changes
 
 # What may differ between the runs that fill one folder: the last run says what these are, the first run those.
 BY_LAST = ("name", "base_url", "reward_judge")
 BY_FIRST = ("created", "machine", "versions")
-
-
-def ask(
-    suite: str, limit: int, epochs: int, greedy: bool, max_tokens: int, seed: int, skip_missing: bool = False
-) -> dict[str, tuple[Asked, list[Prompt]]]:
-    """What is asked of a model: each benchmark's prompts, and how often and how they are sampled.
-
-    limit: prompts per benchmark (0: all, or QUICK_LIMIT in the suite `quick`). epochs: 0 as the benchmark says. greedy:
-    once, at temperature 0. max_tokens: of one model turn, 0 as the benchmark says. skip_missing: leave benchmarks out
-    whose sets can't be read, with a line that says why. Raises InputError for a set that can't be read, and for several
-    epochs of greedy answers, which would all be the same.
-    """
-    asked = {}
-    if epochs > 1 and (greedy or suite == "quick"):
-        raise InputError(f"--epochs {epochs}: greedy answers to a prompt are all the same; ask once")
-    limit = limit or (QUICK_LIMIT if suite == "quick" else 0)
-    changes: dict[str, Any] = {"seed": seed}
-    changes |= {"temperature": 0.0, "top_p": 1.0} if greedy else {}
-    changes |= {"max_tokens": max_tokens} if max_tokens else {}
-    for benchmark in benchmarks_of(suite):
-        try:
-            source, prompts = SOURCES[benchmark.source], load_benchmark(benchmark, limit)
-        except InputError as error:
-            if not skip_missing:
-                raise
-            console.say(f"left out: {benchmark.name} ({error})")
-            continue
-        asked[benchmark.name] = (
-            Asked(
-                axis=benchmark.axis,
-                source=benchmark.source,
-                licence=source.licence,
-                revision=source.revision,
-                rows=benchmark.rows,
-                prompts=len(prompts),
-                hash=_hash(prompts),
-                epochs=epochs or (1 if greedy else benchmark.epochs),
-                sampling=benchmark.sampling.model_copy(update=changes),
-                macro=benchmark.macro,
-            ),
-            prompts,
-        )
-    if not asked:
-        raise InputError(f"suite {suite}: none of its benchmarks can be read")
-    return asked
-
-
-def _hash(prompts: list[Prompt]) -> str:
-    return hashlib.sha256("\n".join(prompt.model_dump_json() for prompt in prompts).encode()).hexdigest()[:16]
-
-
-def reward_judge(model: Path) -> str | None:
-    """The judge that gave the reward in a trained model's RL, where its folder says so."""
-    path = model / "training.json"
-    facts = read_json(path) if path.is_file() else None
-    judge = facts.get("judge") if isinstance(facts, dict) else None
-    return judge if isinstance(judge, str) else None
 
 
 def open_folder(folder: Path, evaluation: Evaluation) -> Evaluation:
@@ -120,18 +59,10 @@ def check_folder(folder: Path, evaluation: Evaluation) -> Evaluation:
 
 def _changes(before: Evaluation, now: Evaluation) -> str:
     """In what two evaluations differ that answers depend on."""
-    apart = {*BY_LAST, *BY_FIRST, "benchmarks", "shown"}
-    old, new = (one.model_dump(mode="json", exclude=apart) for one in (before, now))
-    found = [f"{name} ({old[name]}, now {new[name]})" for name in new if old[name] != new[name]]
-    found += changed_facts(before.shown, now.shown)
+    old, new = (one.model_dump(mode="json", exclude={*BY_LAST, *BY_FIRST}) for one in (before, now))
     if list(before.benchmarks) != list(now.benchmarks):
-        return ", ".join([*found, f"suite ({', '.join(before.benchmarks)}, now {', '.join(now.benchmarks)})"])
-    for benchmark, asked in now.benchmarks.items():
-        was, is_now = before.benchmarks[benchmark].model_dump(), asked.model_dump()
-        found += [
-            f"{name} of {benchmark} ({was[name]}, now {is_now[name]})" for name in was if was[name] != is_now[name]
-        ]
-    return ", ".join(found)
+        old["benchmarks"], new["benchmarks"] = (", ".join(one.benchmarks) for one in (before, now))
+    return ", ".join(changes(old, new))
 
 
 def collect_answers(
@@ -187,17 +118,17 @@ def _whole_lines(path: Path) -> list[bytes]:
     return [line for line in path.read_bytes().splitlines(True) if line.endswith(b"\n")] if path.exists() else []
 
 
-def judge_evaluation(folder: Path, judges: Sequence[Judge], anew: bool = False) -> Results:
+def judge_evaluation(folder: Path, judges: Sequence[Judge], again: bool = False) -> Results:
     """The verdicts of all judges on the answers that are there, and `metrics.json` by the first of them.
 
-    anew: no old verdict is kept. Raises InputError where two judges have one name: they could not be told apart.
+    again: no old verdict is kept. Raises InputError where two judges have one name: they could not be told apart.
     """
     evaluation = read_evaluation(folder)
     names = judge_names(judges)
     for judge in judges:
         for name, asked in evaluation.benchmarks.items():
             with progress_bar(f"{judge.name}: {name}", asked.prompts * asked.epochs) as progress:
-                judge_answers(folder, name, judge, anew, progress)
+                judge_answers(folder, name, judge, again, progress)
     results = measure_evaluation(folder, names)
     write_json(folder / "metrics.json", results.model_dump(mode="json"))
     return results
@@ -220,6 +151,7 @@ def measure_evaluation(folder: Path, judges: Sequence[str]) -> Results:
     results = {
         name: BenchmarkResult(
             axis=asked.axis,
+            kind=asked.kind,
             prompts=asked.prompts,
             rows=asked.rows,
             epochs=asked.epochs,

@@ -7,13 +7,14 @@ from rich.table import Table
 
 from ascl.cli.entry import checked_options
 from ascl.errors import InputError
-from ascl.evals.metrics import Estimate, left_out_warnings
+from ascl.evals.metrics import left_out_warnings
 from ascl.evals.results import Axis, read_evaluation, read_records, read_results
 from ascl.evals.trace.intents import Classifier
 from ascl.evals.trace.measure import measure_traces
 from ascl.files import write_json
 from ascl.folders import working_in
 from ascl.progress import Screen
+from ascl.stats import Estimate
 
 AXES: tuple[Axis, ...] = ("safety", "over_refusal")
 COUNTS = ("chunks", "reflection_rate")  # no shares

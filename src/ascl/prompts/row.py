@@ -13,7 +13,7 @@ class Row(BaseModel):
 
     last_turn_only: on the last turn alone (the split form). no_loss_prefix: the last turn's thought begins with this
     text, which carries no loss (nor do earlier turns). prompt_id: the prompt's id, which the row's own is unless the
-    prompt gave several rows. source: the prompt's source. provenance: what else is to be known about the row: the model
+    prompt gave several rows. kind, mode, recipe: unknown for rows that users bring. source: the prompt's source. provenance: what else is to be known about the row: the model
     that wrote it, why it was kept, from what it was made.
     """
 
@@ -21,14 +21,14 @@ class Row(BaseModel):
 
     id: str
     prompt_id: str = ""
-    kind: Kind
-    mode: str
+    kind: Kind | None = None
+    mode: str = ""
     messages: list[Message]
     tools: list[dict[str, Any]] = Field(default_factory=list)
     last_turn_only: bool = False
     no_loss_prefix: str = ""
-    recipe: str
-    source: str
+    recipe: str = ""
+    source: str = ""
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -63,11 +63,6 @@ class Pair(BaseModel):
         """The JSONL form, with the columns TRL's DPO trainer reads."""
         parts = {key: [m.for_template() for m in getattr(self, key)] for key in ("prompt", "chosen", "rejected")}
         return self.model_dump(mode="json") | parts
-
-
-def prompt_of(row: dict[str, Any]) -> str:
-    """The id of the prompt that a row of a file is about; a row that does not say so is about the prompt of its id."""
-    return str(row.get("prompt_id") or row.get("id"))
 
 
 def native_row(trajectory: Trajectory, kind: Kind, tools: list[dict[str, Any]], recipe: str, source: str) -> Row:

@@ -1,0 +1,34 @@
+"""Judge answers again that are on disk: of evaluations, of a run, or of an Inspect log."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ascl.evals.evaluation import judge_evaluation
+from ascl.evals.results import Results, find_evaluations, read_evaluation
+from ascl.folders import working_in
+from ascl.judges.open_judge import open_judge
+from ascl.judges.settings import JudgeSettings
+from ascl.preflight import check_servers, judge_servers
+from ascl.rules.book import RuleBook
+
+
+def rejudge(log: Path, judges: Sequence[JudgeSettings], rules: str | None = None) -> dict[str, Results]:
+    """The figures by the judges, of whom the first counts, by the name of each evaluation. Raises InputError.
+
+    rules: the policy of the judge `safeguard`; None takes the rule book of each evaluation.
+    """
+    check_servers(server for one in judges for server in judge_servers(one))
+    if log.suffix == ".eval":
+        from ascl.evals.inspect.logs import evaluation_from_log
+
+        folders = [evaluation_from_log(log, log.with_suffix(""))]
+    else:
+        folders = find_evaluations([log])
+    found = {}
+    for folder in folders:
+        evaluation = read_evaluation(folder)
+        book = RuleBook.load(rules or evaluation.rule_book.get("source", "default"))
+        with working_in(folder):
+            opened = [open_judge(one, book, folder / "judge_replies.jsonl") for one in judges]
+            found[evaluation.name] = judge_evaluation(folder, opened, again=True)
+    return found

@@ -1,0 +1,103 @@
+"""What the stages of a run will need, looked at before the first of them begins.
+
+Every check raises InputError with one line.
+"""
+
+from collections.abc import Container, Sequence
+from pathlib import Path
+
+from ascl.errors import InputError
+from ascl.preflight import RECORDS, Server, check_judge, check_space, judge_servers, model_config
+from ascl.prompts.prompt import Kind, Prompt, choose
+from ascl.recipes.data_set import load_recipe
+from ascl.recipes.demonstrations import fitting
+from ascl.run.config import RlArm, RunConfig, SftArm
+from ascl.run.stages import Stage, model_of
+from ascl.run.world import ConfiguredWorld, build_settings, plays_demonstrations
+from ascl.train.data import read_rows
+from ascl.train.costs import parameters_of
+from ascl.train.installed import check_installed
+from ascl.train.settings import Lora, RlSettings
+
+
+def servers_of(config: RunConfig, done: Container[str]) -> list[Server]:
+    """The servers that a run asks, but for those of arms whose every seed is trained."""
+    found: list[Server] = []
+    for name, arm in config.arms.items():
+        if all(f"{name}-{seed}" in done for seed in config.seeds):
+            continue
+        if isinstance(arm, RlArm):
+            found += judge_servers(config.judge) + rollout_servers(config.rl_settings(arm))
+        elif arm.data.base_url is not None and not arm.data.rows:
+            found.append(Server(f"arms.{name}.data.model", arm.data.model, arm.data.base_url))
+    evaluated = [f"eval {name}-{seed}" for name in config.arms for seed in config.seeds]
+    if not all(name in done for name in evaluated) or not config.arms:
+        found += [server for judge in config.evaluate.judges for server in judge_servers(judge)]
+    return found
+
+
+def check_left(left: Sequence[Stage], folder: Path, config: RunConfig, world: ConfiguredWorld) -> None:
+    """Look for what these stages need: extras, rows, prompts, models, judges, disk space."""
+    if not left:
+        return
+    for name in dict.fromkeys(stage.of for stage in left if stage.work != "evaluate"):
+        arm = config.arms[name]
+        if isinstance(arm, SftArm):
+            check_installed(config.sft_settings(arm))
+            _check_rows(arm, config, world)
+        else:
+            settings = config.rl_settings(arm)
+            check_installed(settings)
+            check_kinds(world.rl_sources(arm), settings.kinds)
+    world.renderer()
+    model_config(config.model)
+    for judge in [*world.judges(folder), world.reward_judge(folder)]:
+        check_judge(judge)
+    trained = [model_of(folder, stage.of, stage.seed) for stage in left if stage.work == "train"]
+    space = training_space(config.model, config.dtype, config.lora, trained)
+    check_space(folder, space + RECORDS, f"what is left of this run ({len(trained)} models)")
+
+
+def _check_rows(arm: SftArm, config: RunConfig, world: ConfiguredWorld) -> None:
+    if arm.data.rows:
+        read_rows([Path(one) for one in arm.data.rows])
+    elif plays_demonstrations(arm.data):
+        fitting(world.tool("train", 0))
+    else:
+        load_recipe(arm.data.recipe)
+        build_settings(config, arm.data, 0)
+
+
+def rollout_servers(settings: RlSettings) -> list[Server]:
+    """The server that samples the rollouts of RL, where it is not the training itself."""
+    return [Server("rl.settings.vllm_server", None, settings.vllm_server)] if settings.vllm == "server" else []
+
+
+def training_space(name: str, dtype: str, lora: Lora | None, outs: Sequence[Path]) -> float:
+    """Bytes on disk of trainings that follow each other, each ending in a model at one of `outs`.
+
+        models * size + 3 * 12 * trained - what the trainers' checkpoints hold already
+
+    size: of a finished model, P parameters in `dtype`, or the float32 adapters. A trainer's checkpoint holds float32
+    weights and the two moments of Adam, 12 bytes for each trained parameter; two are kept while a third is written.
+    """
+    if not outs:
+        return 0
+    parameters, trained = parameters_of(model_config(name), lora)
+    size = parameters * (4 if dtype == "float32" else 2) if lora is None else 4 * trained
+    written = sum(
+        path.stat().st_size
+        for out in outs
+        for path in out.with_name(f"{out.name}.trainer").rglob("*")
+        if path.is_file()
+    )
+    return max(len(outs) * size + 3 * 12 * trained - written, 0)
+
+
+def check_kinds(prompts: Sequence[Prompt], kinds: Sequence[Kind]) -> None:
+    """Raise InputError where RL would find no train prompt of a kind it is to train on."""
+    if missing := [kind.value for kind in kinds if not choose(prompts, "train", [kind])]:
+        raise InputError(
+            f"rl.kinds: there is no train prompt of kind {' or '.join(missing)}; add some to `prompts`, "
+            "or leave the kind out of rl.kinds"
+        )

@@ -1,0 +1,262 @@
+"""A run as data: a YAML configuration, checked by pydantic. Every choice of a run is here.
+
+An arm names what it starts `from`; every (arm, seed) is trained and evaluated by itself.
+"""
+
+import os
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from ascl import ranges
+from ascl.chat.clients.dtype import Dtype
+from ascl.chat.clients.sampling import Sampling
+from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K
+from ascl.consult.variants import VARIANTS
+from ascl.errors import InputError, first_problem
+from ascl.evals.settings import AnyJudge, EvalSettings
+from ascl.inputs import LONGEST_TEXT, parse_yaml, read_text
+from ascl.judges.settings import JudgeSettings
+from ascl.servers import optional_address
+from ascl.train.advantages import Algorithm
+from ascl.train.settings import Lora, RlSettings, SftSettings
+
+ZERO_SHOT = "ascl_zs"  # what the paper calls the tool given to the untrained model
+Settings = TypeVar("Settings", SftSettings, RlSettings)
+ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]  # an arm names folders
+
+
+class RuleSettings(BaseModel):
+    """Which rule book, and how it is searched (BM25 unless an embedding model is named)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: str = "default"
+    embedding_model: str | None = None
+    top_k: int = Field(default=DEFAULT_TOP_K, ge=1, le=MAX_TOP_K)
+
+
+class ArmData(BaseModel):
+    """The training rows of a supervised arm.
+
+    recipe: one of `ascl data build`, on the train prompts of `from` (the run's prompts, unless named), with its
+    parameters; model, base_url, sampling, concurrency: who is sampled, and how. The recipe `ascl` without a model plays
+    the shipped demonstrations that fit the rule book. rows: finished training sets instead of a recipe. limit: rows of
+    each kind of prompt (0: all).
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=True)
+
+    recipe: str = "ascl"
+    sources: list[str] | None = Field(default=None, alias="from", min_length=1)
+    model: str | None = None
+    base_url: Annotated[str | None, AfterValidator(optional_address)] = None
+    sampling: Sampling = Sampling(temperature=0.6, top_p=0.95, max_tokens=4096)
+    concurrency: int = Field(default=16, ge=1, le=ranges.CONCURRENCY)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    rows: list[str] = Field(default_factory=list)
+    limit: int = Field(default=0, ge=0, le=ranges.PROMPTS)
+
+
+class _Arm(BaseModel):
+    """start: the arm whose model this one goes on from (of the same seed); None: the run's model. settings: what it
+    changes in the run's settings of its method.
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=True)
+
+    start: ArmName | None = Field(default=None, alias="from")
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class SftArm(_Arm):
+    """Supervised fine-tuning on rows."""
+
+    method: Literal["sft"]
+    data: ArmData = ArmData()
+
+
+class RlArm(_Arm):
+    """RL by one algorithm, on the train prompts of `rl.kinds` whose answers no model of this arm was shown.
+
+    prompts: sources, as the run's `prompts` are named; those, unless given. limit: prompts of each kind (0: all).
+    """
+
+    method: Literal["rl"]
+    algorithm: Algorithm
+    prompts: list[str] | None = Field(default=None, min_length=1)
+    limit: int = Field(default=0, ge=0, le=ranges.PROMPTS)
+
+
+Arm = Annotated[SftArm | RlArm, Field(discriminator="method")]
+
+
+class RunConfig(BaseModel):
+    """Everything a run depends on.
+
+    prompts: see `prompts/sources.py`; their train split is for training, and their test split is what is evaluated where
+    `evaluate` names no suite. dtype: auto takes what this machine is fast in, and the run keeps it. sft, rl: the
+    settings of the arms of these methods. judge: who gives the reward of RL and checks sampled rows; the judges of
+    `evaluate` give the figures.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+    dialect: str | None = None
+    dtype: Dtype = "auto"
+    seeds: list[Annotated[int, Field(ge=0, le=ranges.SEED)]] = Field(default=[0], min_length=1)
+    prompts: list[str] = Field(default=["starter"], min_length=1)
+    rules: RuleSettings = RuleSettings()
+    judge: AnyJudge = JudgeSettings()
+    lora: Lora | None = None
+    sft: SftSettings = SftSettings()
+    rl: RlSettings = RlSettings()
+    arms: dict[ArmName, Arm] = Field(default_factory=dict)
+    evaluate: "RunEvaluation" = Field(default_factory=lambda: RunEvaluation())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_this_layout(cls, value: Any) -> Any:
+        if isinstance(value, dict) and (old := [line for key, line in _MOVED.items() if _has(value, key)]):
+            raise ValueError(f"a configuration of an earlier layout: {'; '.join(old)} (docs/runs.md)")
+        return value
+
+    @model_validator(mode="after")
+    def _check(self) -> "RunConfig":
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: one is there twice")
+        for name, arm in self.arms.items():
+            if name in VARIANTS or name == ZERO_SHOT:
+                raise ValueError(f"arms.{name}: this is the name of a prompt variant; name the arm otherwise")
+            if arm.start is not None and arm.start not in self.arms:
+                raise ValueError(f"arms.{name}.from: there is no arm {arm.start}")
+            self.lineage(name)
+            try:
+                settings = self.sft_settings(arm) if isinstance(arm, SftArm) else self.rl_settings(arm)
+            except ValidationError as error:
+                raise ValueError(f"arms.{name}.settings.{first_problem(error)}") from error
+            if isinstance(settings, SftSettings) and settings.form == "split" and self.dialect != "qwen_agent":
+                raise ValueError("sft.form: split needs `dialect: qwen_agent` (the text format it is made for)")
+        return self
+
+    def lineage(self, name: str) -> list[str]:
+        """The arms whose trainings an arm goes through, its own last. Raises ValueError where they form a ring."""
+        found = [name]
+        while (start := self.arms[found[0]].start) is not None:
+            if start in found:
+                raise ValueError(f"arms.{name}.from: it leads back to {start}")
+            found.insert(0, start)
+        return found
+
+    def sft_settings(self, arm: SftArm) -> SftSettings:
+        """The settings of a supervised arm. Raises ValueError for one that is none."""
+        return _changed(self.sft, arm.settings)
+
+    def rl_settings(self, arm: RlArm) -> RlSettings:
+        """The settings of an RL arm. Raises ValueError for one that is none."""
+        return _changed(self.rl, arm.settings)
+
+    def evaluation(self, seed: int) -> EvalSettings:
+        """The settings of the evaluations of a seed."""
+        given = self.evaluate.model_dump()
+        suite = self.evaluate.suite or ",".join(self.prompts)
+        return EvalSettings.model_validate(given | {"suite": suite, "seed": self.evaluate.seed + seed})
+
+    def smoke(self) -> "RunConfig":
+        """The same run, cut down to minutes: a few prompts, two variants, a few training steps, one seed."""
+        evaluate = self.evaluate.model_dump(exclude_unset=True) | {"limit": 4, "variants": ["pure", "ascl"]}
+        evaluate["max_tokens"] = min(48, self.evaluate.max_tokens or 48)
+        arms = {name: arm.model_dump(by_alias=True, exclude_unset=True) for name, arm in self.arms.items()}
+        few = {"max_steps": 2, "prompts_per_step": 1, "group_size": 4, "micro_batch_size": 4}
+        for arm in arms.values():
+            arm["settings"] = arm.get("settings", {}) | (few if arm["method"] == "rl" else {"epochs": 1})
+            if arm["method"] == "sft":
+                arm["data"] = arm.get("data", {}) | {"limit": 12}
+        changed = {"arms": arms, "evaluate": evaluate, "seeds": self.seeds[:1]}
+        return RunConfig.model_validate(self.model_dump(by_alias=True, exclude_unset=True) | changed)
+
+
+class RunEvaluation(EvalSettings):
+    """What a run evaluates: every arm of every seed as `ascl`, and the untrained model in `variants`.
+
+    suite: None for the test split of the run's prompts.
+    """
+
+    suite: str | None = None  # type: ignore[assignment]
+    variants: list[Literal["pure", "short", "long", "rag", "ascl"]] = ["pure", "short", "long", "rag", "ascl"]
+    judges: list[AnyJudge] = Field(default_factory=lambda: [JudgeSettings()], min_length=1)
+
+
+RunConfig.model_rebuild()
+# What became of the keys of an earlier layout; a key inside another by its path.
+_MOVED = {
+    "seed": "seed is seeds: [..]",
+    "variants": "variants is evaluate.variants",
+    "test_limit": "test_limit is evaluate.limit",
+    "train_limit": "train_limit is arms.NAME.data.limit (rows) or arms.NAME.limit (RL prompts)",
+    "sampling": "sampling is evaluate.greedy and evaluate.max_tokens",
+    "eval_batch": "eval_batch is evaluate.batch",
+    "teacher": "teacher is arms.NAME.data.model, with base_url, sampling and concurrency",
+    "reward": "reward is rl.reward",
+    "rl.arms": "rl.arms is arms: {bc: {method: sft}, NAME: {from: bc, method: rl, algorithm: NAME}}",
+    "rl.settings": "what stood in rl.settings stands in rl",
+}
+
+
+def _has(value: dict[str, Any], path: str) -> bool:
+    first, _, rest = path.partition(".")
+    inner = value.get(first)
+    return first in value if not rest else isinstance(inner, dict) and _has(inner, rest)
+
+
+def _changed(settings: Settings, changes: dict[str, Any]) -> Settings:
+    return type(settings).model_validate(settings.model_dump() | changes)
+
+
+def find_config(name: str) -> Path:
+    """The path of a configuration: a file, or a shipped one by its name. Raises InputError."""
+    path = Path(name)
+    shipped = Path(str(files("ascl.configs") / f"{name.removesuffix('.yaml')}.yaml"))
+    if path.exists() or path.is_symlink() or path.name != name:
+        return path
+    if not shipped.exists():
+        known = ", ".join(sorted(one.stem for one in shipped.parent.glob("*.yaml")))
+        raise InputError(f"{name}: no such file, nor a shipped configuration ({known})")
+    return shipped
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read a YAML configuration; `${NAME}` in it is replaced by the environment variable.
+
+    Raises InputError naming the file and the line or field.
+    """
+    data = parse_yaml(path, _with_environment(path, read_text(path)))
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: a mapping of settings is expected")
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise InputError(f"{path}: {first_problem(error)}") from error
+
+
+def _with_environment(path: Path, text: str) -> str:
+    """The text with `${NAME}` replaced; a line that is only comment is left alone, a value is not looked at again."""
+    lines, room = text.split("\n"), LONGEST_TEXT
+    for index, line in enumerate(lines):
+        if line.lstrip().startswith("#"):
+            continue
+        parts = re.split(r"\$\{(\w+)\}", line)  # every second one is a name
+        for at in range(1, len(parts), 2):
+            where, name = f"{path}, line {index + 1}", parts[at]
+            if name not in os.environ:
+                raise InputError(f"{where}: the environment variable {name} is not set")
+            parts[at] = os.environ[name]
+            room -= len(parts[at])
+            if room < 0:
+                raise InputError(f"{where}: the values of the environment variables make the file too long")
+        lines[index] = "".join(parts)
+    return "\n".join(lines)

@@ -1,0 +1,229 @@
+"""What a run works in: the base model, rule book, prompts, training rows and judges that its configuration names.
+
+The lab has a world of its own (`lab/world.py`) with the same methods.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from ascl.chat.clients.fingerprint import fingerprint, short_hash
+from ascl.chat.render import Renderer
+from ascl.consult.tool import ConsultTool
+from ascl.consult.variants import VARIANTS, Variant, shown_to
+from ascl.errors import InputError
+from ascl.evals.asked import AskedPrompts, ask
+from ascl.files import write_jsonl
+from ascl.judges.open_judge import open_judge
+from ascl.judges.record import Judge
+from ascl.progress import console
+from ascl.prompts.examples import Example
+from ascl.prompts.prompt import Kind, Prompt, choose, split_of
+from ascl.prompts.sources import load_prompts
+from ascl.recipes.ascl import consult_row, is_cloned
+from ascl.recipes.balance import RATIO, mix, take_evenly
+from ascl.recipes.data_set import BuildSettings, check_parameters, load_inputs, load_recipe, make_data_set
+from ascl.recipes.demonstrations import fitting
+from ascl.prompts.row import Row, split_row
+from ascl.rules.book import RuleBook
+from ascl.run.config import ArmData, RlArm, RunConfig, SftArm
+
+
+class World(Protocol):
+    """What a run asks of its world; a seed may change all of it."""
+
+    def facts(self) -> dict[str, Any]:
+        """What a run depends on beside its configuration, as JSON."""
+        ...
+
+    def base_model(self, seed: int) -> str:
+        """The model that arms without a start go on from: a name or a folder."""
+        ...
+
+    def renderer(self) -> Renderer:
+        """The renderer of every model of the run."""
+        ...
+
+    def tool(self, split: str, seed: int) -> ConsultTool:
+        """The consult tool, over the rule book of a split."""
+        ...
+
+    def rows(self, name: str, arm: SftArm, seed: int, folder: Path) -> list[Row]:
+        """The rows of a supervised arm; a recipe leaves its files in `folder`."""
+        ...
+
+    def rl_prompts(self, arm: RlArm, seed: int, cloned: Collection[str]) -> list[Prompt]:
+        """The prompts of an RL arm, without those of which its model was shown an answer."""
+        ...
+
+    def asked(self, seed: int) -> AskedPrompts:
+        """What every evaluation asks."""
+        ...
+
+    def reward_judge(self, folder: Path) -> Judge:
+        """Who gives the reward; replies of a judging model are kept in `folder`."""
+        ...
+
+    def judges(self, folder: Path) -> list[Judge]:
+        """Who judges an evaluation; the first one gives the figures."""
+        ...
+
+
+@dataclass
+class ConfiguredWorld:
+    """The world of a configuration."""
+
+    config: RunConfig
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to another process: nothing that was loaded."""
+        return {"config": self.config}
+
+    @cached_property
+    def _tool(self) -> ConsultTool:
+        rules = self.config.rules
+        return ConsultTool(RuleBook.load(rules.source, rules.embedding_model), rules.top_k)
+
+    @cached_property
+    def prompts(self) -> list[Prompt]:
+        """The run's prompts."""
+        return load_prompts(self.config.prompts)
+
+    @cached_property
+    def _renderer(self) -> Renderer:
+        from ascl.chat.clients.models import load_renderer
+
+        return load_renderer(self.config.model, self.config.dialect)
+
+    def facts(self) -> dict[str, Any]:
+        """See `World`: rule book, prompts, weights of local folders, chat template, system texts and tool."""
+        config, tool = self.config, self._tool
+        local = {"weights": config.model, "weights of the embedding model": tool.book.embedding_model}
+        if config.judge.base_url is None:
+            local["weights of the judge"] = config.judge.model
+        variants: list[Variant] = [*VARIANTS]
+        return {
+            "rule book": f"{tool.book.hash}, {len(tool.book.rules)} rules",
+            "prompts": short_hash("\n".join(prompt.model_dump_json() for prompt in self.prompts)),
+            "chat template": short_hash(self._renderer.dialect.template),
+            "system text": short_hash(" ".join(shown_to(variant, tool)["system text"] for variant in variants)),
+            **{name: found for name, model in local.items() if model and (found := fingerprint(model))},
+        }
+
+    def base_model(self, seed: int) -> str:
+        """See `World`."""
+        return self.config.model
+
+    def renderer(self) -> Renderer:
+        """See `World`."""
+        return self._renderer
+
+    def tool(self, split: str, seed: int) -> ConsultTool:
+        """See `World`."""
+        return self._tool
+
+    def asked(self, seed: int) -> AskedPrompts:
+        """See `World`."""
+        settings = self.config.evaluation(seed)
+        if self.config.evaluate.suite is not None:
+            return ask(settings)
+        tested = [prompt for prompt in self.prompts if split_of(prompt) == "test"]
+        if not tested:
+            raise InputError("prompts: none of them is in the test split; add prompts, or name evaluate.suite")
+        return ask(settings, tested)
+
+    def rl_prompts(self, arm: RlArm, seed: int, cloned: Collection[str]) -> list[Prompt]:
+        """See `World`."""
+        return choose(self.rl_sources(arm), "train", self.config.rl_settings(arm).kinds, arm.limit, set(cloned))
+
+    def rl_sources(self, arm: RlArm) -> list[Prompt]:
+        """All prompts of the sources of an RL arm."""
+        return self.prompts if arm.prompts is None else load_prompts(arm.prompts)
+
+    def reward_judge(self, folder: Path) -> Judge:
+        """See `World`."""
+        return open_judge(self.config.judge, self._tool.book, folder / "judge_replies.jsonl")
+
+    def judges(self, folder: Path) -> list[Judge]:
+        """See `World`."""
+        return [open_judge(one, self._tool.book, folder / "judge_replies.jsonl") for one in self.config.evaluate.judges]
+
+    def rows(self, name: str, arm: SftArm, seed: int, folder: Path) -> list[Row]:
+        """See `World`."""
+        from ascl.train.data import read_rows
+
+        path = folder / "rows.jsonl"
+        if not arm.data.rows and not path.exists():
+            shown = plays_demonstrations(arm.data)
+            rows = self._shown(folder, seed) if shown else self._built(name, arm.data, seed, folder)
+            if arm.data.limit:
+                by_kind = [[row for row in rows if row.kind is kind] for kind in Kind]
+                rows = [
+                    row for of in by_kind for row in take_evenly(of, arm.data.limit, lambda row: row.mode, seed)
+                ]
+            if self.config.sft_settings(arm).form == "split":
+                rows = [part for row in rows for part in split_row(row)]
+            if not rows:
+                raise InputError(f"{name}: no trajectory passed the recipe's checks (see {folder / 'rejected.jsonl'})")
+            write_jsonl(path, [row.dump() for row in rows])
+        return read_rows([Path(one) for one in arm.data.rows] or [path])
+
+    def _shown(self, folder: Path, seed: int) -> list[Row]:
+        """The rows of the shipped demonstrations that fit the rule book; the others are rejections."""
+        shown, strays = fitting(self._tool)
+        rejected = [{"id": p.id, "stage": "demonstrations", "reason": "its rule is not returned"} for p in strays]
+        write_jsonl(folder / "rejected.jsonl", rejected)
+        if strays:
+            console.say(
+                f"demonstrations: {len(shown)} kept, {len(strays)} dropped (the tool does not return their rule)"
+            )
+        rows = [consult_row(p, t, self._tool, {"origin": "demonstration"}, p.category) for p, t in shown]
+        return mix(rows, RATIO, seed)
+
+    def _built(self, name: str, data: ArmData, seed: int, folder: Path) -> list[Row]:
+        """The rows that a recipe makes of the train prompts; half of them are left to an RL arm that goes on from it."""
+        recipe = load_recipe(data.recipe)
+        settings = build_settings(self.config, data, seed)
+        shared = any(name in self.config.lineage(other)[:-1] for other in self.config.arms)
+        inputs = [one for one in load_inputs(recipe, settings.sources) if _is_for_training(one, shared)]
+        built = make_data_set(
+            settings,
+            folder,
+            f"ascl run, arm {name}",
+            concurrency=data.concurrency,
+            inputs=inputs,
+            judge=self.reward_judge(folder),
+        )
+        rows = [row for row in built.rows if isinstance(row, Row)]
+        if len(rows) < len(built.rows):
+            raise InputError(f"arms.{name}.data.recipe: {data.recipe} makes preference pairs; an sft arm wants rows")
+        return rows
+
+
+def _is_for_training(one: Prompt | Example, shared: bool) -> bool:
+    prompt = one if isinstance(one, Prompt) else one.prompt
+    return split_of(prompt) == "train" and (not shared or is_cloned(prompt))
+
+
+def plays_demonstrations(data: ArmData) -> bool:
+    """Whether the rows are the shipped demonstrations."""
+    return not data.rows and data.recipe == "ascl" and data.model is None
+
+
+def build_settings(config: RunConfig, data: ArmData, seed: int) -> BuildSettings:
+    """The data set of an arm, as `ascl data build` would make it. Raises InputError."""
+    recipe = load_recipe(data.recipe)
+    return BuildSettings(
+        recipe=data.recipe,
+        sources=data.sources or config.prompts,
+        model=data.model or (config.model if recipe.SAMPLES else None),
+        base_url=data.base_url,
+        sampling=data.sampling,
+        rules=config.rules.source,
+        embedding_model=config.rules.embedding_model,
+        top_k=config.rules.top_k,
+        seed=seed,
+        parameters=check_parameters(recipe, data.parameters).model_dump(mode="json"),
+    )
