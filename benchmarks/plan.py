@@ -41,6 +41,7 @@ from ascl.prompts.prompt import Kind
 from ascl.prompts.sources import load_prompts
 from ascl.rules.book import RuleBook
 from ascl.train import reward_function, rl, rollouts
+from ascl.train.advantages import Ifpo
 from ascl.train.costs import model_shape
 from ascl.train.machine import probe
 from ascl.train.plan import GIB, Lengths, Machine, plan_step
@@ -216,7 +217,7 @@ def measured(case: str, steps: int) -> dict[str, Any]:
                 tool=tool,
                 judge=OfflineJudge(),
                 out=Path(folder) / "out",
-                algorithm="ifpo",
+                algorithm=Ifpo(),
                 settings=settings,
                 rewards=RewardWeights(),
                 lora=lora,

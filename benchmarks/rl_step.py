@@ -51,6 +51,7 @@ from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import load_prompts
 from ascl.rules.book import RuleBook
 from ascl.train import rl
+from ascl.train.advantages import Ifpo
 from ascl.train.checkpoints import trainable_model
 from ascl.train.reward import RewardWeights
 from ascl.train.reward_function import RewardFunction
@@ -258,7 +259,7 @@ def _run_ours(model: str, settings: RlSettings, folder: Path, clock: Clock, plai
             tool=the_tool(),
             judge=OfflineJudge(),
             out=folder / "out",
-            algorithm="ifpo",
+            algorithm=Ifpo(),
             settings=settings,
             rewards=RewardWeights(),
             lora=Lora(),

@@ -31,6 +31,7 @@ from ascl.chat.clients.models import load_renderer
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.train import rl
+from ascl.train.advantages import Grpo
 from ascl.train.checkpoints import trainable_model
 from ascl.train.rollouts import Rollouts
 from ascl.train.settings import Lora, RlSettings
@@ -126,7 +127,7 @@ def _our_trainer(model: str, settings: RlSettings, folder: Path) -> Any:
         args=rl.grpo_config(settings, folder, 0, "bfloat16"),
         train_dataset=Dataset.from_list([rows[i] for i in rl.prompt_order([p.kind for p in prompts], settings, 0)]),
         processing_class=renderer.tokenizer,
-        rollout_func=cast(Any, Rollouts(renderer, tool, settings, 0)),
+        rollout_func=cast(Any, Rollouts(renderer, tool, settings, 0, Grpo())),
     )
 
 

@@ -2,7 +2,7 @@
 
     python studies/bandit.py [--seeds 40] [--steps 400] [--rate 0.75] [--overlap 0.5]
 
-Prints, for every estimator of `ascl.train.advantages` (defaults of `RlSettings` unless the row says otherwise), the
+Prints, for every estimator of `ascl.train.advantages` (defaults unless the row says otherwise), the
 consult rates on harmful and on sensitive prompts at the end and their difference, the selectivity: mean and standard
 deviation over seeds. The last column is the selectivity at three times the learning rate: what a longer step alone
 buys. The paper does not have this bandit; every number below that is not marked as the paper's is our assumption.
@@ -20,20 +20,28 @@ buys. The paper does not have this bandit; every number below that is not marked
 - The rate was set with GRPO alone, so that it ends where an earlier bandit of ours did (selectivity 0.56); all rows
   share it. In the long run every unbiased estimator separates the kinds for good: this compares speeds.
   dr_grpo's advantages are in units of the reward, about half of the others' size, so it takes shorter steps.
-- `exploration: half` (adaptthink's own) and `stratified` draw 4 candidates for a place that wants a mode and take the
-  first of that mode, else the first. `half` corrects the old log-probability as `train/rl.py` does, with the consult
-  share of the group's candidates, and clips the ratio at 0.2; a row without the clip shows what it does.
+- `exploration: half` (adaptthink's) and `stratified` (decoupled's) draw 4 candidates for a place that wants a mode and
+  take the first of that mode, else the first. `half` corrects the old log-probability as `train/rl.py` does, with the
+  consult share of the group's candidates, and clips the ratio at 0.2; a row without the clip shows what it does.
 """
 
 import argparse
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
-from ascl.train.advantages.switch import Algorithm, advantages_of
+from ascl.train.advantages import (
+    AdaGrpo,
+    AdaptThink,
+    Ampo,
+    BaseAlgorithm,
+    ConsultPenalty,
+    Decoupled,
+    DrGrpo,
+    Grpo,
+    Ifpo,
+)
 from ascl.train.exploration import Exploration, behaviour_share, mode_log_ratio, wanted_mode
-from ascl.train.settings import RlSettings
 
 PROMPTS, GROUP, START = 8, 8, 0.785  # prompts of each kind, rollouts of a prompt, consult rate at the start
 SAFE = torch.tensor([[0.85, 0.90], [0.95, 0.95]])  # [harmful, sensitive] x [direct, consulting]
@@ -46,25 +54,23 @@ class Arm:
     """One row of the table."""
 
     name: str
-    algorithm: Algorithm
-    exploration: Exploration = "none"
+    algorithm: BaseAlgorithm
     clip: float = 0.2
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 ARMS = [
-    Arm("grpo", "grpo"),
-    Arm("ifpo, tau 0.25", "ifpo", settings={"tau": 0.25}),
-    Arm("ifpo, tau 0.5", "ifpo"),
-    Arm("ifpo, tau 1", "ifpo", settings={"tau": 1.0}),
-    Arm("dr_grpo", "dr_grpo"),
-    Arm("ada_grpo", "ada_grpo"),
-    Arm("ampo", "ampo"),
-    Arm("adaptthink, half", "adaptthink", "half"),
-    Arm("adaptthink, half, no clip", "adaptthink", "half", clip=float("inf")),
-    Arm("consult_penalty", "consult_penalty"),
-    Arm("split", "split"),
-    Arm("split, stratified", "split", "stratified"),
+    Arm("grpo", Grpo()),
+    Arm("ifpo, tau 0.25", Ifpo(tau=0.25)),
+    Arm("ifpo, tau 0.5", Ifpo()),
+    Arm("ifpo, tau 1", Ifpo(tau=1)),
+    Arm("dr_grpo", DrGrpo()),
+    Arm("ada_grpo", AdaGrpo()),
+    Arm("ampo", Ampo()),
+    Arm("adaptthink, half", AdaptThink()),
+    Arm("adaptthink, half, no clip", AdaptThink(), clip=float("inf")),
+    Arm("consult_penalty", ConsultPenalty()),
+    Arm("decoupled", Decoupled(exploration="none")),
+    Arm("decoupled, stratified", Decoupled()),
 ]
 
 
@@ -95,18 +101,18 @@ def selectivity(rates: torch.Tensor) -> str:
 def train(arm: Arm, seeds: int, steps: int, rate: float, overlap: float) -> torch.Tensor:
     """The consult rates [seeds, (harmful, sensitive)] after training; the seeds run side by side."""
     generator = torch.Generator().manual_seed(0)
-    settings = RlSettings(group_size=GROUP, **arm.settings)
+    algorithm = arm.algorithm
     kind = torch.tensor([0, 1]).repeat_interleave(PROMPTS).repeat(seeds)  # of each group: seeds x 16
-    sensitive = (kind == 1)[:, None].expand(-1, GROUP)
+    harmful = (kind == 0)[:, None].expand(-1, GROUP)
     sharing = torch.tensor([[1.0, overlap], [overlap, 1.0]])
     logits = torch.full((seeds, 2), START).logit()
     for step in range(steps):
         share = logits.sigmoid().repeat_interleave(PROMPTS, dim=1).view(-1, 1)
-        consulted, estimate = sample(share, arm.exploration, settings.candidates, generator)
+        consulted, estimate = sample(share, algorithm.exploration, algorithm.candidates, generator)
         rewards = outcomes(kind[:, None], consulted, generator)
-        advantages, _ = advantages_of(arm.algorithm, settings, rewards, consulted, sensitive, step / steps)
-        if arm.exploration == "half":
-            behaviour = behaviour_share(estimate, settings.candidates, "half", GROUP)
+        advantages, _ = algorithm.advantages(rewards, consulted, harmful, step / steps)
+        if algorithm.exploration == "half":
+            behaviour = behaviour_share(estimate, algorithm.candidates, "half", GROUP)
             ratio = torch.exp(-mode_log_ratio(estimate, behaviour, consulted))
             clipped = ratio.clamp(1 - arm.clip, 1 + arm.clip)
             advantages = torch.where(ratio * advantages <= clipped * advantages, ratio * advantages, 0.0)

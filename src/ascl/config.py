@@ -17,7 +17,7 @@ from ascl.inputs import LONGEST_TEXT, parse_yaml, read_text
 from ascl.judges.settings import JudgeSettings
 from ascl.prompts.prompt import Kind
 from ascl.servers import optional_address
-from ascl.train.advantages.switch import Algorithm
+from ascl.train.advantages import Algorithm, Grpo, Ifpo
 from ascl.train.reward import RewardWeights
 from ascl.train.settings import Lora, RlSettings, SftSettings
 
@@ -44,13 +44,29 @@ class Teacher(BaseModel):
 
 
 class Rl(BaseModel):
-    """RL from the cloned checkpoint: every arm has the same settings, prompts and seed, and its own algorithm."""
+    """RL from the cloned checkpoint: every arm has the same settings, prompts and seed, and its own algorithm.
+
+    arms: an algorithm with its settings (`train/advantages/`), or its name alone: `{type: ifpo, tau: 1}`, `ifpo`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     kinds: list[Kind] = [Kind.HARMFUL, Kind.SENSITIVE]
     settings: RlSettings = RlSettings()
-    arms: list[Algorithm] = ["grpo", "ifpo"]
+    arms: list[Algorithm] = [Grpo(), Ifpo()]
+
+    @field_validator("arms")
+    @classmethod
+    def _told_apart(cls, arms: list[Algorithm]) -> list[Algorithm]:
+        names = [arm.name for arm in arms]
+        if len(set(names)) < len(names):
+            raise ValueError("each algorithm may stand there once: an arm is called after it")
+        return arms
+
+    @property
+    def names(self) -> list[str]:
+        """What the arms are called, in order."""
+        return [arm.name for arm in self.arms]
 
 
 class RunConfig(BaseModel):

@@ -58,7 +58,7 @@ from ascl.recipes.rows import Row, split_row
 from ascl.rules.book import RuleBook
 from ascl.saved import read_saved, saved_rows
 from ascl.stats import Estimate
-from ascl.train.advantages.switch import Algorithm
+from ascl.train.advantages import Algorithm
 from ascl.train.installed import check_installed
 
 # How the zero-shot variants are called in the report: the tool without training is the paper's ASCL-ZS.
@@ -121,8 +121,8 @@ def stages(config: RunConfig) -> dict[str, Callable[[Run], None]]:
         found[f"eval {name}"] = partial(_evaluate, name=name, variant=variant, trained=False)
     found |= {"data": _build_data, "bc": _clone, "eval bc": partial(_evaluate, name="bc", variant="ascl", trained=True)}
     for arm in config.rl.arms:
-        found[arm] = partial(_reinforce, arm=arm)
-        found[f"eval {arm}"] = partial(_evaluate, name=arm, variant="ascl", trained=True)
+        found[arm.name] = partial(_reinforce, arm=arm)
+        found[f"eval {arm.name}"] = partial(_evaluate, name=arm.name, variant="ascl", trained=True)
     return found
 
 
@@ -158,7 +158,7 @@ def open_run(config: RunConfig, folder: Path) -> Run:
     if left:
         model_config(config.model)
         check_judge(judge)
-        trained = [state.checkpoint(name) for name in ("bc", *config.rl.arms) if name in left]
+        trained = [state.checkpoint(name) for name in ("bc", *config.rl.names) if name in left]
         space = training_space(config.model, config.dtype, config.lora, trained)
         check_space(folder, space + RECORDS, f"what is left of this run ({len(trained)} models)")
     return state
@@ -173,7 +173,7 @@ def _servers(config: RunConfig, left: Container[str]) -> list[Server]:
     found = judge_servers(config.judge) if left else []
     if config.teacher is not None and "data" in left:
         found.append(Server("teacher", config.teacher.model, config.teacher.base_url))
-    if any(arm in left for arm in config.rl.arms):
+    if any(arm in left for arm in config.rl.names):
         found += rollout_servers(config.rl.settings)
     return found
 
@@ -181,14 +181,14 @@ def _servers(config: RunConfig, left: Container[str]) -> list[Server]:
 def _check_settings(config: RunConfig, left: Container[str]) -> None:
     if "bc" in left:
         check_installed(config.sft)
-    if any(arm in left for arm in config.rl.arms):
+    if any(arm in left for arm in config.rl.names):
         check_installed(config.rl.settings)
 
 
 def _check_prompts(state: Run, left: Container[str]) -> None:
     if not state.split("test"):
         raise InputError("prompts: none of them is in the test split; add prompts")
-    if any(arm in left for arm in state.config.rl.arms):
+    if any(arm in left for arm in state.config.rl.names):
         check_kinds(state.prompts, state.config.rl.kinds)
 
 
@@ -373,7 +373,7 @@ def _clone(state: Run) -> None:
 def _reinforce(state: Run, arm: Algorithm) -> None:
     from ascl.train.rl import run_rl
 
-    if state.checkpoint(arm).exists():
+    if state.checkpoint(arm.name).exists():
         return
     config = state.config
     run_rl(
@@ -382,13 +382,13 @@ def _reinforce(state: Run, arm: Algorithm) -> None:
         renderer=state.renderer,
         tool=state.tool,
         judge=state.judge,
-        out=state.checkpoint(arm),
+        out=state.checkpoint(arm.name),
         algorithm=arm,
         settings=config.rl.settings,
         rewards=config.reward,
         lora=config.lora,
         seed=config.seed,
-        rollout_log=state.folder / "data" / "rollouts" / f"{arm}.jsonl",
+        rollout_log=state.folder / "data" / "rollouts" / f"{arm.name}.jsonl",
         dtype=config.dtype,
     )
 
@@ -402,21 +402,23 @@ def _uncloned(state: Run) -> list[Prompt]:
 def best_checkpoint(config: RunConfig, folder: Path) -> tuple[str, float | None]:
     """The trained model of a run with the highest H-avg, the first of equals, and that (None where none has one)."""
     variants = read_json(folder / "metrics.json")["variants"]
-    reached = {name: variants[name]["h_avg"]["value"] for name in ("bc", *config.rl.arms)}
+    reached = {name: variants[name]["h_avg"]["value"] for name in ("bc", *config.rl.names)}
     best = max(reached, key=lambda name: -1.0 if reached[name] is None else reached[name])
     return best, reached[best]
 
 
 def write_metrics(state: Run) -> None:
     """Write `metrics.json` from the records and training logs that are there."""
-    names = [REPORT_NAMES.get(v, v) for v in state.config.variants] + ["bc", *state.config.rl.arms]
+    names = [REPORT_NAMES.get(v, v) for v in state.config.variants] + ["bc", *state.config.rl.names]
     variants: dict[str, dict[str, Estimate]] = {}
     for name in names:
         variants[name] = measure(list(saved_rows(state.folder / "data" / "eval" / f"{name}.jsonl", Record)))
     metrics = {
         "variants": {name: {key: one.model_dump() for key, one in of.items()} for name, of in variants.items()},
         "warnings": variant_warnings(variants),
-        "training": {arm: [_curve(row) for row in _log(state, arm) if "reward" in row] for arm in state.config.rl.arms},
+        "training": {
+            arm: [_curve(row) for row in _log(state, arm) if "reward" in row] for arm in state.config.rl.names
+        },
         "sft": [{"step": row["step"], "loss": row["loss"]} for row in _log(state, "bc") if "loss" in row],
         "judge": {"name": state.judge.name, "calibration": _calibration() if state.judge.name == "offline" else None},
     }

@@ -20,10 +20,9 @@ from verl import DataProto
 from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
 from verl.trainer.ppo.ray_trainer import compute_advantage
 
-from ascl.cluster.estimators import ALGORITHMS, NAMES, NEEDS_FACTS, assert_registered, settings_of
+from ascl.cluster.estimators import ALGORITHMS, algorithm_of, assert_registered
 from ascl.cluster.facts import Facts, interior_zeros, known
-from ascl.train.advantages.switch import advantages_of
-from ascl.train.settings import RlSettings
+from ascl.train.advantages import Grpo, Ifpo
 
 PARAMETERS = {"tau": 0.7, "mode_weight": 0.5, "penalty": 0.2, "delta": 0.1, "sharpness": 0.5, "carry": 0.25}
 
@@ -35,7 +34,7 @@ class Rollout:
     reward: float
     turns: list[int]
     results: int
-    sensitive: bool
+    harmful: bool
     decision: int
 
     @property
@@ -52,7 +51,7 @@ rollouts = st.builds(
     reward=rewards,
     turns=st.lists(st.integers(1, 5), min_size=1, max_size=3),
     results=st.integers(1, 4),
-    sensitive=st.booleans(),
+    harmful=st.booleans(),
     decision=st.integers(0, 6),
 )
 batches = st.lists(st.lists(rollouts, min_size=2, max_size=8), min_size=1, max_size=6)
@@ -73,25 +72,22 @@ def batch_of(groups: list[list[Rollout]], order: list[int]) -> tuple[DataProto, 
     )
     facts = Facts(
         consulted=torch.tensor([len(rollout.turns) > 1 for _, rollout in rows]),
-        sensitive=torch.tensor([rollout.sensitive for _, rollout in rows]),
+        harmful=torch.tensor([rollout.harmful for _, rollout in rows]),
         decision_length=torch.tensor([rollout.decision for _, rollout in rows]),
         progress=0.3,
     )
     return data, facts
 
 
-def expected(algorithm: Any, groups: list[list[Rollout]], eps: float) -> list[torch.Tensor]:
+def expected(name: str, groups: list[list[Rollout]], config: Any) -> list[torch.Tensor]:
     """The token advantages of every rollout, from the pure functions alone."""
     every = []
     for group in groups:
-        decision, content = advantages_of(
-            algorithm,
-            RlSettings.model_validate(PARAMETERS),
+        decision, content = algorithm_of(name, config).advantages(
             torch.tensor([[rollout.reward for rollout in group]]),
             torch.tensor([[len(rollout.turns) > 1 for rollout in group]]),
-            torch.tensor([[rollout.sensitive for rollout in group]]),
+            torch.tensor([[rollout.harmful for rollout in group]]),
             0.3,
-            eps,
         )
         for i, rollout in enumerate(group):
             chosen = torch.arange(len(rollout.mask)) < rollout.decision
@@ -99,18 +95,16 @@ def expected(algorithm: Any, groups: list[list[Rollout]], eps: float) -> list[to
     return every
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("name", ALGORITHMS)
 @settings(max_examples=40, deadline=None)
 @given(groups=batches, data=st.data(), eps=st.sampled_from([1e-4, 1e-6]))
-def test_verl_gets_the_same_advantages(
-    algorithm: Any, groups: list[list[Rollout]], data: st.DataObject, eps: float
-) -> None:
+def test_verl_gets_the_same_advantages(name: str, groups: list[list[Rollout]], data: st.DataObject, eps: float) -> None:
     order = data.draw(st.permutations(range(sum(map(len, groups)))))
     batch, facts = batch_of(groups, order)
     config = OmegaConf.create({"ascl": {**PARAMETERS, "eps": eps}})
     with known(facts):
-        out = compute_advantage(batch, adv_estimator=f"ascl_{algorithm}", config=config).batch
-    wanted = expected(algorithm, groups, eps)
+        out = compute_advantage(batch, adv_estimator=name, config=config).batch
+    wanted = expected(name, groups, config)
     for row, source in enumerate(order):
         mine, theirs = wanted[source], out["advantages"][row]
         torch.testing.assert_close(theirs[: len(mine)], mine, atol=1e-5, rtol=1e-5)
@@ -118,13 +112,12 @@ def test_verl_gets_the_same_advantages(
     assert torch.equal(out["returns"], out["advantages"])
 
 
-@pytest.mark.parametrize("algorithm", [a for a in ALGORITHMS if a not in NEEDS_FACTS])
+@pytest.mark.parametrize("name", [name for name, algorithm in ALGORITHMS.items() if not algorithm.needs])
 @settings(max_examples=20, deadline=None)
 @given(groups=batches)
-def test_the_mask_alone_gives_the_same_where_no_call_failed(algorithm: Any, groups: list[list[Rollout]]) -> None:
+def test_the_mask_alone_gives_the_same_where_no_call_failed(name: str, groups: list[list[Rollout]]) -> None:
     order = list(range(sum(map(len, groups))))
     config = OmegaConf.create({"ascl": PARAMETERS})
-    name = f"ascl_{algorithm}"
     batch, facts = batch_of(groups, order)
     with known(facts):
         told = compute_advantage(batch, adv_estimator=name, config=config).batch["advantages"]
@@ -135,7 +128,7 @@ def test_the_mask_alone_gives_the_same_where_no_call_failed(algorithm: Any, grou
 def two_groups() -> list[list[Rollout]]:
     """A group of close rewards, and one of rewards far apart."""
     return [
-        [Rollout(reward, turns, 2, True, 1) for reward, turns in zip(values, ([3], [2, 4], [5], [1, 1]), strict=True)]
+        [Rollout(reward, turns, 2, False, 1) for reward, turns in zip(values, ([3], [2, 4], [5], [1, 1]), strict=True)]
         for values in ((1.0, 1.001, 1.0, 1.001), (0.0, 1.5, 0.5, 1.5))
     ]
 
@@ -164,10 +157,10 @@ def test_interior_zeros_are_zeros_between_ones() -> None:
 
 
 def test_a_fault_counts_as_consulted_until_the_trainer_says_otherwise() -> None:
-    groups = [[Rollout(1.5, [2, 2], 2, False, 1), *[Rollout(r, [4], 1, False, 1) for r in (0.0, 1.5, 0.5)]]]
+    groups = [[Rollout(1.5, [2, 2], 2, True, 1), *[Rollout(r, [4], 1, True, 1) for r in (0.0, 1.5, 0.5)]]]
     batch, facts = batch_of(groups, [0, 1, 2, 3])
     guessed = compute_advantage(batch, adv_estimator="ascl_ifpo").batch["advantages"]
-    fault = Facts(torch.zeros(4, dtype=torch.bool), facts.sensitive, facts.decision_length, 0.0)
+    fault = Facts(torch.zeros(4, dtype=torch.bool), facts.harmful, facts.decision_length, 0.0)
     with known(fault):
         told = compute_advantage(batch_of(groups, [0, 1, 2, 3])[0], adv_estimator="ascl_ifpo").batch["advantages"]
     stock = compute_advantage(batch_of(groups, [0, 1, 2, 3])[0], adv_estimator="ascl_grpo").batch["advantages"]
@@ -187,22 +180,24 @@ def test_padding_rows_of_verl_stay_zero_and_a_group_of_one_is_an_error() -> None
         compute_advantage(batch, adv_estimator="ascl_ifpo")
 
 
-@pytest.mark.parametrize("algorithm", NEEDS_FACTS)
-def test_what_needs_facts_refuses_to_guess(algorithm: str) -> None:
+@pytest.mark.parametrize("name", [name for name, algorithm in ALGORITHMS.items() if algorithm.needs])
+def test_what_needs_facts_refuses_to_guess(name: str) -> None:
     with pytest.raises(ValueError, match="ascl_sync"):
-        compute_advantage(batch_of(two_groups(), list(range(8)))[0], adv_estimator=f"ascl_{algorithm}")
+        compute_advantage(batch_of(two_groups(), list(range(8)))[0], adv_estimator=name)
 
 
 def test_settings_come_from_the_algorithm_section() -> None:
-    assert settings_of(None) == (RlSettings(), 1e-4)
-    given, eps = settings_of(OmegaConf.create({"ascl": {"tau": 0.9, "eps": 1e-6}}))
-    assert given == RlSettings(tau=0.9) and eps == 1e-6
-    with pytest.raises(ValueError, match="unknown tua"):
-        settings_of(OmegaConf.create({"ascl": {"tua": 0.9}}))
+    assert algorithm_of("ascl_ifpo", None) == Ifpo()
+    section = OmegaConf.create({"ascl": {"tau": 0.9, "eps": 1e-6}})
+    assert algorithm_of("ascl_ifpo", section) == Ifpo(tau=0.9, eps=1e-6)
+    assert algorithm_of("ascl_grpo", section) == Grpo(eps=1e-6)  # tau is another one's
+    for wrong in ("tua", "exploration", "type"):
+        with pytest.raises(ValueError, match=f"unknown {wrong}"):
+            algorithm_of("ascl_ifpo", OmegaConf.create({"ascl": {wrong: 0.9}}))
 
 
 def test_importing_verl_registers_every_estimator() -> None:
-    assert set(NAMES) <= set(ADV_ESTIMATOR_REGISTRY)
+    assert set(ALGORITHMS) <= set(ADV_ESTIMATOR_REGISTRY)
     assert_registered()
 
 

@@ -44,7 +44,7 @@ def test_overrides_reach_verls_keys_and_ours() -> None:
     [
         (["algorithm.adv_estimator=ascl_nothing"], "ascl_nothing"),
         (["+algorithm.ascl.tua=1"], "unknown tua"),
-        (["algorithm.adv_estimator=ascl_split", "trainer.v1.trainer_mode=sync"], "needs trainer.v1.trainer_mode"),
+        (["algorithm.adv_estimator=ascl_decoupled", "trainer.v1.trainer_mode=sync"], "needs trainer.v1.trainer_mode"),
         (["reward.custom_reward_function.reward_kwargs.max_turns=5"], "same number"),
     ],
 )

@@ -220,7 +220,7 @@ def test_verls_reward_manager_gives_our_reward_and_its_parts(
             wanted.model_dump(exclude={"total"})
         )
         assert extra["consulted"] == float(trajectory.consulted)
-        assert extra["sensitive"] == float(prompt is sensitive)
+        assert extra["harmful"] == float(prompt is harmful)
     assert wanted.faults == 0.4
 
 

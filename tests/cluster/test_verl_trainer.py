@@ -17,8 +17,6 @@ from verl.utils.tensordict_utils import list_of_dict_to_tensordict
 from ascl.cluster.estimators import ALGORITHMS
 from ascl.cluster.launch import task_runner
 from ascl.cluster.trainer import ConsultTrainer, facts_of
-from ascl.train.advantages.switch import Algorithm, advantages_of
-from ascl.train.settings import RlSettings
 
 DIRECT = "<think>\nFine.\n</think>\n\nYes."
 REWARDS = [1.5, 0.0, 0.5, 1.1, 1.5, 0.6]
@@ -67,7 +65,7 @@ def rows_of(uid: str, tokenizer: Any) -> list[dict[str, Any]]:
                 "rm_scores": scores,
                 "rollout_log_probs": torch.zeros(len(ids)),
                 "old_log_probs": torch.zeros(len(ids)),
-                "extra_fields": {"reward_extra_info": {"consulted": float(consulted), "sensitive": float(i < 5)}},
+                "extra_fields": {"reward_extra_info": {"consulted": float(consulted), "harmful": float(i >= 5)}},
             }
         )
     return rows
@@ -80,9 +78,9 @@ def choosing(tokenizer: Any) -> int:
 
 def test_the_facts_are_what_reward_and_rollout_put_beside_each_row(qwen_tokenizer: Any) -> None:
     data = list_of_dict_to_tensordict(rows_of("a", qwen_tokenizer))
-    facts = facts_of(data, qwen_tokenizer, "ascl_split", 0.25)
+    facts = facts_of(data, qwen_tokenizer, "ascl_decoupled", 0.25)
     assert facts.consulted.tolist() == CONSULTED  # not the fourth, whatever its mask looks like
-    assert facts.sensitive.tolist() == [True] * 5 + [False]
+    assert facts.harmful.tolist() == [False] * 5 + [True]
     assert facts.decision_length.tolist() == [choosing(qwen_tokenizer)] * len(REWARDS)
     assert facts.progress == 0.25
 
@@ -94,24 +92,21 @@ def test_another_reward_function_is_an_error(qwen_tokenizer: Any) -> None:
 
 
 @needs_ray
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_step_gives_the_advantages_of_the_pure_functions(
-    queue: None, algorithm: Algorithm, qwen_tokenizer: Any
-) -> None:
-    rows = rows_of(algorithm, qwen_tokenizer)
-    keys = [f"{algorithm}_{i}_0" for i in range(len(rows))]
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_step_gives_the_advantages_of_the_pure_functions(queue: None, name: str, qwen_tokenizer: Any) -> None:
+    rows = rows_of(name, qwen_tokenizer)
+    keys = [f"{name}_{i}_0" for i in range(len(rows))]
     masks = [row["response_mask"] for row in rows]
     tags = [{"status": "success"} for _ in keys]
     tq.kv_batch_put(keys=keys, partition_id="train", fields=list_of_dict_to_tensordict(rows), tags=tags)
     batch = tq.KVBatchMeta(partition_id="train", keys=keys, tags=tags)
     metrics: dict[str, Any] = {}
-    trainer_of(f"ascl_{algorithm}", qwen_tokenizer)._compute_advantage(batch, metrics)
+    trainer_of(name, qwen_tokenizer)._compute_advantage(batch, metrics)
     got = tq.kv_batch_get(keys=keys, partition_id="train", select_fields=["advantages"])["advantages"].unbind()
 
-    sensitive = torch.tensor([[row["extra_fields"]["reward_extra_info"]["sensitive"] > 0 for row in rows]])
-    decision, content = advantages_of(
-        algorithm, RlSettings(), torch.tensor([REWARDS]), torch.tensor([CONSULTED]), sensitive, 0.25
-    )
+    harmful = torch.tensor([[row["extra_fields"]["reward_extra_info"]["harmful"] > 0 for row in rows]])
+    algorithm = ALGORITHMS[name]()
+    decision, content = algorithm.advantages(torch.tensor([REWARDS]), torch.tensor([CONSULTED]), harmful, 0.25)
     first = choosing(qwen_tokenizer)
     for i, (advantages, mask) in enumerate(zip(got, masks, strict=True)):
         wanted = torch.where(torch.arange(len(mask)) < first, decision[0, i], content[0, i]) * mask

@@ -3,7 +3,7 @@
 import math
 import statistics
 from random import Random
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -11,16 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trl.trainer.utils import nanstd
 
-from ascl.train.advantages.ada_grpo import ada_grpo_advantages
-from ascl.train.advantages.consult_penalty import consult_penalty_advantages
-from ascl.train.advantages.dr_grpo import dr_grpo_advantages
+from ascl.train.advantages import TYPES, AdaGrpo, BaseAlgorithm, ConsultPenalty, Decoupled, DrGrpo, Ifpo
 from ascl.train.advantages.grpo import grpo_advantages
-from ascl.train.advantages.ifpo import ifpo_weights
-from ascl.train.advantages.split import split_advantages
-from ascl.train.advantages.switch import Algorithm, advantages_of
-from ascl.train.settings import RlSettings
 
-UNCLIPPED = {"w_min": 1e-9, "w_max": 1e9}
+UNCLIPPED = {"w_min": 1e-9, "w_max": 1e6}
 taus = st.floats(0, 4)
 flags = st.lists(st.booleans(), min_size=1, max_size=32)
 
@@ -40,23 +34,23 @@ def group(consulting: int, size: int = 8) -> torch.Tensor:
     ],
 )
 def test_weights_of_a_lopsided_group(consulting: int, tau: float, common: float, rare: float) -> None:
-    weights = ifpo_weights(group(consulting), tau)[0].tolist()
+    weights = Ifpo(tau=tau).weights(group(consulting))[0].tolist()
     assert weights == pytest.approx([common] * consulting + [rare] * (8 - consulting), abs=5e-4)
     # It is rarity that counts, not which of the two modes is rare.
-    mirrored = ifpo_weights(~group(consulting), tau)[0].tolist()
+    mirrored = Ifpo(tau=tau).weights(~group(consulting))[0].tolist()
     assert mirrored == weights
 
 
 @pytest.mark.parametrize("consulting", [0, 8])
 @pytest.mark.parametrize("tau", [0.0, 0.5, 1.0])
 def test_a_group_of_one_mode_is_left_alone(consulting: int, tau: float) -> None:
-    assert torch.equal(ifpo_weights(group(consulting), tau), torch.ones(1, 8))
+    assert torch.equal(Ifpo(tau=tau).weights(group(consulting)), torch.ones(1, 8))
 
 
 @settings(deadline=None)
 @given(flags)
 def test_tau_zero_is_grpo(consulted: list[bool]) -> None:
-    assert torch.equal(ifpo_weights(torch.tensor([consulted]), 0.0), torch.ones(1, len(consulted)))
+    assert torch.equal(Ifpo(tau=0).weights(torch.tensor([consulted])), torch.ones(1, len(consulted)))
 
 
 @settings(deadline=None)
@@ -65,7 +59,7 @@ def test_weights_follow_the_formula(consulted: list[bool], tau: float) -> None:
     size = len(consulted)
     rarity = [(size / consulted.count(mode)) ** tau for mode in consulted]
     expected = [r / statistics.fmean(rarity) for r in rarity]
-    found = ifpo_weights(torch.tensor([consulted]), tau, **UNCLIPPED)[0].tolist()
+    found = Ifpo(tau=tau, **UNCLIPPED).weights(torch.tensor([consulted]))[0].tolist()
     assert found == pytest.approx(expected, rel=1e-5)
     assert statistics.fmean(found) == pytest.approx(1.0, rel=1e-5)
 
@@ -74,8 +68,8 @@ def test_weights_follow_the_formula(consulted: list[bool], tau: float) -> None:
 @given(flags, st.floats(0, 1e4), st.randoms(use_true_random=False))
 def test_weights_are_finite_positive_and_follow_a_permutation(consulted: list[bool], tau: float, dice: Random) -> None:
     order = dice.sample(range(len(consulted)), len(consulted))
-    weights = ifpo_weights(torch.tensor([consulted]), tau)
-    moved = ifpo_weights(torch.tensor([[consulted[i] for i in order]]), tau)
+    weights = Ifpo(tau=tau).weights(torch.tensor([consulted]))
+    moved = Ifpo(tau=tau).weights(torch.tensor([[consulted[i] for i in order]]))
     torch.testing.assert_close(moved, weights[:, order])
     assert torch.isfinite(weights).all()
     assert (weights > 0).all()  # no advantage changes its sign
@@ -83,12 +77,12 @@ def test_weights_are_finite_positive_and_follow_a_permutation(consulted: list[bo
 
 
 def test_groups_do_not_see_each_other() -> None:
-    both = ifpo_weights(torch.cat([group(7), group(4), group(0)]))
-    assert torch.equal(both, torch.cat([ifpo_weights(group(7)), ifpo_weights(group(4)), ifpo_weights(group(0))]))
+    three = [group(7), group(4), group(0)]
+    assert torch.equal(Ifpo().weights(torch.cat(three)), torch.cat([Ifpo().weights(one) for one in three]))
 
 
 def test_clipping_binds_on_both_sides() -> None:
-    weights = ifpo_weights(group(7), 1.0, w_min=0.6, w_max=2.0)[0].tolist()
+    weights = Ifpo(tau=1, w_min=0.6, w_max=2).weights(group(7))[0].tolist()
     assert weights == pytest.approx([0.6] * 7 + [2.0])
 
 
@@ -104,30 +98,12 @@ def test_clipping_binds_on_both_sides() -> None:
 )
 def test_other_shapes_and_types_are_refused(consulted: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"consulted must be bool \[groups, G\]"):
-        ifpo_weights(consulted)
+        Ifpo().weights(consulted)
 
 
-@pytest.mark.parametrize(
-    ("tau", "w_min", "w_max"),
-    [
-        (-0.1, 0.25, 4.0),
-        (math.nan, 0.25, 4.0),
-        (math.inf, 0.25, 4.0),
-        (0.5, 0.0, 4.0),
-        (0.5, -1.0, 4.0),
-        (0.5, 2.0, 1.0),
-        (0.5, math.nan, 4.0),
-        (0.5, 0.25, math.nan),
-    ],
-)
-def test_other_values_are_refused(tau: float, w_min: float, w_max: float) -> None:
-    with pytest.raises(ValueError, match="need tau >= 0 and 0 < w_min <= w_max"):
-        ifpo_weights(group(4), tau, w_min, w_max)
-
-
-Group = tuple[list[float], list[bool], bool]  # rewards (NaN unscored), consult flags, whether the prompt is sensitive
+Group = tuple[list[float], list[bool], bool]  # rewards (NaN unscored), consult flags, whether the prompt is harmful
 EPS = 1e-4
-ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+ALGORITHMS = list(TYPES)
 SHAPING = ("ada_grpo", "consult_penalty")  # these change the reward by its mode even where their settings are default
 every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS)
 progresses = st.floats(0, 1)
@@ -150,7 +126,7 @@ groups = groups_of(st.floats(-4, 4))
 
 
 def estimate(
-    algorithm: Algorithm,
+    algorithm: str,
     batch: list[Group],
     progress: float = 0.3,
     dtype: torch.dtype = torch.float64,
@@ -158,13 +134,13 @@ def estimate(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     rewards = torch.tensor([rewards for rewards, *_ in batch], dtype=dtype)
     consulted = torch.tensor([consulted for _, consulted, _ in batch])
-    sensitive = torch.tensor([[sensitive] * len(flags) for _, flags, sensitive in batch])
-    return advantages_of(algorithm, RlSettings(**changed), rewards, consulted, sensitive, progress, EPS)
+    harmful = torch.tensor([[harmful] * len(flags) for _, flags, harmful in batch])
+    return TYPES[algorithm](**changed).advantages(rewards, consulted, harmful, progress)
 
 
-def plain(algorithm: Algorithm, one: Group, progress: float, chosen: RlSettings) -> list[tuple[float, float]]:
+def plain(algorithm: str, one: Group, progress: float, chosen: Any) -> list[tuple[float, float]]:
     """The decision's and the content's advantage of each rollout of a group, in plain arithmetic."""
-    values, consulted, sensitive = one
+    values, consulted, harmful = one
     size = len(values)
     if algorithm == "ada_grpo":
         shares = [consulted.count(mode) / size for mode in consulted]
@@ -173,7 +149,7 @@ def plain(algorithm: Algorithm, one: Group, progress: float, chosen: RlSettings)
     elif algorithm == "adaptthink":
         values = [r if mode else r + chosen.delta for r, mode in zip(values, consulted, strict=True)]
     elif algorithm == "consult_penalty":
-        values = [r - chosen.penalty if mode and sensitive else r for r, mode in zip(values, consulted, strict=True)]
+        values = [r - chosen.penalty if mode and not harmful else r for r, mode in zip(values, consulted, strict=True)]
     scored = [i for i, value in enumerate(values) if not math.isnan(value)]
     result = [(0.0, 0.0)] * size
     if len(scored) < 2:
@@ -182,16 +158,16 @@ def plain(algorithm: Algorithm, one: Group, progress: float, chosen: RlSettings)
     spread = 1.0 if algorithm == "dr_grpo" else statistics.stdev(values[i] for i in scored) + EPS
     of_mode = {mode: [values[i] for i in scored if consulted[i] is mode] for mode in (True, False)}
     means = {mode: statistics.fmean(own) for mode, own in of_mode.items() if own}
-    rarity = [(size / consulted.count(mode)) ** chosen.tau for mode in consulted]
     for i in scored:
         decision = content = (values[i] - mean) / spread
         if algorithm == "ifpo":
+            rarity = [(size / consulted.count(mode)) ** chosen.tau for mode in consulted]
             weight = rarity[i] / statistics.fmean(rarity)
             decision = content = decision * min(max(weight, chosen.w_min), chosen.w_max)
         elif algorithm == "ampo" and len(means) == 2:
             middle = (means[True] + means[False]) / 2
             decision = content = decision + chosen.mode_weight * (means[consulted[i]] - middle) / spread
-        elif algorithm == "split" and len(means) == 2:
+        elif algorithm == "decoupled" and len(means) == 2:
             p = len(of_mode[True]) / len(scored)
             within, mode = (values[i] - means[consulted[i]]) / spread, (means[consulted[i]] - mean) / spread
             decision, content = within + mode * (4 * p * (1 - p)) ** -chosen.sharpness, within + chosen.carry * mode
@@ -199,24 +175,27 @@ def plain(algorithm: Algorithm, one: Group, progress: float, chosen: RlSettings)
     return result
 
 
+# What an algorithm is set to, by its name.
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "ifpo": ("tau",),
+    "ampo": ("mode_weight",),
+    "adaptthink": ("delta",),
+    "consult_penalty": ("penalty",),
+    "decoupled": ("sharpness", "carry"),
+}
+
+
+def of(algorithm: str) -> st.SearchStrategy[BaseAlgorithm]:
+    return st.builds(TYPES[algorithm], **{name: st.floats(0, 3) for name in SETTINGS.get(algorithm, ())})
+
+
 @every_algorithm
 @settings(deadline=None, max_examples=40)
-@given(
-    groups,
-    progresses,
-    st.builds(
-        RlSettings,
-        tau=st.floats(0, 3),
-        mode_weight=st.floats(0, 3),
-        penalty=st.floats(0, 3),
-        delta=st.floats(0, 3),
-        sharpness=st.floats(0, 3),
-        carry=st.floats(0, 3),
-    ),
-)
+@given(groups, progresses, st.data())
 def test_formulas_against_plain_arithmetic(
-    algorithm: Algorithm, batch: list[Group], progress: float, chosen: RlSettings
+    algorithm: str, batch: list[Group], progress: float, data: st.DataObject
 ) -> None:
+    chosen = data.draw(of(algorithm))
     decision, content = estimate(algorithm, batch, progress, **chosen.model_dump())
     for row, (found, rest) in enumerate(zip(decision.tolist(), content.tolist(), strict=True)):
         expected = plain(algorithm, batch[row], progress, chosen)
@@ -231,7 +210,7 @@ def test_formulas_against_plain_arithmetic(
 @settings(deadline=None, max_examples=40)
 @given(groups_of(st.floats(width=32, allow_nan=False, allow_infinity=False) | st.integers(-1, 2)), progresses)
 def test_advantages_are_finite_and_nothing_for_unscored_rollouts(
-    algorithm: Algorithm, batch: list[Group], progress: float
+    algorithm: str, batch: list[Group], progress: float
 ) -> None:
     for advantages in estimate(algorithm, batch, progress, dtype=torch.float32):
         assert torch.isfinite(advantages).all()
@@ -242,9 +221,9 @@ def test_advantages_are_finite_and_nothing_for_unscored_rollouts(
 @every_algorithm
 @pytest.mark.parametrize("consulting", [0, 1, 7, 8])
 @pytest.mark.parametrize("scored", [0, 1])
-def test_a_group_with_fewer_than_two_scores_says_nothing(algorithm: Algorithm, consulting: int, scored: int) -> None:
+def test_a_group_with_fewer_than_two_scores_says_nothing(algorithm: str, consulting: int, scored: int) -> None:
     rewards = [1.5] * scored + [math.nan] * (8 - scored)
-    for advantages in estimate(algorithm, [(rewards, group(consulting)[0].tolist(), True)], dtype=torch.float32):
+    for advantages in estimate(algorithm, [(rewards, group(consulting)[0].tolist(), False)], dtype=torch.float32):
         assert torch.equal(advantages, torch.zeros(1, 8))
 
 
@@ -252,7 +231,7 @@ def test_a_group_with_fewer_than_two_scores_says_nothing(algorithm: Algorithm, c
 @settings(deadline=None, max_examples=40)
 @given(groups, progresses, st.randoms(use_true_random=False))
 def test_advantages_follow_a_permutation_of_the_group(
-    algorithm: Algorithm, batch: list[Group], progress: float, dice: Random
+    algorithm: str, batch: list[Group], progress: float, dice: Random
 ) -> None:
     order = dice.sample(range(len(batch[0][0])), len(batch[0][0]))
     moved = [([rewards[i] for i in order], [flags[i] for i in order], kind) for rewards, flags, kind in batch]
@@ -263,7 +242,7 @@ def test_advantages_follow_a_permutation_of_the_group(
 @every_algorithm
 @settings(deadline=None, max_examples=40)
 @given(groups, progresses)
-def test_groups_are_independent(algorithm: Algorithm, batch: list[Group], progress: float) -> None:
+def test_groups_are_independent(algorithm: str, batch: list[Group], progress: float) -> None:
     alone = [estimate(algorithm, [one], progress) for one in batch]
     for i, together in enumerate(estimate(algorithm, batch, progress)):
         torch.testing.assert_close(together, torch.cat([pair[i] for pair in alone]), rtol=1e-9, atol=1e-9)
@@ -273,9 +252,9 @@ def test_groups_are_independent(algorithm: Algorithm, batch: list[Group], progre
 @settings(deadline=None, max_examples=40)
 @given(st.floats(-4, 4), flags.filter(lambda f: len(f) > 1), progresses)
 def test_equal_rewards_give_no_advantage_whatever_the_modes(
-    algorithm: Algorithm, reward: float, consulted: list[bool], progress: float
+    algorithm: str, reward: float, consulted: list[bool], progress: float
 ) -> None:
-    for advantages in estimate(algorithm, [([reward] * len(consulted), consulted, True)], progress):
+    for advantages in estimate(algorithm, [([reward] * len(consulted), consulted, False)], progress):
         assert advantages.abs().max() < 1e-9
 
 
@@ -283,25 +262,25 @@ def test_equal_rewards_give_no_advantage_whatever_the_modes(
 @given(st.floats(-4, 4, width=32), flags.filter(lambda f: len(f) > 1))
 def test_equal_rewards_give_next_to_no_advantage_in_float32(reward: float, consulted: list[bool]) -> None:
     # The mean of equal floats can be off by a rounding; divided by eps = 1e-4 that is still next to nothing.
-    for advantages in estimate("ifpo", [([reward] * len(consulted), consulted, True)], dtype=torch.float32):
+    for advantages in estimate("ifpo", [([reward] * len(consulted), consulted, False)], dtype=torch.float32):
         assert advantages.abs().max() < 0.05
 
 
-NEUTRAL: dict[Algorithm, dict[str, Any]] = {
+NEUTRAL: dict[str, dict[str, Any]] = {
     "grpo": {},
     "ifpo": {"tau": 0.0},
     "ada_grpo": {"progress": 1.0},
     "ampo": {"mode_weight": 0.0},
     "adaptthink": {"delta": 0.0},
     "consult_penalty": {"penalty": 0.0},
-    "split": {"sharpness": 0.0, "carry": 1.0},
+    "decoupled": {"sharpness": 0.0, "carry": 1.0},
 }
 
 
 @pytest.mark.parametrize("algorithm", NEUTRAL)
 @settings(deadline=None, max_examples=40)
 @given(groups)
-def test_every_algorithm_is_grpo_at_its_neutral_setting(algorithm: Algorithm, batch: list[Group]) -> None:
+def test_every_algorithm_is_grpo_at_its_neutral_setting(algorithm: str, batch: list[Group]) -> None:
     stock = grpo_advantages(torch.tensor([rewards for rewards, *_ in batch], dtype=torch.float64))
     for advantages in estimate(algorithm, batch, **NEUTRAL[algorithm]):
         torch.testing.assert_close(advantages, stock, rtol=1e-6, atol=2e-3 if algorithm == "ada_grpo" else 1e-6)
@@ -311,8 +290,9 @@ def test_every_algorithm_is_grpo_at_its_neutral_setting(algorithm: Algorithm, ba
 @given(groups)
 def test_dr_grpo_is_grpo_times_the_spread(batch: list[Group]) -> None:
     rewards = torch.tensor([rewards for rewards, *_ in batch], dtype=torch.float64)
+    none = torch.zeros(rewards.shape, dtype=torch.bool)
     spread = (nanstd(rewards, dim=1, keepdim=True) + EPS).nan_to_num(nan=0.0)
-    torch.testing.assert_close(dr_grpo_advantages(rewards), grpo_advantages(rewards) * spread)
+    torch.testing.assert_close(DrGrpo().advantages(rewards, none, none, 0)[0], grpo_advantages(rewards) * spread)
 
 
 @settings(deadline=None, max_examples=40)
@@ -320,10 +300,13 @@ def test_dr_grpo_is_grpo_times_the_spread(batch: list[Group]) -> None:
 def test_grpo_and_dr_grpo_are_trls(batch: list[Group], dtype: torch.dtype) -> None:
     """TRL 1.16, `_generate_and_score_completions`, with scale_rewards `group` and `none`."""
     rewards = torch.tensor([rewards for rewards, *_ in batch], dtype=dtype)
+    none = torch.zeros(rewards.shape, dtype=torch.bool)
     mean = torch.nanmean(rewards, dim=1, keepdim=True)
     scaled = (rewards - mean) / (nanstd(rewards, dim=1, keepdim=True) + 1e-4)
     torch.testing.assert_close(grpo_advantages(rewards), torch.nan_to_num(scaled, nan=0.0))
-    torch.testing.assert_close(dr_grpo_advantages(rewards), torch.nan_to_num(rewards - mean, nan=0.0))
+    torch.testing.assert_close(
+        DrGrpo().advantages(rewards, none, none, 0)[0], torch.nan_to_num(rewards - mean, nan=0.0)
+    )
 
 
 # What shapes the reward by its mode has something to say where rewards are equal.
@@ -332,11 +315,11 @@ def test_grpo_and_dr_grpo_are_trls(batch: list[Group], dtype: torch.dtype) -> No
 @settings(deadline=None, max_examples=40)
 @given(st.floats(-4, 4), flags.filter(lambda f: len(f) > 1), st.booleans(), st.floats(0.05, 2))
 def test_a_penalty_is_the_whole_signal_where_rewards_are_equal(
-    reward: float, consulted: list[bool], sensitive: bool, penalty: float
+    reward: float, consulted: list[bool], harmful: bool, penalty: float
 ) -> None:
-    batch = [([reward] * len(consulted), consulted, sensitive)]
+    batch = [([reward] * len(consulted), consulted, harmful)]
     advantages = estimate("consult_penalty", batch, penalty=penalty)[0]
-    if not sensitive or len(set(consulted)) == 1:  # no price on harmful prompts; one that all pay is none
+    if harmful or len(set(consulted)) == 1:  # no price on harmful prompts; one that all pay is none
         assert advantages.abs().max() < 1e-9
     else:
         flagged = torch.tensor([consulted])
@@ -349,7 +332,7 @@ def test_a_penalty_is_the_whole_signal_where_rewards_are_equal(
 @settings(deadline=None, max_examples=40)
 @given(st.floats(-4, 4), flags.filter(lambda f: len(f) > 1), st.floats(0.01, 2))
 def test_adaptthinks_bonus_is_for_answering_directly(reward: float, consulted: list[bool], delta: float) -> None:
-    advantages = estimate("adaptthink", [([reward] * len(consulted), consulted, True)], delta=delta)[0]
+    advantages = estimate("adaptthink", [([reward] * len(consulted), consulted, False)], delta=delta)[0]
     flagged = torch.tensor([consulted])
     if len(set(consulted)) == 1:
         assert advantages.abs().max() < 1e-9
@@ -365,7 +348,7 @@ def test_ada_grpo_favours_the_rare_mode_where_rewards_are_equal(
 ) -> None:
     """alpha_i multiplies the reward itself, and is larger for the rarer mode until progress is 1."""
     tool = consulted.count(True)
-    advantages = estimate("ada_grpo", [([reward] * len(consulted), consulted, True)], progress)[0]
+    advantages = estimate("ada_grpo", [([reward] * len(consulted), consulted, False)], progress)[0]
     flagged = torch.tensor([consulted])
     if tool in (0, len(consulted)) or 2 * tool == len(consulted):
         assert advantages.abs().max() < 1e-2
@@ -375,16 +358,16 @@ def test_ada_grpo_favours_the_rare_mode_where_rewards_are_equal(
         assert (advantages[~rare] < 0).all()
 
 
-# The two parts of `split`.
+# The two parts of `decoupled`.
 
 
 @settings(deadline=None, max_examples=40)
 @given(groups, st.floats(0, 2))
-def test_split_takes_grpo_apart_and_only_reweighs_the_mode(batch: list[Group], sharpness: float) -> None:
+def test_decoupled_takes_grpo_apart_and_only_reweighs_the_mode(batch: list[Group], sharpness: float) -> None:
     rewards = torch.tensor([rewards for rewards, *_ in batch], dtype=torch.float64)
     consulted = torch.tensor([consulted for _, consulted, _ in batch])
     stock = grpo_advantages(rewards)
-    decision, content = split_advantages(rewards, consulted, sharpness)
+    decision, content = Decoupled(sharpness=sharpness).advantages(rewards, consulted, consulted, 0)
     for row in range(len(batch)):
         scored = ~rewards[row].isnan()
         share = consulted[row][scored].double().mean()
@@ -402,10 +385,10 @@ def test_split_takes_grpo_apart_and_only_reweighs_the_mode(batch: list[Group], s
         assert abs(decision[row].sum()) < 5e-2
 
 
-def test_split_by_hand() -> None:
+def test_decoupled_by_hand() -> None:
     rewards = torch.tensor([[1.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]])
     consulted = group(2)
-    decision, content = split_advantages(rewards, consulted, eps=0.0)
+    decision, content = Decoupled(eps=1e-9).advantages(rewards, consulted, consulted, 0)
     spread = math.sqrt(15 / 56)  # 3 of 8
     gap = (1 / 2 - 1 / 3) / spread
     within = [x / spread for x in (1 / 2, -1 / 2, 2 / 3, 2 / 3, -1 / 3, -1 / 3, -1 / 3, -1 / 3)]
@@ -416,9 +399,10 @@ def test_split_by_hand() -> None:
 
 
 @pytest.mark.parametrize("sharpness", [0.0, 1.0, 50.0])
-def test_split_stays_finite_however_sharp(sharpness: float) -> None:
+def test_decoupled_stays_finite_however_sharp(sharpness: float) -> None:
     rewards = torch.tensor([[1.0, 0.0] * 4, [1.0, 0.0] * 4, [math.nan] * 8])
-    for advantages in split_advantages(rewards, torch.cat([group(8), group(0), group(3)]), sharpness):
+    consulted = torch.cat([group(8), group(0), group(3)])
+    for advantages in Decoupled(sharpness=sharpness).advantages(rewards, consulted, consulted, 0):
         assert torch.isfinite(advantages).all()
         assert advantages[:2].abs().max() < 1
 
@@ -431,10 +415,10 @@ def test_split_stays_finite_however_sharp(sharpness: float) -> None:
     "rewards",
     [torch.ones(8), torch.ones(2, 1), torch.ones(2, 2, 2), torch.ones(2, 8, dtype=torch.int64)],
 )
-def test_rewards_of_other_shapes_and_types_are_refused(algorithm: Algorithm, rewards: torch.Tensor) -> None:
+def test_rewards_of_other_shapes_and_types_are_refused(algorithm: str, rewards: torch.Tensor) -> None:
     flags = torch.ones(rewards.shape, dtype=torch.bool)
     with pytest.raises(ValueError, match=r"rewards must be float \[groups, G >= 2\]"):
-        advantages_of(algorithm, RlSettings(), rewards, flags, flags, 0.3)
+        TYPES[algorithm]().advantages(rewards, flags, flags, 0.3)
 
 
 @pytest.mark.parametrize("algorithm", [a for a in ALGORITHMS if a not in ("grpo", "dr_grpo")])  # these read no flags
@@ -448,30 +432,44 @@ def test_rewards_of_other_shapes_and_types_are_refused(algorithm: Algorithm, rew
         torch.ones(2, 8, dtype=torch.int64),
     ],
 )
-def test_flags_of_other_shapes_and_types_are_refused(algorithm: Algorithm, consulted: torch.Tensor) -> None:
+def test_flags_of_other_shapes_and_types_are_refused(algorithm: str, consulted: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"must be (bool|of shape)"):
-        advantages_of(algorithm, RlSettings(), torch.rand(2, 8), consulted, torch.ones(2, 8, dtype=torch.bool), 0.3)
+        TYPES[algorithm]().advantages(torch.rand(2, 8), consulted, torch.ones(2, 8, dtype=torch.bool), 0.3)
 
 
 @pytest.mark.parametrize(
-    "sensitive",
+    "harmful",
     [torch.ones(8, dtype=torch.bool), torch.ones(1, 8, dtype=torch.bool), torch.ones(2, 8), torch.ones(2, 4).bool()],
 )
-def test_kinds_of_other_shapes_and_types_are_refused(sensitive: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match="sensitive must be bool"):
-        consult_penalty_advantages(torch.rand(2, 8), torch.ones(2, 8, dtype=torch.bool), sensitive)
+def test_kinds_of_other_shapes_and_types_are_refused(harmful: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="harmful must be bool"):
+        ConsultPenalty().advantages(torch.rand(2, 8), torch.ones(2, 8, dtype=torch.bool), harmful, 0)
 
 
 def test_one_kind_for_each_group_will_do() -> None:
     rewards, kinds = torch.rand(2, 8), torch.tensor([[True], [False]])
     flags = torch.cat([group(3), group(5)])
     torch.testing.assert_close(
-        consult_penalty_advantages(rewards, flags, kinds),
-        consult_penalty_advantages(rewards, flags, kinds.expand(2, 8)),
+        ConsultPenalty().advantages(rewards, flags, kinds, 0),
+        ConsultPenalty().advantages(rewards, flags, kinds.expand(2, 8), 0),
     )
 
 
 @pytest.mark.parametrize("progress", [-0.01, 1.01, math.nan])
 def test_progress_beyond_the_training_is_refused(progress: float) -> None:
     with pytest.raises(ValueError, match="progress must lie in"):
-        ada_grpo_advantages(torch.rand(1, 8), group(3), progress)
+        AdaGrpo().advantages(torch.rand(1, 8), group(3), group(3), progress)
+
+
+@every_algorithm
+@settings(deadline=None, max_examples=40)
+@given(groups, progresses)
+def test_an_algorithm_reads_no_more_than_it_says(algorithm: str, batch: list[Group], progress: float) -> None:
+    found, needs = estimate(algorithm, batch, progress), TYPES[algorithm].needs
+    if "harmful" not in needs:
+        turned = [(rewards, consulted, not harmful) for rewards, consulted, harmful in batch]
+        assert all(map(torch.equal, found, estimate(algorithm, turned, progress)))
+    if "progress" not in needs:
+        assert all(map(torch.equal, found, estimate(algorithm, batch, 1 - progress)))
+    if "decision_tokens" not in needs:
+        assert torch.equal(*found)

@@ -11,14 +11,9 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ascl.train.advantages.ada_grpo import ada_grpo_advantages
-from ascl.train.advantages.ampo import ampo_advantages
-from ascl.train.advantages.consult_penalty import consult_penalty_advantages
-from ascl.train.advantages.dr_grpo import dr_grpo_advantages
+from ascl.train.advantages import AdaGrpo, Ampo, BaseAlgorithm, ConsultPenalty, Decoupled, DrGrpo, Ifpo
 from ascl.train.advantages.group import group_std
 from ascl.train.advantages.grpo import grpo_advantages
-from ascl.train.advantages.ifpo import ifpo_advantages, ifpo_weights
-from ascl.train.advantages.split import split_advantages
 from ascl.train.exploration import behaviour_share, mode_log_ratio
 
 G = 8
@@ -43,6 +38,13 @@ def slope(advantages: torch.Tensor, consulted: torch.Tensor, logit: float, off_b
 
 def of(rewards: list[float], flags: list[bool]) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.tensor([rewards], dtype=torch.float64), torch.tensor([flags])
+
+
+def choice(
+    algorithm: BaseAlgorithm, rewards: torch.Tensor, consulted: torch.Tensor, progress: float = 0.0
+) -> torch.Tensor:
+    """The advantages of the decision, on a harmless prompt."""
+    return algorithm.advantages(rewards, consulted, torch.zeros_like(consulted), progress)[0]
 
 
 def rate(logit: float) -> float:
@@ -73,7 +75,7 @@ def test_grpo_moves_the_logit_by_the_sum_over_consulting_rollouts(
     assert found == pytest.approx(advantages[consulted].sum().item(), abs=1e-6)
     difference, q, count = gap(rewards, consulted)
     assert found == pytest.approx(count * q * (1 - q) * difference, abs=1e-6)  # whatever p is
-    unscaled = slope(dr_grpo_advantages(rewards), consulted, z)
+    unscaled = slope(choice(DrGrpo(), rewards, consulted), consulted, z)
     assert unscaled == pytest.approx(found * (group_std(rewards).item() + 1e-4), abs=1e-6)
 
 
@@ -82,9 +84,9 @@ def test_grpo_moves_the_logit_by_the_sum_over_consulting_rollouts(
 def test_ifpo_moves_it_the_same_way_by_its_weights(pay: list[float], flags: list[bool], z: float, tau: float) -> None:
     rewards, consulted = of(pay, flags)
     total = grpo_advantages(rewards)[consulted].sum().item()
-    weights = ifpo_weights(consulted, tau)
+    weights = Ifpo(tau=tau).weights(consulted)
     tool, direct, p = weights[consulted][0].item(), weights[~consulted][0].item(), rate(z)
-    found = slope(ifpo_advantages(rewards, consulted, tau), consulted, z)
+    found = slope(choice(Ifpo(tau=tau), rewards, consulted), consulted, z)
     # Unscored rollouts count as members of their mode for the weights, and have no advantage.
     assert found == pytest.approx(total * (tool * (1 - p) + direct * p), rel=1e-5, abs=1e-5)
 
@@ -95,7 +97,7 @@ def test_ifpo_is_up_to_twice_as_strong_in_lopsided_groups(consulting: int, facto
     rewards[0, -1] = 0.3
     z = math.log(consulting / (G - consulting)) if consulting < G else 0.0
     stock = slope(grpo_advantages(rewards), consulted, z)
-    assert slope(ifpo_advantages(rewards, consulted, 0.5), consulted, z) == pytest.approx(factor * stock, rel=5e-3)
+    assert slope(choice(Ifpo(tau=0.5), rewards, consulted), consulted, z) == pytest.approx(factor * stock, rel=5e-3)
 
 
 @checked
@@ -106,18 +108,19 @@ def test_ampo_adds_its_mode_term(pay: list[float], flags: list[bool], z: float, 
     p = rate(z)
     mode_term = weight * count * difference / 2 * (q * (1 - p) + (1 - q) * p)
     expected = count * q * (1 - q) * difference + mode_term
-    assert slope(ampo_advantages(rewards, consulted, weight), consulted, z) == pytest.approx(expected, abs=1e-5)
+    advantages = choice(Ampo(mode_weight=weight), rewards, consulted)
+    assert slope(advantages, consulted, z) == pytest.approx(expected, abs=1e-5)
     # Where the group's share is the model's own rate, that is GRPO's gradient times 1 + weight.
-    at_share = slope(ampo_advantages(rewards, consulted, weight), consulted, math.log(q / (1 - q)))
+    at_share = slope(advantages, consulted, math.log(q / (1 - q)))
     assert at_share == pytest.approx((1 + weight) * count * q * (1 - q) * difference, abs=1e-5)
 
 
 @checked
 @given(paid, mixed, logits)
-def test_split_is_the_natural_gradient_of_the_choice(pay: list[float], flags: list[bool], z: float) -> None:
+def test_decoupled_is_the_natural_gradient_of_the_choice(pay: list[float], flags: list[bool], z: float) -> None:
     rewards, consulted = of(pay, flags)
     difference, q, count = gap(rewards, consulted)
-    decision, content = split_advantages(rewards, consulted)
+    decision, content = Decoupled().advantages(rewards, consulted, consulted, 0.0)
     found = slope(decision, consulted, z)
     assert found == pytest.approx(count * difference / 4, abs=1e-4)  # whatever p and q are
     # GRPO's, divided by the Fisher information q (1 - q) of the choice (and by 4, to agree with it at one half).
@@ -195,7 +198,7 @@ def test_a_penalty_on_equal_rewards_is_a_full_push_against_consulting(
 ) -> None:
     rewards, consulted = of([reward] * G, flags)
     q = sum(flags) / G
-    advantages = consult_penalty_advantages(rewards, consulted, torch.ones_like(consulted), penalty)
+    advantages = choice(ConsultPenalty(penalty=penalty), rewards, consulted)
     exact = -G * q * (1 - q) * penalty / (penalty * math.sqrt(q * (1 - q) * G / (G - 1)) + 1e-4)
     found = slope(advantages, consulted, z)
     assert found == pytest.approx(exact, rel=1e-6)
@@ -210,8 +213,8 @@ def test_ada_grpo_on_equal_rewards_drives_the_modes_towards_one_half(
 ) -> None:
     rewards, consulted = of([reward] * G, flags)
     q = sum(flags) / G
-    found = slope(ada_grpo_advantages(rewards, consulted, progress), consulted, z)
+    found = slope(choice(AdaGrpo(), rewards, consulted, progress), consulted, z)
     # A full push by the standard deviation, until the scale has faded to nothing; none in a balanced group.
     sign = (q < 0.5) - (q > 0.5)
     assert found == pytest.approx(sign * math.sqrt(q * (1 - q) * G * (G - 1)), rel=0.05, abs=1e-3)
-    assert slope(ada_grpo_advantages(rewards, consulted, 1.0), consulted, z) == pytest.approx(0, abs=1e-2)
+    assert slope(choice(AdaGrpo(), rewards, consulted, 1.0), consulted, z) == pytest.approx(0, abs=1e-2)

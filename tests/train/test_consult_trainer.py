@@ -12,8 +12,8 @@ from trl.kernels import chunked_logprob
 
 from ascl.chat.render import Renderer
 from ascl.files import read_finished
+from ascl.train.advantages import Ifpo
 from ascl.train.advantages.grpo import grpo_advantages
-from ascl.train.advantages.ifpo import ifpo_weights
 from ascl.train.cpu import score_labelled_tokens_only
 from ascl.train.rl import ConsultTrainer
 from ascl.train.settings import Lora
@@ -36,14 +36,13 @@ def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bo
 def test_without_weights_the_trainer_is_stock_grpo(make: Make, lora: Lora | None) -> None:
     stock = trained(make(GRPOTrainer, lora))
     assert equal(trained(make(ConsultTrainer, lora)), stock)
-    at_zero = SETTINGS.model_copy(update={"tau": 0.0})
-    assert equal(trained(make(ConsultTrainer, lora, algorithm="ifpo", settings=at_zero)), stock)
-    assert not equal(trained(make(ConsultTrainer, lora, algorithm="ifpo")), stock)
+    assert equal(trained(make(ConsultTrainer, lora, algorithm=Ifpo(tau=0))), stock)
+    assert not equal(trained(make(ConsultTrainer, lora, algorithm=Ifpo())), stock)
 
 
 def test_advantages_are_grpos_times_the_weights_of_the_consult_flags(make: Make, tmp_path: Path) -> None:
     log = tmp_path / "ifpo.jsonl"
-    trainer = make(ConsultTrainer, algorithm="ifpo", rollout_log=log)
+    trainer = make(ConsultTrainer, algorithm=Ifpo(), rollout_log=log)
     inputs, output = one_batch(trainer)
 
     planned = [plan(x["prompt"][-1]["content"], i % GROUP)[0] for i, x in enumerate(inputs)]
@@ -54,13 +53,13 @@ def test_advantages_are_grpos_times_the_weights_of_the_consult_flags(make: Make,
     rows = read_finished(log)
     rewards = torch.tensor([row["reward"]["total"] for row in rows]).view(-1, GROUP)
     assert all(len(set(row.tolist())) > 1 for row in rewards)
-    expected = grpo_advantages(rewards) * ifpo_weights(flags, SETTINGS.tau)
+    expected = grpo_advantages(rewards) * Ifpo().weights(flags)
     torch.testing.assert_close(output["advantages"].view(-1, GROUP), expected)
 
     # The rollout log and TRL's own log say the same.
     assert [row["advantage"] for row in rows] == output["advantages"].tolist()
     assert list(trainer._logs["advantages"]) == pytest.approx(output["advantages"].tolist())
-    assert [row["weight"] for row in rows] == ifpo_weights(flags, SETTINGS.tau).flatten().tolist()
+    assert [row["weight"] for row in rows] == Ifpo().weights(flags).flatten().tolist()
     assert [row["group"] for row in rows] == [i // GROUP for i in range(len(inputs))]
     assert [row["prompt"]["id"] for row in rows] == [x["prompt_id"] for x in inputs]
     assert {row["step"] for row in rows} == {1}
@@ -68,7 +67,7 @@ def test_advantages_are_grpos_times_the_weights_of_the_consult_flags(make: Make,
 
 
 def test_the_log_tells_rewards_rates_and_weights_of_each_step(make: Make) -> None:
-    trainer = make(ConsultTrainer, algorithm="ifpo")
+    trainer = make(ConsultTrainer, algorithm=Ifpo())
     trainer.train()
     steps = [row for row in trainer.state.log_history if "reward" in row]
     assert len(steps) == SETTINGS.max_steps

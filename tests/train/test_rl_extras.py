@@ -1,4 +1,4 @@
-"""What the trainer does beyond GRPO's advantages: split credit, explored groups, and verdicts that can't be read."""
+"""What the trainer does beyond GRPO's advantages: credit apart, explored groups, and verdicts that can't be read."""
 
 import math
 from pathlib import Path
@@ -13,7 +13,7 @@ from ascl.chat.messages import Trajectory
 from ascl.files import read_finished
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.verdict import Verdict
-from ascl.train.advantages.split import split_advantages
+from ascl.train.advantages import AdaptThink, Decoupled, Ifpo
 from ascl.train.decision import decision_length
 from ascl.train.exploration import behaviour_share, mode_log_ratio
 from ascl.train.rl import ConsultTrainer
@@ -23,14 +23,14 @@ def groups(log: list[dict[str, Any]], read: Any) -> torch.Tensor:
     return torch.tensor([read(row) for row in log]).view(-1, GROUP)
 
 
-def test_split_puts_the_choice_on_the_first_tokens_and_the_rest_behind(make: Make, tmp_path: Path) -> None:
-    log = tmp_path / "split.jsonl"
-    trainer = make(ConsultTrainer, algorithm="split", rollout_log=log)
+def test_decoupled_puts_the_choice_on_the_first_tokens_and_the_rest_behind(make: Make, tmp_path: Path) -> None:
+    log = tmp_path / "decoupled.jsonl"
+    trainer = make(ConsultTrainer, algorithm=Decoupled(), rollout_log=log)
     inputs, output = one_batch(trainer)
     rows = read_finished(log)
     rewards = groups(rows, lambda row: row["reward"]["total"])
     consulted = torch.tensor([row["trajectory"].consulted for row in inputs]).view(-1, GROUP)
-    decision, content = split_advantages(rewards, consulted, SETTINGS.sharpness, SETTINGS.carry)
+    decision, content = Decoupled().advantages(rewards, consulted, consulted, 0)
     assert not torch.equal(decision, content)
     found = output["advantages"]
     assert found.shape == output["completion_ids"].shape
@@ -43,16 +43,15 @@ def test_split_puts_the_choice_on_the_first_tokens_and_the_rest_behind(make: Mak
     assert [row["decision_advantage"] for row in rows] == pytest.approx(decision.flatten().tolist())
 
 
-def test_split_trains(make: Make) -> None:
-    trainer = make(ConsultTrainer, algorithm="split")
+def test_decoupled_trains(make: Make) -> None:
+    trainer = make(ConsultTrainer, algorithm=Decoupled())
     before = [p.detach().clone() for p in trainer.model.parameters()]
     trainer.train()
     assert any(not torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
 
 
 def test_explored_groups_correct_the_probability_of_their_mode(make: Make) -> None:
-    settings = SETTINGS.model_copy(update={"candidates": 2})
-    trainer = make(ConsultTrainer, algorithm="adaptthink", settings=settings)
+    trainer = make(ConsultTrainer, algorithm=AdaptThink(candidates=2))
     inputs, output = one_batch(trainer)
     consulted = torch.tensor([row["trajectory"].consulted for row in inputs]).view(-1, GROUP)
     candidates = torch.tensor([row["candidates"] for row in inputs]).view(-1, GROUP, 3)
@@ -87,7 +86,7 @@ class Unreadable(OfflineJudge):
 
 def test_a_verdict_that_cannot_be_read_is_left_out_and_counted(make: Make, tmp_path: Path) -> None:
     log = tmp_path / "ifpo.jsonl"
-    trainer = make(ConsultTrainer, algorithm="ifpo", rollout_log=log)
+    trainer = make(ConsultTrainer, algorithm=Ifpo(), rollout_log=log)
     trainer.reward_funcs[0].judge = Unreadable()
     _, output = one_batch(trainer)
     rows = read_finished(log)
@@ -112,7 +111,7 @@ def test_reward_parts_are_columns_of_their_own(make: Make) -> None:
 
 
 def test_the_trajectory_of_a_rollout_is_whole(make: Make) -> None:
-    inputs, _ = one_batch(make(ConsultTrainer, algorithm="adaptthink"))
+    inputs, _ = one_batch(make(ConsultTrainer, algorithm=AdaptThink()))
     for row in inputs:
         walked: Trajectory = row["trajectory"]
         assert walked.stop is not None

@@ -23,8 +23,8 @@ from ascl.errors import InputError
 from ascl.files import read_finished
 from ascl.judges.record import Record
 from ascl.prompts.prompt import Kind, Prompt
+from ascl.train.advantages import Grpo, Ifpo
 from ascl.train.advantages.grpo import grpo_advantages
-from ascl.train.advantages.ifpo import ifpo_weights
 from ascl.train.checkpoints import accumulation
 from ascl.train.rl import prompt_order
 from ascl.train.settings import Lora, RlSettings
@@ -42,11 +42,11 @@ def test_two_processes_train_as_one_does(tiny_model: Path, tmp_path: Path) -> No
     both(tiny_model, tmp_path / "one")
     run = in_processes(2, "both", tiny_model, tmp_path / "two")
     assert run.returncode == 0, run.stderr
-    stages = ["rl", "rl.jsonl", "sft", "split", "split.jsonl"]
+    stages = ["decoupled", "decoupled.jsonl", "rl", "rl.jsonl", "sft"]
     names = [f"{processes}-{stage}" for processes in ("one", "two") for stage in stages]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
-    for stage in ("rl", "split"):
+    for stage in ("rl", "decoupled"):
         one, two = (groups_of(read_finished(rollout_log(tmp_path / f"{name}-{stage}"))) for name in ("one", "two"))
         assert one.keys() == two.keys() == {(step, group) for step in range(1, 5) for group in range(3)}
         for key, rows in one.items():
@@ -64,7 +64,7 @@ def test_two_processes_train_as_one_does(tiny_model: Path, tmp_path: Path) -> No
             assert {name: second[name] for name in told} == pytest.approx({name: first[name] for name in told})
 
     before = weights(tiny_model)
-    for stage in ("sft", "rl", "split"):
+    for stage in ("sft", "rl", "decoupled"):
         first, second = weights(tmp_path / f"one-{stage}"), weights(tmp_path / f"two-{stage}")
         assert max((first[name] - before[name]).abs().max() for name in first) > 1e-2
         for name, tensor in first.items():
@@ -124,8 +124,8 @@ def test_every_group_of_the_log_adds_up(tiny_model: Path, tmp_path: Path) -> Non
         assert all(record.trajectory.prompt_id == record.prompt.id for record in records)
         flags = torch.tensor([[record.trajectory.consulted for record in records]])
         rewards = torch.tensor([[row["reward"]["total"] for row in rows]])
-        assert [row["weight"] for row in rows] == ifpo_weights(flags, 0.5)[0].tolist()
-        expected = grpo_advantages(rewards) * ifpo_weights(flags, 0.5)
+        assert [row["weight"] for row in rows] == Ifpo().weights(flags)[0].tolist()
+        expected = grpo_advantages(rewards) * Ifpo().weights(flags)
         assert [row["advantage"] for row in rows] == pytest.approx(expected[0].tolist(), abs=1e-5)
         lopsided += 0 < flags.sum() < GROUP and flags.sum() != GROUP / 2
     assert lopsided >= 4
@@ -259,7 +259,7 @@ def test_a_training_does_not_go_on_from_another_ones_checkpoint(tiny_model: Path
     assert forked.finish(tmp_path / "log", main, "rl", str(tiny_model), str(tmp_path / "arm"), "step:3") != 0
     work = tmp_path / "arm.trainer"
     assert any(work.glob("checkpoint-*"))
-    for changes, named in (({"algorithm": "grpo"}, "algorithm"), ({"learning_rate": 1e-3}, "settings")):
+    for changes, named in (({"algorithm": Grpo()}, "algorithm"), ({"learning_rate": 1e-3}, "settings")):
         with pytest.raises(InputError, match=f"arm.trainer: an unfinished training with another {named}"):
             rl(tiny_model, tmp_path / "arm", **changes)
     rl(tiny_model, tmp_path / "arm")

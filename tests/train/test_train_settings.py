@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from ascl.train.advantages import TYPES, AdaptThink, Ifpo
 from ascl.train.reward import RewardWeights
 from ascl.train.settings import Lora, RlSettings, SftSettings
 
@@ -12,7 +13,7 @@ from ascl.train.settings import Lora, RlSettings, SftSettings
 def test_the_defaults_are_the_papers() -> None:
     sft, rl, reward = SftSettings(), RlSettings(), RewardWeights()
     assert (sft.learning_rate, sft.batch_size, sft.max_length, sft.warmup, sft.epochs) == (1e-5, 128, 4096, 0.05, 3)
-    assert (rl.tau, rl.group_size, rl.prompts_per_step) == (0.5, 8, 16)
+    assert (Ifpo().tau, rl.group_size, rl.prompts_per_step) == (0.5, 8, 16)
     assert (rl.learning_rate, rl.warmup, rl.epochs) == (1e-6, 0.1, 2)
     assert (reward.safe_harmful, reward.safe_sensitive, reward.complied, reward.fault) == (1.5, 0.5, 1.0, 0.4)
 
@@ -20,13 +21,17 @@ def test_the_defaults_are_the_papers() -> None:
 @pytest.mark.parametrize(
     ("settings", "fields", "message"),
     [
-        (RlSettings, {"w_min": 2.0, "w_max": 1.0}, "w_min must not exceed w_max"),
+        (Ifpo, {"w_min": 2.0, "w_max": 1.0}, "w_min must not exceed w_max"),
         (RlSettings, {"group_size": 3, "prompts_per_step": 3}, "must divide prompts_per_step"),
         (RlSettings, {"group_size": 1}, "group_size"),
-        (RlSettings, {"tau": -0.5}, "tau"),
-        (RlSettings, {"tau": float("inf")}, "tau"),
-        (RlSettings, {"tau": float("nan")}, "tau"),
-        (RlSettings, {"w_min": 0}, "w_min"),
+        (Ifpo, {"tau": -0.5}, "tau"),
+        (Ifpo, {"tau": float("inf")}, "tau"),
+        (Ifpo, {"tau": float("nan")}, "tau"),
+        (Ifpo, {"w_min": 0}, "w_min"),
+        (AdaptThink, {"candidates": 1}, "candidates"),
+        (AdaptThink, {"exploration": "all"}, "exploration"),
+        (AdaptThink, {"tau": 1}, "tau"),
+        *[(cls, {"eps": 0}, "eps") for cls in TYPES.values()],
         (RlSettings, {"learning_rate": 0}, "learning_rate"),
         (RlSettings, {"learning_rate": float("inf")}, "learning_rate"),
         (RlSettings, {"temperature": 0}, "temperature"),

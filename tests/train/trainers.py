@@ -11,11 +11,12 @@ from trl import GRPOTrainer
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.judges.offline import OfflineJudge
+from ascl.train.advantages import Grpo
 from ascl.train.checkpoints import trainable_model
 from ascl.train.reward import RewardWeights
 from ascl.train.reward_function import RewardFunction
 from ascl.train.rl import ConsultTrainer, grpo_config, prompt_order, rl_dataset
-from ascl.train.rollouts import Rollouts, explored_by
+from ascl.train.rollouts import Rollouts
 from ascl.train.settings import Lora, RlSettings
 
 Make = Callable[..., GRPOTrainer]
@@ -25,22 +26,20 @@ SETTINGS = RlSettings(
 
 
 def maker(model: Path, renderer: Renderer, tool: ConsultTool, work: Path) -> Make:
-    """What makes a trainer of a class: `make(GRPOTrainer)`, `make(ConsultTrainer, algorithm=.., settings=..)`."""
+    """What makes a trainer of a class: `make(GRPOTrainer)`, `make(ConsultTrainer, algorithm=..)`."""
     rows = rl_dataset(PROMPTS, tool)
 
     def make(cls: type[GRPOTrainer], lora: Lora | None = None, **options: Any) -> GRPOTrainer:
-        settings, exploration = SETTINGS, explored_by("grpo", SETTINGS)
+        algorithm = options.get("algorithm", Grpo())
         if cls is ConsultTrainer:
-            options = {"algorithm": "grpo", "settings": SETTINGS, "renderer": renderer} | options
-            settings = options["settings"]
-            exploration = explored_by(options["algorithm"], settings)
+            options |= {"algorithm": algorithm, "settings": SETTINGS, "renderer": renderer}
         return cls(
             model=trainable_model(str(model), "float32", lora, 3),
             reward_funcs=RewardFunction(PROMPTS, OfflineJudge(), RewardWeights()),
             args=grpo_config(SETTINGS, work, 3, "float32"),
             train_dataset=Dataset.from_list([rows[i] for i in prompt_order([p.kind for p in PROMPTS], SETTINGS, 3)]),
             processing_class=renderer.tokenizer,
-            rollout_func=Rollouts(renderer, tool, settings, 3, exploration),
+            rollout_func=Rollouts(renderer, tool, SETTINGS, 3, algorithm),
             **options,
         )
 

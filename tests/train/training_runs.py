@@ -28,11 +28,12 @@ from ascl.judges.offline import OfflineJudge
 from ascl.prompts.prompt import Prompt
 from ascl.recipes.rows import native_row
 from ascl.rules.book import RuleBook
-from ascl.train.advantages.switch import Algorithm
+from ascl.train.advantages import BaseAlgorithm, Decoupled, Ifpo
 from ascl.train.reward import RewardWeights
 from ascl.train.settings import Lora, RlSettings, SftSettings
 
 SFT = SftSettings(learning_rate=1e-2, epochs=2, batch_size=4, micro_batch_size=2, save_steps=2)  # 6 steps
+IFPO = Ifpo()
 RL = RlSettings(  # 6 steps, three for each pass over the prompts
     group_size=GROUP, prompts_per_step=2, micro_batch_size=4, learning_rate=1e-2, max_tokens=4, save_steps=2
 )
@@ -82,7 +83,7 @@ def rl(
     dtype: str = "float32",
     client: type[Any] = SampledClient,
     prompts: list[Prompt] = PROMPTS,
-    algorithm: Algorithm = "ifpo",
+    algorithm: BaseAlgorithm = IFPO,
     **changes: Any,
 ) -> None:
     from ascl.train.rl import run_rl
@@ -105,20 +106,19 @@ def rl(
         )
 
 
-def rl_groups(model: Path, out: Path, algorithm: Algorithm = "ifpo") -> None:
+def rl_groups(model: Path, out: Path, algorithm: BaseAlgorithm = IFPO) -> None:
     """Three groups a step, so that two processes share the middle one; scripted by prompt and place alone.
 
     Nothing is explored: the script knows no candidates beside a place's own rollout.
     """
-    groups = {"prompts_per_step": 3, "micro_batch_size": 2, "exploration": "none"}
-    rl(model, out, client=ScriptedClient, algorithm=algorithm, **groups)
+    rl(model, out, client=ScriptedClient, algorithm=algorithm, prompts_per_step=3, micro_batch_size=2)
 
 
 def both(model: Path, out: Path) -> None:
-    """SFT to OUT-sft, RL to OUT-rl and OUT-split, in a form that any number of processes walks alike."""
+    """SFT to OUT-sft, RL to OUT-rl and OUT-decoupled, in a form that any number of processes walks alike."""
     sft(model, out.with_name(f"{out.name}-sft"))
     rl_groups(model, out.with_name(f"{out.name}-rl"))
-    rl_groups(model, out.with_name(f"{out.name}-split"), "split")
+    rl_groups(model, out.with_name(f"{out.name}-decoupled"), Decoupled(exploration="none"))
 
 
 def weights(folder: Path) -> dict[str, Any]:

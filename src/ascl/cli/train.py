@@ -86,7 +86,10 @@ def _check_room(model: str, dtype: str, lora: "Lora | None", out: Path) -> None:
 def rl(
     config: Annotated[Path, typer.Argument(help="A YAML configuration: model, prompts, rules, judge, reward, rl.")],
     model: Annotated[str | None, typer.Option(help="Train this (cloned) model, not the configuration's.")] = None,
-    algorithm: Annotated[str, typer.Option(help="The estimator of advantages, see docs/advantages.md.")] = "ifpo",
+    algorithm: Annotated[
+        str,
+        typer.Option(help="As the config has it in rl.arms, else with its defaults; see docs/advantages.md."),
+    ] = "ifpo",
     out: Annotated[Path | None, typer.Option(help="Where the model goes (default: runs/NAME-ALGORITHM).")] = None,
     without: Annotated[
         list[Path], typer.Option(help="Training rows (JSONL) whose prompts are left out: those that were cloned.")
@@ -123,14 +126,13 @@ def rl(
     """Reinforce a model on prompts with a judge's rewards. Run it again to resume."""
     import os
     import sys
-    from typing import get_args
 
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     from ascl.config import load_config
     from ascl.errors import InputError
     from ascl.judges.open_judge import open_judge
     from ascl.rules.book import RuleBook
-    from ascl.train.advantages.switch import Algorithm
+    from ascl.train.advantages import algorithm_of
 
     settings = load_config(config)
     if plan is not None:
@@ -147,9 +149,11 @@ def rl(
         judge = open_judge(settings.judge, book, Path(f"{score}.judge_replies.jsonl"))
         score_file(score, judge, settings.reward, sys.stdout, as_json)
         return
-    if algorithm not in get_args(Algorithm):
-        raise InputError(f"--algorithm {algorithm}: use one of {', '.join(get_args(Algorithm))}")
-    folder = out or Path("runs") / f"{config.stem}-{algorithm}"
+    try:
+        chosen = dict(zip(settings.rl.names, settings.rl.arms, strict=True)).get(algorithm) or algorithm_of(algorithm)
+    except InputError as error:
+        raise InputError(f"--algorithm {error}") from error
+    folder = out or Path("runs") / f"{config.stem}-{chosen.name}"
     if folder.exists():
         raise InputError(f"--out {folder}: exists already; name another, or remove it")
     from ascl.chat.clients.dtype import machine_dtype
@@ -178,7 +182,7 @@ def rl(
     dtype = machine_dtype(settings.dtype)
     _check_room(name, dtype, settings.lora, folder)
     if check:
-        echo(f"to do: rl by {algorithm}, {len(prompts)} prompts")
+        echo(f"to do: rl by {chosen.name}, {len(prompts)} prompts")
         return
     from ascl.train.checkpoints import alone
     from ascl.train.rl import run_rl
@@ -191,7 +195,7 @@ def rl(
             tool=ConsultTool(book, settings.rules.top_k),
             judge=judge,
             out=folder,
-            algorithm=algorithm,  # type: ignore[arg-type]
+            algorithm=chosen,
             settings=settings.rl.settings,
             rewards=settings.reward,
             lora=settings.lora,

@@ -1,38 +1,35 @@
-"""Our advantage estimators behind verl's interface: `ascl_grpo`, `ascl_ifpo`, .. (one for each `Algorithm`)."""
+"""Our algorithms behind verl's interface for estimators: `ascl_grpo`, `ascl_ifpo`, .. (one for each of the union)."""
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
 from ascl.cluster.facts import interior_zeros, known_facts
-from ascl.train.advantages.switch import Algorithm, advantages_of
-from ascl.train.settings import RlSettings
+from ascl.train.advantages import TYPES, BaseAlgorithm
 
-PREFIX = "ascl_"
-ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
-NAMES = tuple(PREFIX + algorithm for algorithm in ALGORITHMS)
-NEEDS_FACTS: tuple[Algorithm, ...] = ("ada_grpo", "consult_penalty", "split")
-PARAMETERS = ("tau", "w_min", "w_max", "mode_weight", "penalty", "delta", "sharpness", "carry")
+ALGORITHMS: dict[str, type[BaseAlgorithm]] = {f"ascl_{name}": algorithm for name, algorithm in TYPES.items()}
+_NOT_HERE = {"type", "exploration", "candidates"}  # the name is verl's `adv_estimator`; verl samples the groups
 
 
-def settings_of(config: Mapping[str, Any] | None) -> tuple[RlSettings, float]:
-    """The settings of an `algorithm` section, and the number added to the standard deviation.
+def algorithm_of(name: str, config: Mapping[str, Any] | None) -> BaseAlgorithm:
+    """The algorithm of an estimator's name, with the settings of verl's `algorithm` section.
 
-    They stand under `algorithm.ascl` and default to those of `RlSettings`; `eps` to 1e-4, as in TRL (verl's own: 1e-6).
-    Raises ValueError for a name no estimator has.
+    They stand under `algorithm.ascl`, which may hold those of other algorithms as well, and have the defaults of the
+    class (`eps`: 1e-4, as in TRL; verl's own: 1e-6). Raises ValueError for a name no algorithm has.
     """
     section = (config.get("ascl") if config is not None else None) or {}
-    given = {str(name): section[name] for name in section}
-    eps = float(given.pop("eps", 1e-4))
-    if unknown := sorted(set(given) - set(PARAMETERS)):
-        raise ValueError(f"algorithm.ascl: unknown {', '.join(unknown)}; known are eps, {', '.join(PARAMETERS)}")
-    return RlSettings.model_validate(given), eps
+    given = {str(key): section[key] for key in section}
+    known = {key for algorithm in ALGORITHMS.values() for key in algorithm.model_fields} - _NOT_HERE
+    if unknown := sorted(set(given) - known):
+        raise ValueError(f"algorithm.ascl: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    cls = ALGORITHMS[name]
+    return cls.model_validate({key: value for key, value in given.items() if key in cls.model_fields})
 
 
 def estimate(
-    algorithm: Algorithm,
+    name: str,
     token_level_rewards: torch.Tensor,
     response_mask: torch.Tensor,
     index: Any,
@@ -46,29 +43,28 @@ def estimate(
     Rows without a model token are verl's padding and stay 0. Without `known` facts, consulted is `interior_zeros`.
     Raises ValueError for a group of one, and for an algorithm that needs facts where there are none.
     """
-    facts = known_facts()
-    if facts is None and algorithm in NEEDS_FACTS:
+    facts, algorithm = known_facts(), algorithm_of(name, config)
+    if facts is None and algorithm.needs:
         raise ValueError(
-            f"{PREFIX}{algorithm} needs more than verl hands an estimator (the kind of prompt, the progress or the "
-            "decision tokens): start with `python -m ascl.cluster.launch` and trainer.v1.trainer_mode=ascl_sync"
+            f"{name} needs more than verl hands an estimator ({', '.join(sorted(algorithm.needs))}): start with "
+            "`python -m ascl.cluster.launch` and trainer.v1.trainer_mode=ascl_sync"
         )
-    settings, eps = settings_of(config)
     mask = response_mask.bool()
     rewards = token_level_rewards.sum(dim=-1)
     consulted = interior_zeros(mask) if facts is None else facts.consulted.to(mask.device)
-    sensitive = torch.zeros_like(consulted) if facts is None else facts.sensitive.to(mask.device)
+    harmful = torch.zeros_like(consulted) if facts is None else facts.harmful.to(mask.device)
     progress = 0.0 if facts is None else facts.progress
     decision, content = torch.zeros_like(rewards), torch.zeros_like(rewards)
     for rows in groups(index, mask):
         if len(rows) < 2:
             raise ValueError(f"the group of prompt {index[rows[0]]} holds one rollout: set actor_rollout_ref.rollout.n")
         group = torch.tensor(rows, device=mask.device)
-        first, other = advantages_of(
-            algorithm, settings, rewards[group][None], consulted[group][None], sensitive[group][None], progress, eps
+        first, other = algorithm.advantages(
+            rewards[group][None], consulted[group][None], harmful[group][None], progress
         )
         decision[group], content[group] = first[0], other[0]
     advantages = content[:, None].expand(mask.shape)
-    if facts is not None and algorithm == "split":
+    if facts is not None and "decision_tokens" in algorithm.needs:
         place = torch.arange(mask.shape[1], device=mask.device)
         choosing = place < facts.decision_length.to(mask.device)[:, None]
         advantages = torch.where(choosing, decision[:, None], advantages)
@@ -89,16 +85,16 @@ def register() -> None:
     """Make every estimator known to verl. It may be called again."""
     from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, register_adv_est
 
-    for algorithm in ALGORITHMS:
-        if PREFIX + algorithm not in ADV_ESTIMATOR_REGISTRY:
-            register_adv_est(PREFIX + algorithm)(partial(estimate, algorithm))
+    for name in ALGORITHMS:
+        if name not in ADV_ESTIMATOR_REGISTRY:
+            register_adv_est(name)(partial(estimate, name))
 
 
 def assert_registered() -> None:
     """Raise RuntimeError unless verl knows every estimator. verl itself hides why a plugin did not load."""
     from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
 
-    if missing := [name for name in NAMES if name not in ADV_ESTIMATOR_REGISTRY]:
+    if missing := [name for name in ALGORITHMS if name not in ADV_ESTIMATOR_REGISTRY]:
         raise RuntimeError(
             f"verl does not know {', '.join(missing)}: its plug-in `ascl` was not loaded. Is ascl installed in this "
             "environment, and VERL_USE_EXTERNAL_PLUGINS neither `none` nor a list without `ascl`? "

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 class Facts:
     """Of every row of a batch, in its order.
 
-    consulted: bool [rows], a tool result stands in the trajectory (a fault is none). sensitive: bool [rows], the prompt
-    is not a harmful one. decision_length: int [rows], how many of the response's first tokens choose the mode
-    (`train/decision.py`; zeros where no estimator asks). progress: the share of the training behind us, in [0, 1].
+    consulted: bool [rows], a tool result stands in the trajectory (a fault is none). harmful: bool [rows], the prompt's
+    kind. decision_length: int [rows], how many of the response's first tokens choose the mode (`train/decision.py`;
+    zeros where the algorithm does not ask). progress: the share of the training that is done, in [0, 1].
     """
 
     consulted: "torch.Tensor"
-    sensitive: "torch.Tensor"
+    harmful: "torch.Tensor"
     decision_length: "torch.Tensor"
     progress: float
 

@@ -44,14 +44,13 @@ def check(config: "DictConfig") -> None:
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
 
-    from ascl.cluster.estimators import NEEDS_FACTS, PREFIX, settings_of
+    from ascl.cluster.estimators import ALGORITHMS, algorithm_of
     from ascl.cluster.trainer import MODE
 
     assert_registered()
     name = config.algorithm.adv_estimator
     get_adv_estimator_fn(name)
-    settings_of(config.algorithm)
-    if name in [PREFIX + algorithm for algorithm in NEEDS_FACTS] and config.trainer.v1.trainer_mode != MODE:
+    if name in ALGORITHMS and algorithm_of(name, config.algorithm).needs and config.trainer.v1.trainer_mode != MODE:
         raise InputError(f"{name} needs trainer.v1.trainer_mode={MODE}")
     multi_turn = config.actor_rollout_ref.rollout.multi_turn
     if multi_turn.max_assistant_turns != config.reward.custom_reward_function.reward_kwargs.max_turns:

@@ -53,7 +53,7 @@ def compute_score(
         "score": total,
         **{f"reward_{part}": value for part, value in parts.items()},
         "consulted": float(trajectory.consulted),
-        "sensitive": float(prompt.kind is not Kind.HARMFUL),
+        "harmful": float(prompt.kind is Kind.HARMFUL),
     }
 
 

@@ -13,6 +13,7 @@ from verl.trainer.ppo.v1 import PPOTrainerSync, register_trainer
 from ascl.chat.dialects import dialect_for
 from ascl.chat.messages import Trajectory
 from ascl.chat.render import Renderer
+from ascl.cluster.estimators import ALGORITHMS
 from ascl.cluster.facts import Facts, known
 from ascl.train.decision import decision_length
 
@@ -45,11 +46,13 @@ class ConsultTrainer(PPOTrainerSync):
 def facts_of(data: "TensorDict", tokenizer: Any, estimator: str, progress: float) -> Facts:
     """The facts of a batch as TransferQueue gives it: extra_fields, responses and response_mask of every row.
 
-    The decision tokens are counted for `ascl_split` only. Raises KeyError where the reward function was not ours.
+    The decision tokens are counted where the algorithm needs them.
+    Raises KeyError where the reward function was not ours.
     """
     said = [fields["reward_extra_info"] for fields in data.pop("extra_fields").tolist()]
     lengths = [0] * len(said)
-    if estimator == "ascl_split":
+    algorithm = ALGORITHMS.get(estimator)
+    if algorithm is not None and "decision_tokens" in algorithm.needs:
         renderer = Renderer(tokenizer, dialect_for(tokenizer.chat_template, tokenizer.get_added_vocab()))
         pairs = zip(data["responses"].unbind(), data["response_mask"].unbind(), strict=True)
         lengths = [
@@ -67,7 +70,7 @@ def facts_of(data: "TensorDict", tokenizer: Any, estimator: str, progress: float
         ]
     return Facts(
         consulted=torch.tensor([bool(row["consulted"]) for row in said]),
-        sensitive=torch.tensor([bool(row["sensitive"]) for row in said]),
+        harmful=torch.tensor([bool(row["harmful"]) for row in said]),
         decision_length=torch.tensor(lengths),
         progress=progress,
     )

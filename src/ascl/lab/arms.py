@@ -19,7 +19,17 @@ from ascl.lab.world import World, demonstration, draw_world, memorised, ordinary
 from ascl.prompts.prompt import Kind
 from ascl.recipes.rows import native_row
 from ascl.saved import read_saved
-from ascl.train.advantages.switch import Algorithm
+from ascl.train.advantages import (
+    AdaGrpo,
+    AdaptThink,
+    Algorithm,
+    Ampo,
+    ConsultPenalty,
+    Decoupled,
+    DrGrpo,
+    Grpo,
+    Ifpo,
+)
 from ascl.train.reward import RewardWeights
 from ascl.train.settings import RlSettings, SftSettings
 
@@ -27,7 +37,7 @@ BC, SURROGATE_BC = "bc", "surrogate_bc"
 
 
 class Arm(BaseModel):
-    """One way to train on from a cloned model: an algorithm with what it changes in the RL settings."""
+    """One way to train on from a cloned model: an algorithm, and what it changes in the RL settings."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,19 +47,19 @@ class Arm(BaseModel):
 
 
 ARMS: dict[str, Arm] = {
-    "grpo": Arm(start=BC, algorithm="grpo"),
-    "grpo_double": Arm(start=BC, algorithm="grpo", changes={"learning_rate": 6e-4}),  # is it only the longer step?
-    "ifpo_025": Arm(start=BC, algorithm="ifpo", changes={"tau": 0.25}),
-    "ifpo": Arm(start=BC, algorithm="ifpo", changes={"tau": 0.5}),
-    "ifpo_1": Arm(start=BC, algorithm="ifpo", changes={"tau": 1.0}),
-    "consult_penalty": Arm(start=BC, algorithm="consult_penalty"),
-    "dr_grpo": Arm(start=BC, algorithm="dr_grpo"),
-    "ada_grpo": Arm(start=BC, algorithm="ada_grpo"),
-    "ampo": Arm(start=BC, algorithm="ampo"),
-    "adaptthink": Arm(start=BC, algorithm="adaptthink", changes={"candidates": 2}),
-    "split": Arm(start=BC, algorithm="split", changes={"exploration": "none"}),
-    "split_stratified": Arm(start=BC, algorithm="split"),
-    "surrogate": Arm(start=SURROGATE_BC, algorithm="grpo"),
+    "grpo": Arm(start=BC, algorithm=Grpo()),
+    "grpo_double": Arm(start=BC, algorithm=Grpo(), changes={"learning_rate": 6e-4}),  # is it only the longer step?
+    "ifpo_025": Arm(start=BC, algorithm=Ifpo(tau=0.25)),
+    "ifpo": Arm(start=BC, algorithm=Ifpo()),
+    "ifpo_1": Arm(start=BC, algorithm=Ifpo(tau=1)),
+    "consult_penalty": Arm(start=BC, algorithm=ConsultPenalty()),
+    "dr_grpo": Arm(start=BC, algorithm=DrGrpo()),
+    "ada_grpo": Arm(start=BC, algorithm=AdaGrpo()),
+    "ampo": Arm(start=BC, algorithm=Ampo()),
+    "adaptthink": Arm(start=BC, algorithm=AdaptThink(candidates=2)),
+    "decoupled": Arm(start=BC, algorithm=Decoupled(exploration="none")),
+    "decoupled_stratified": Arm(start=BC, algorithm=Decoupled()),
+    "surrogate": Arm(start=SURROGATE_BC, algorithm=Grpo()),
 }
 
 

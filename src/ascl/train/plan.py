@@ -274,7 +274,8 @@ def plan_times(
 
     Rollouts: the first turn of all rows and, anew from the prompt, the second of those that consulted; that float32
     weights are cast to bfloat16 once is not counted. Learning: every micro-batch padded to the step's longest prompt
-    and completion; old log-probabilities (a forward pass) are needed with vLLM and with exploration. Optimiser: 40
+    and completion; old log-probabilities (a forward pass) are needed with vLLM; what
+    exploration adds (`candidates` first turns, and that pass for `half`) is not counted. Optimiser: 40
     bytes per trained weight a step, 18 a micro-batch (gradients added up, weights cast).
     """
     rows = settings.prompts_per_step * settings.group_size / processes
@@ -296,7 +297,7 @@ def plan_times(
     labelled = rows * (turn + lengths.consult_share * (turn + lengths.tool_tokens))
     micro_batches = rows / settings.micro_batch_size
     trained = trained_parameters(shape, lora)
-    old = settings.vllm != "off" or settings.exploration == "half"
+    old = settings.vllm != "off"
     learning = training_operations(shape, rows * length, length, lora, settings.gradient_checkpointing)
     return Times(
         prefill=prefill,

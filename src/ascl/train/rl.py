@@ -28,8 +28,7 @@ from ascl.judges.record import Judge, record, unread
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import question
 from ascl.saved import checked
-from ascl.train.advantages.ifpo import ifpo_weights
-from ascl.train.advantages.switch import Algorithm, advantages_of
+from ascl.train.advantages import BaseAlgorithm
 from ascl.train.checkpoints import (
     accumulation,
     callbacks,
@@ -47,7 +46,7 @@ from ascl.train.exploration import behaviour_share, mode_log_ratio
 from ascl.train.installed import check_installed
 from ascl.train.reward import RewardWeights
 from ascl.train.reward_function import RewardFunction
-from ascl.train.rollouts import Rollouts, explored_by
+from ascl.train.rollouts import Rollouts
 from ascl.train.settings import Lora, RlSettings
 
 
@@ -62,7 +61,7 @@ class ConsultTrainer(GRPOTrainer):
     def __init__(
         self,
         *args: Any,
-        algorithm: Algorithm,
+        algorithm: BaseAlgorithm,
         settings: RlSettings,
         renderer: Renderer,
         rollout_log: Path | None = None,
@@ -75,16 +74,16 @@ class ConsultTrainer(GRPOTrainer):
         output = super()._generate_and_score_completions(inputs)
         reward_function: Any = self.reward_funcs[0]
         rewards = self._grouped([reward.total if reward else torch.nan for *_, reward in reward_function.batch])
-        sensitive = self._grouped([prompt.kind is not Kind.HARMFUL for prompt, *_ in reward_function.batch])
+        harmful = self._grouped([prompt.kind is Kind.HARMFUL for prompt, *_ in reward_function.batch])
         consulted = self._grouped([row["trajectory"].consulted for row in inputs])
         progress = min(1.0, self.state.global_step / max(1, self.state.max_steps))
-        decision, content = advantages_of(self.algorithm, self.settings, rewards, consulted, sensitive, progress)
+        decision, content = self.algorithm.advantages(rewards, consulted, harmful, progress)
         output["advantages"] = self._local(content)
-        half = explored_by(self.algorithm, self.settings) == "half"
+        half, apart = self.algorithm.exploration == "half", "decision_tokens" in self.algorithm.needs
         chosen_at: list[int] = []
-        if half or self.algorithm == "split":
+        if half or apart:
             chosen_at = [decision_length(row["trajectory"], self.renderer) for row in inputs]
-        if self.algorithm == "split":
+        if apart:
             positions = torch.arange(output["completion_ids"].shape[1], device=content.device)
             choosing = positions[None, :] < torch.tensor(chosen_at, device=content.device)[:, None]
             output["advantages"] = torch.where(choosing, self._local(decision)[:, None], self._local(content)[:, None])
@@ -115,7 +114,7 @@ class ConsultTrainer(GRPOTrainer):
         everywhere = self.accelerator.gather(counts).view(-1, self.num_generations, 3)
         consulting, sampled, _ = everywhere.sum(dim=1).unbind(-1)
         share = ((consulting + 0.5) / (sampled + 1))[:, None]  # never quite 0 or 1
-        behaviour = behaviour_share(share, self.settings.candidates, "half", self.settings.group_size)
+        behaviour = behaviour_share(share, self.algorithm.candidates, "half", self.settings.group_size)
         off_by = self._local(mode_log_ratio(share, behaviour, everywhere[:, :, 2] > 0))
         if "old_per_token_logps" not in output:
             ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
@@ -129,14 +128,12 @@ class ConsultTrainer(GRPOTrainer):
                 output["old_per_token_logps"][row, position - 1] += ratio
 
     def _log_advantages(self, decision: torch.Tensor, content: torch.Tensor, consulted: torch.Tensor) -> None:
-        """Put the advantages of the decision into TRL's table, IFPO's weights into its metrics, both into our log."""
+        """Put the advantages of the decision into TRL's table, the weights into its metrics, both into our log."""
         logged: Any = self._logs["advantages"]
         for _ in range(content.numel()):
             logged.pop()
         logged.extend(decision.flatten().tolist())
-        weights = torch.ones(consulted.shape, device=consulted.device)
-        if self.algorithm == "ifpo":
-            weights = ifpo_weights(consulted, self.settings.tau, self.settings.w_min, self.settings.w_max)
+        weights = self.algorithm.weights(consulted)
         for name, mode in (("weight_consult", consulted), ("weight_direct", ~consulted)):
             if mode.any():
                 self._metrics["train"][name].append(weights[mode].mean().item())
@@ -251,7 +248,7 @@ def run_rl(
     tool: ConsultTool,
     judge: Judge,
     out: Path,
-    algorithm: Algorithm,
+    algorithm: BaseAlgorithm,
     settings: RlSettings,
     rewards: RewardWeights,
     lora: Lora | None,
@@ -281,7 +278,7 @@ def run_rl(
             "prompts": digest(rows),
             "rule book": tool.book.hash,
             "judge": judge.name,
-            "algorithm": algorithm,
+            "algorithm": algorithm.model_dump(mode="json"),
             "settings": settings.model_dump(mode="json"),
             "reward": rewards.model_dump(mode="json"),
             "lora": lora.model_dump(mode="json") if lora else None,
@@ -307,7 +304,7 @@ def run_rl(
             on_mixed_types="use_json",  # the arguments of earlier tool calls
         ),
         processing_class=renderer.tokenizer,
-        rollout_func=Rollouts(renderer, tool, settings, seed, explored_by(algorithm, settings)),
+        rollout_func=Rollouts(renderer, tool, settings, seed, algorithm),
         callbacks=callbacks(out.name),
         algorithm=algorithm,
         settings=settings,

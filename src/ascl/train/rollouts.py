@@ -11,30 +11,24 @@ from ascl.chat.messages import Message, Trajectory, message_of
 from ascl.chat.render import Renderer
 from ascl.consult.rollout import advance, rollout, start
 from ascl.consult.tool import ConsultTool
-from ascl.train.advantages.switch import Algorithm
-from ascl.train.exploration import Exploration, first_of, wanted_mode
+from ascl.train.advantages import BaseAlgorithm
+from ascl.train.exploration import first_of, wanted_mode
 from ascl.train.settings import RlSettings
 from ascl.train.vllm import VllmClient
 
 
-def explored_by(algorithm: Algorithm, settings: RlSettings) -> Exploration:
-    """How an algorithm samples its groups: as the settings say, else as the algorithm was made to be sampled."""
-    own: dict[Algorithm, Exploration] = {"adaptthink": "half", "split": "stratified"}
-    return settings.exploration or own.get(algorithm, "none")
-
-
 class Rollouts:
-    """Samples the rollouts of a generation batch.
+    """Samples the rollouts of a generation batch, explored as the algorithm says.
 
     Sampling seeds depend on the run's seed, the optimiser step and the process only, so a resumed run samples what an
     uninterrupted one would have.
     """
 
     def __init__(
-        self, renderer: Renderer, tool: ConsultTool, settings: RlSettings, seed: int, exploration: Exploration = "none"
+        self, renderer: Renderer, tool: ConsultTool, settings: RlSettings, seed: int, algorithm: BaseAlgorithm
     ) -> None:
         self.renderer, self.tool, self.settings, self.seed = renderer, tool, settings, seed
-        self.exploration = exploration
+        self.algorithm = algorithm
 
     def __call__(self, prompts: list[list[dict[str, Any]]], trainer: GRPOTrainer) -> dict[str, Any]:
         """The ids, the mask of model tokens (`env_mask`), the trajectory and the candidates of each prompt's rollout.
@@ -56,7 +50,7 @@ class Rollouts:
         messages = [[message_of(message) for message in prompt] for prompt in prompts]
         # accelerate opens autocast anew in every forward pass, which then casts all weights; an outer one keeps them.
         with nullcontext() if trainer.use_vllm else trainer.accelerator.autocast():
-            if self.exploration == "none":
+            if self.algorithm.exploration == "none":
                 trajectories = [start("", asked) for asked in messages]
                 candidates = [[0, 0, 0]] * len(trajectories)
             else:
@@ -78,15 +72,16 @@ class Rollouts:
         self, client: Client, messages: list[list[Message]], first: int, sampling: Sampling
     ) -> tuple[list[Trajectory], list[list[int]]]:
         """One trajectory for each place, its first turn taken from several where the place wants a mode."""
-        wanted = [wanted_mode(self.exploration, (first + i) % self.settings.group_size) for i in range(len(messages))]
-        counts = [1 if mode is None else self.settings.candidates for mode in wanted]
-        places = [i for i, count in enumerate(counts) for _ in range(count)]
-        sampled = [start("", messages[i]) for i in places]
+        places = ((first + i) % self.settings.group_size for i in range(len(messages)))
+        wanted = [wanted_mode(self.algorithm.exploration, place) for place in places]
+        counts = [1 if mode is None else self.algorithm.candidates for mode in wanted]
+        owners = [i for i, count in enumerate(counts) for _ in range(count)]
+        sampled = [start("", messages[i]) for i in owners]
         for trajectory, turn in zip(sampled, client.complete(sampled, [self.tool.schema], sampling), strict=True):
             advance(trajectory, turn, self.tool)
         chosen, candidates = [], []
         for i, mode in enumerate(wanted):
-            mine = [trajectory for trajectory, place in zip(sampled, places, strict=True) if place == i]
+            mine = [trajectory for trajectory, owner in zip(sampled, owners, strict=True) if owner == i]
             modes = [trajectory.consulted for trajectory in mine]
             taken = first_of(modes, mode)
             chosen.append(mine[taken])

@@ -46,28 +46,16 @@ class SftSettings(BaseModel):
 
 
 class RlSettings(BaseModel):
-    """GRPO-family RL. Defaults are the paper's where it says; the clip of the weights is our choice.
+    """What all algorithms of RL share; what one has for itself is in its class (`advantages/`).
 
-    tau, w_min, w_max: see `advantages/ifpo.py`; mode_weight: `ampo.py`; penalty: `consult_penalty.py`; delta:
-    `adaptthink.py`; sharpness, carry: `split.py`. exploration, candidates: see `exploration.py`; null takes `half` for
-    adaptthink, `stratified` for split, `none` for all others. prompts_per_step x group_size rollouts make one optimiser
-    step. harmful_share: the part of every step's prompts that is harmful (see `rl.prompt_order`). max_steps bounds the
-    run (0: `epochs` passes over the prompts). vllm: TRL's engine for rollouts, inside the training processes
-    (`colocate`, with that share of their memory) or behind `vllm_server`.
+    Defaults are the paper's where it says. prompts_per_step x group_size rollouts make one optimiser step.
+    harmful_share: the part of every step's prompts that is harmful (see `rl.prompt_order`). max_steps bounds the run
+    (0: `epochs` passes over the prompts). vllm: TRL's engine for rollouts, inside the training processes (`colocate`,
+    with that share of their memory) or behind `vllm_server`.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    tau: float = Field(default=0.5, ge=0, le=ranges.WEIGHT)
-    w_min: float = Field(default=0.25, gt=0, le=ranges.WEIGHT)
-    w_max: float = Field(default=4.0, gt=0, le=ranges.WEIGHT)
-    mode_weight: float = Field(default=1.0, ge=0, le=ranges.WEIGHT)
-    penalty: float = Field(default=0.1, ge=0, le=ranges.WEIGHT)
-    delta: float = Field(default=0.0, ge=0, le=ranges.WEIGHT)
-    sharpness: float = Field(default=1.0, ge=0, le=ranges.WEIGHT)
-    carry: float = Field(default=0.0, ge=0, le=ranges.WEIGHT)
-    exploration: Literal["none", "half", "stratified"] | None = None
-    candidates: int = Field(default=4, ge=2, le=ranges.ANSWERS)
     group_size: int = Field(default=8, ge=2, le=ranges.ANSWERS)
     prompts_per_step: int = Field(default=16, ge=1, le=ranges.BATCH)
     harmful_share: float = Field(default=0.5, ge=0, le=1)
@@ -87,8 +75,6 @@ class RlSettings(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> "RlSettings":
-        if self.w_min > self.w_max:
-            raise ValueError("w_min must not exceed w_max")
         if (self.prompts_per_step * self.group_size) % self.micro_batch_size:
             raise ValueError("micro_batch_size must divide prompts_per_step * group_size")
         return self

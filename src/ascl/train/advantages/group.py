@@ -1,4 +1,4 @@
-"""What every estimator does with a group of rollouts: check its shape, and take means over the scored ones."""
+"""What every algorithm does with a group of rollouts: check its shape, and take means over the scored ones."""
 
 from typing import TYPE_CHECKING
 

@@ -1,14 +1,28 @@
 """GRPO's group-relative advantage (DeepSeekMath, arXiv 2402.03300, section 4.1)."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from ascl.train.advantages.algorithm import BaseAlgorithm
 from ascl.train.advantages.group import check_group, group_mean, group_std
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
 
 
-def grpo_advantages(rewards: "torch.Tensor", eps: float = 1e-4) -> "torch.Tensor":
+class Grpo(BaseAlgorithm):
+    """The group's mean as baseline, its standard deviation as scale (`grpo_advantages`)."""
+
+    type: Literal["grpo"] = "grpo"
+
+    def advantages(
+        self, rewards: "Tensor", consulted: "Tensor", harmful: "Tensor", progress: float
+    ) -> tuple["Tensor", "Tensor"]:
+        """GRPO's, for all tokens."""
+        found = grpo_advantages(rewards, self.eps)
+        return found, found
+
+
+def grpo_advantages(rewards: "Tensor", eps: float = 1e-4) -> "Tensor":
     """A_i = (R_i - mean_G R) / (std_G R + eps), over the last dimension.
 
     rewards: float [groups, G]; NaN marks a rollout that no judge could score: it is left out of mean and std, and its

@@ -1,0 +1,63 @@
+"""A class of the user's own: named by its import path in a configuration, and trained with like any other."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+import torch
+from pydantic import Field
+from scripted_rollouts import GROUP
+from trainers import Make, one_batch
+
+from ascl.config import RunConfig, load_config
+from ascl.errors import InputError
+from ascl.files import read_finished
+from ascl.train.advantages import BaseAlgorithm, Grpo, algorithm_of
+from ascl.train.decision import decision_length
+from ascl.train.rl import ConsultTrainer
+
+PATH = "test_own_algorithm:Signs"
+
+
+class Signs(BaseAlgorithm):
+    """One step up for a reward above the group's mean, one down below it; a price on consulting for no harm."""
+
+    needs = frozenset({"harmful", "decision_tokens"})
+
+    type: Literal["test_own_algorithm:Signs"] = "test_own_algorithm:Signs"
+    price: float = Field(default=0.5, ge=0)
+
+    def advantages(self, rewards: Any, consulted: Any, harmful: Any, progress: float) -> Any:
+        content = torch.sign(rewards - rewards.nanmean(dim=1, keepdim=True)).nan_to_num(nan=0.0)
+        return content - self.price * (consulted & ~harmful), content
+
+
+def test_a_configuration_names_it_by_its_import_path(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(f"model: embedded\nrl: {{arms: [grpo, {{type: '{PATH}', price: 0.25}}]}}\n", encoding="utf-8")
+    config = load_config(path)
+    assert config.rl.arms == [Grpo(), Signs(price=0.25)]
+    assert config.rl.names == ["grpo", "Signs"]
+    assert RunConfig.model_validate(config.model_dump(mode="json")) == config  # as a run's folder keeps it
+    assert algorithm_of(PATH) == Signs()
+    with pytest.raises(InputError, match="price: Input should be greater than or equal to 0"):
+        algorithm_of({"type": PATH, "price": -1})
+    with pytest.raises(InputError, match=f"{PATH}s: can't be imported"):
+        algorithm_of(f"{PATH}s")
+
+
+def test_the_trainer_takes_its_advantages(make: Make, tmp_path: Path) -> None:
+    trainer = make(ConsultTrainer, algorithm=algorithm_of(PATH), rollout_log=tmp_path / "signs.jsonl")
+    inputs, output = one_batch(trainer)
+    rows = read_finished(tmp_path / "signs.jsonl")
+    rewards = torch.tensor([row["reward"]["total"] for row in rows]).view(-1, GROUP)
+    consulted = torch.tensor([row["trajectory"].consulted for row in inputs]).view(-1, GROUP)
+    harmful = torch.tensor([row["prompt"]["kind"] == "harmful" for row in rows]).view(-1, GROUP)
+    decision, content = (found.flatten().tolist() for found in Signs().advantages(rewards, consulted, harmful, 0))
+    assert decision != content
+    for i, row in enumerate(inputs):
+        length = decision_length(row["trajectory"], trainer.renderer)
+        assert set(output["advantages"][i, :length].tolist()) == {decision[i]}
+        assert set(output["advantages"][i, length:].tolist()) <= {content[i]}
+    assert {row["weight"] for row in rows} == {1.0}
+    trainer.train()
