@@ -35,8 +35,8 @@ RUN_FAULTS = [
         id="group of one",
     ),
     pytest.param(
-        "model: embedded\nrl: {settings: {tau: -1}}",
-        "x.yaml: rl.settings.tau: Input should be greater than or equal to 0",
+        "model: embedded\nrl: {arms: [{type: ifpo, tau: -1}]}",
+        "x.yaml: rl.arms.0.ifpo.tau: Input should be greater than or equal to 0",
         id="negative tau",
     ),
     pytest.param(
