@@ -147,7 +147,9 @@ def show(
 @config_app.command("check")
 def check(
     config: Config,
-    measure: Annotated[bool, typer.Option(help="Also run a step of each RL arm, and say how long all would take.")] = False,
+    measure: Annotated[
+        bool, typer.Option(help="Also run a step of each RL arm, and say how long all would take.")
+    ] = False,
 ) -> None:
     """Say what a run would do and cost, without doing it: stages, arms, seeds, tokens, memory."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
@@ -182,7 +184,9 @@ def plan(
     echo(f"{'peak':<12}{memory.total:8.2f} GiB of a process, by formula")
     if measure:
         found = measure_arm(arm, ConfiguredWorld(settings))
-        echo(f"measured here: {found.seconds:.1f} s a step, {found.tokens:.0f} tokens a rollout, peak {found.peak_gib:.2f} GiB")
+        echo(
+            f"measured here: {found.seconds:.1f} s a step, {found.tokens:.0f} tokens a rollout, peak {found.peak_gib:.2f} GiB"
+        )
 
 
 def lab(

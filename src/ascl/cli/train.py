@@ -64,9 +64,7 @@ def sft(
         settings = SftSettings.model_validate({name: value for name, value in given.items() if value is not None})
     rows = read_rows(data)
     lora = Lora(r=lora_rank, alpha=2 * lora_rank) if lora_rank else None
-    training = Training(
-        model=model, renderer=load_renderer(model, dialect), out=out, lora=lora, seed=seed, dtype=dtype
-    )
+    training = Training(model=model, renderer=load_renderer(model, dialect), out=out, lora=lora, seed=seed, dtype=dtype)
     _check_room(training)
     if check:
         echo(f"to do: sft, {len(rows)} rows")
@@ -152,7 +150,9 @@ def rl(
 
 
 def score(
-    file: Annotated[Path, typer.Argument(help="JSONL of records or answers: a run's rollouts, an evaluation's answers.")],
+    file: Annotated[
+        Path, typer.Argument(help="JSONL of records or answers: a run's rollouts, an evaluation's answers.")
+    ],
     config: Annotated[str, typer.Option(help="A configuration whose judge, rules and rl.reward count.")] = "quickstart",
     as_json: Annotated[bool, typer.Option("--json", help="JSONL instead of a table.")] = False,
 ) -> None:

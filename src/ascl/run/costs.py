@@ -33,7 +33,9 @@ def costs_of(config: RunConfig, measured: bool = False) -> list[str]:
         f"{evaluations} evaluations of {answers} answers ({', '.join(asked)}), at most {most:,} tokens a turn of all",
     ]
     for name, arm in config.arms.items():
-        lines.append(f"{name}: {_rows(arm, world)}" if isinstance(arm, SftArm) else f"{name}: {_rl(name, arm, world, measured)}")
+        lines.append(
+            f"{name}: {_rows(arm, world)}" if isinstance(arm, SftArm) else f"{name}: {_rl(name, arm, world, measured)}"
+        )
     return lines
 
 

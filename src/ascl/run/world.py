@@ -160,9 +160,7 @@ class ConfiguredWorld:
             rows = self._shown(folder, seed) if shown else self._built(name, arm.data, seed, folder)
             if arm.data.limit:
                 by_kind = [[row for row in rows if row.kind is kind] for kind in Kind]
-                rows = [
-                    row for of in by_kind for row in take_evenly(of, arm.data.limit, lambda row: row.mode, seed)
-                ]
+                rows = [row for of in by_kind for row in take_evenly(of, arm.data.limit, lambda row: row.mode, seed)]
             if self.config.sft_settings(arm).form == "split":
                 rows = [part for row in rows for part in split_row(row)]
             if not rows:
