@@ -184,9 +184,8 @@ def plan(
     echo(f"{'peak':<12}{memory.total:8.2f} GiB of a process, by formula")
     if measure:
         found = measure_arm(arm, ConfiguredWorld(settings))
-        echo(
-            f"measured here: {found.seconds:.1f} s a step, {found.tokens:.0f} tokens a rollout, peak {found.peak_gib:.2f} GiB"
-        )
+        said = f"{found.seconds:.1f} s a step, {found.tokens:.0f} tokens a rollout, peak {found.peak_gib:.2f} GiB"
+        echo(f"measured here: {said}")
 
 
 def lab(

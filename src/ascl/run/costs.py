@@ -65,7 +65,7 @@ def _rl(name: str, arm: RlArm, world: ConfiguredWorld, measured: bool) -> str:
     found = measure_arm(name, world)
     hours = steps * len(world.config.seeds) * found.seconds / 3600
     return (
-        f"{line}, {found.peak_gib:.1f} measured; a step takes {found.seconds:.0f} s here, all of them {hours:.1f} hours "
+        f"{line}, {found.peak_gib:.1f} measured; a step takes {found.seconds:.0f} s here, all take {hours:.1f} hours "
         f"({found.tokens:.0f} tokens a rollout, of the model before this run trains it)"
     )
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ascl.consult.rollout import advance, start
-from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.chat.render import Renderer
 from ascl.chat.turn import ParsedCall, Turn
+from ascl.consult.rollout import advance, start
+from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.errors import InputError
 from ascl.judges.record import Judge
