@@ -2,6 +2,7 @@
 
 A suite is one of `SUITES`, some of `BENCHMARKS` separated by commas, or prompts as `load_prompts` names them
 (`starter`, `starter:20`, `file:PATH`, a public set): those not meant for training, one benchmark for each kind of them.
+The suite `starter:20` is 20 of each kind: the first 20 of the set are all harmful, and all for training.
 """
 
 import re
@@ -15,7 +16,7 @@ from ascl.evals.results import AXIS_OF, Asked
 from ascl.evals.settings import EvalSettings
 from ascl.progress import console
 from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import SOURCES, load_prompts
+from ascl.prompts.sources import SOURCES, STARTER_NAME, load_prompts, number_after
 
 AskedPrompts = dict[str, tuple[Asked, list[Prompt]]]
 
@@ -28,6 +29,9 @@ def ask(settings: EvalSettings, prompts: Sequence[Prompt] | None = None) -> Aske
     if settings.epochs > 1 and (settings.greedy or settings.suite == "quick"):
         raise InputError(f"--epochs {settings.epochs}: greedy answers to a prompt are all the same; ask once")
     if prompts is None:
+        starter = STARTER_NAME.fullmatch(settings.suite)
+        if number := number_after(starter["limit"] if starter else None, settings.suite):
+            settings = settings.model_copy(update={"suite": "starter", "limit": min(number, settings.limit or number)})
         prompts = _own_prompts(settings.suite)
     asked = _of_benchmarks(settings) if prompts is None else _of_prompts(settings, prompts)
     if not asked:
