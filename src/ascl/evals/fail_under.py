@@ -40,5 +40,7 @@ def below(found: Mapping[str, Results], bars: Mapping[str, float]) -> list[str]:
         for figure, bar in bars.items():
             value = results.summary[figure].value
             if value is None or value < bar:
-                missed.append(f"{name}: {figure} is {'not there' if value is None else f'{value:.3f}'}, the bar is {bar}")
+                missed.append(
+                    f"{name}: {figure} is {'not there' if value is None else f'{value:.3f}'}, the bar is {bar}"
+                )
     return missed

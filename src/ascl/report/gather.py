@@ -5,19 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ascl.errors import InputError
-from ascl.evals.arms import RunResults
-from ascl.stats import Estimate
+from ascl.evals.arms import ArmResult, RunResults
 from ascl.evals.results import (
     Axis,
     BenchmarkResult,
     Evaluation,
     Results,
-    find_evaluations,
     read_evaluation,
     read_results,
 )
-from ascl.report.figures import drawable
 from ascl.saved import read_saved
+from ascl.stats import Estimate
 
 AXES: dict[Axis, str] = {"safety": "Safety", "over_refusal": "Over-refusal", "reasoning": "Reasoning"}
 _COLOURS = (7, 6, 4, 2, 3, 5, 1, 8, 9, 10, 11, 12, 13, 14, 15, 0)  # of page.css, those far apart first
@@ -48,11 +46,7 @@ class Shown:
     def figures(self, benchmark: str) -> dict[str, Estimate]:
         """The figures of one benchmark; empty where it was not asked."""
         result = self.results.benchmarks.get(benchmark)
-        return _drawable(result.figures) if result else {}
-
-
-def _drawable(figures: Mapping[str, Estimate]) -> dict[str, Estimate]:
-    return {key: drawable(figure) for key, figure in figures.items()}
+        return result.figures if result else {}
 
 
 def is_run(folder: Path) -> bool:
@@ -61,24 +55,16 @@ def is_run(folder: Path) -> bool:
 
 
 def read_run(folder: Path) -> RunResults:
-    """The results of a run's folder. Raises InputError."""
-    return read_saved(folder / "results.json", RunResults)
+    """The results of a run's folder, their paths from where we are. Raises InputError."""
+    found = read_saved(folder / "results.json", RunResults)
+    for arm in found.arms:
+        arm.evaluations = [str(folder / path) for path in arm.evaluations]
+        arm.rollouts = [str(folder / path) for path in arm.rollouts]
+    return found
 
 
-def evaluations_in(folders: Sequence[Path]) -> list[Path]:
-    """The evaluations among these folders, directly in them, or of the runs among them. Raises InputError."""
-    found: dict[Path, None] = {}
-    for folder in folders:
-        if is_run(folder):
-            inside = [folder / path for arm in read_run(folder).arms for path in arm.evaluations]
-        else:
-            inside = find_evaluations([folder])
-        found |= dict.fromkeys(inside)
-    return list(found)
-
-
-def read_shown(folders: Sequence[Path], run: Path | None, results: RunResults | None) -> list[Shown]:
-    """The rows of a page: the arms of a run that were evaluated, then the evaluations that belong to none of them.
+def read_shown(folders: Sequence[Path], arms: Sequence[ArmResult] = ()) -> list[Shown]:
+    """The rows of a page: the arms that were evaluated, then the evaluations that belong to none of them.
 
     Raises InputError, where two would have one name as well.
     """
@@ -91,14 +77,13 @@ def read_shown(folders: Sequence[Path], run: Path | None, results: RunResults | 
                 "give one of them another"
             )
         asked, measured = read_evaluation(folder), read_results(folder)
-        figures = _drawable(summary or measured.summary)
+        figures = summary or measured.summary
         found[name] = Shown(name, colour(len(found)), folder, asked, measured, figures, seeds, trained)
 
-    arms = results.arms if run and results else []
     for arm in arms:
-        if run and arm.evaluations:
-            add(arm.name, run / arm.evaluations[0], arm.figures, len(arm.seeds), arm.trained)
-    of_arms = {(run / path).resolve() for arm in arms for path in arm.evaluations if run}
+        if arm.evaluations:
+            add(arm.name, Path(arm.evaluations[0]), arm.figures, len(arm.seeds), arm.trained)
+    of_arms = {Path(path).resolve() for arm in arms for path in arm.evaluations}
     for folder in folders:
         if folder.resolve() not in of_arms:
             add(read_evaluation(folder).name, folder, {})

@@ -32,11 +32,12 @@ def build_page(folders: list[Path], out: Path, run: Path | None = None) -> Path:
     missing or malformed.
     """
     results = read_run(run) if run else None
-    shown = read_shown(folders, run, results)
+    arms = results.arms if results else []
+    shown = read_shown(folders, arms)
     if not shown and not results:
         raise InputError("nothing to show: name the folder of at least one evaluation, or of a run")
     found = differences.of_arms(results) if results else differences.of_evaluations(shown)
-    listing = collect(sources(shown, run, results))
+    listing = collect(sources(shown, arms))
     with written(out) as file:
         file.writelines(part.encode() for part in render(shown, found, listing, results))
     return out
@@ -92,7 +93,9 @@ def _read_first(shown: Sequence[Shown], run: RunResults | None) -> Markup:
     found = tables.warnings(shown, [*cautions(shown), *(run.warnings if run else [])])
     if not found:
         return join()
-    return element("section", element("h2", "Read this first"), found, id="caution", tabindex=0)
+    return element(
+        "section", element("h2", "Read this first"), found, id="caution", tabindex=0, aria_label="Read this first"
+    )
 
 
 Section = tuple[str, str, Markup]  # id, title, the section
@@ -113,15 +116,15 @@ def _figures(shown: Sequence[Shown], found: Sequence[Difference], run: RunResult
         "the arm of the column minus the one chosen, paired by seed with Student's 95 % interval over the seeds, or by "
         "prompt where there is one seed; hover for the seeds. * the interval holds no zero."
         if run
-        else "the evaluation of the column minus the one chosen, on the prompts both answered, with 95 % interval and p "
-        "of a permutation test; hover for n and the corrected p. * p below 0.05. ** still below it after Holm's "
+        else "the evaluation of the column minus the one chosen, on the prompts both answered, with 95 % interval and "
+        "p of a permutation test; hover for n and the corrected p. * p below 0.05. ** still below it after Holm's "
         "correction over all tests of the table shown."
     )
     over = " Of an arm with several seeds: the mean, with Student's interval over the seeds." if _several(shown) else ""
     return [
         _section(
             "trade-off",
-            "Safety against over-refusal",
+            "Trade-off",
             picture and join(picture, _size_choice()),
             "The upper left corner is best. Bars are 95 % intervals. The line is the Pareto front: no other row has at "
             "least the safety and at most the over-refusal. Grey hollow marks are quoted from "
