@@ -20,9 +20,9 @@ buys. The paper does not have this bandit; every number below that is not marked
 - The rate was set with GRPO alone, so that it ends where an earlier bandit of ours did (selectivity 0.56); all rows
   share it. In the long run every unbiased estimator separates the kinds for good: this compares speeds.
   dr_grpo's advantages are in units of the reward, about half of the others' size, so it takes shorter steps.
-- `exploration: half` (adaptthink's) and `stratified` (decoupled's) draw 4 candidates for a place that wants a mode and take the
-  first of that mode, else the first. `half` corrects the old log-probability as `train/rl.py` does, with the consult
-  share of the group's candidates, and clips the ratio at 0.2; a row without the clip shows what it does.
+- `exploration: half` (adaptthink's) and `stratified` (decoupled's) draw 4 candidates for a place that wants a mode and
+  take the first of that mode, else the first. `half` corrects the old log-probability as `train/rl.py` does, with the
+  consult share of the group's candidates, and clips the ratio at 0.2; a row without the clip shows what it does.
 """
 
 import argparse

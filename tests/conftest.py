@@ -3,8 +3,12 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from families import Renderers
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
@@ -50,6 +54,17 @@ def tiny_model(embedded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def renderers(embedded: Path) -> "Renderers":
+    """A renderer for each dialect, over a tokenizer of its family."""
+    from families import Renderers, family_tokenizer
+
+    from ascl.chat.dialects import DIALECTS
+    from ascl.chat.render import Renderer
+
+    return Renderers({name: Renderer(family_tokenizer(embedded, name), d) for name, d in DIALECTS.items()})
 
 
 @pytest.fixture(scope="session")

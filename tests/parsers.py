@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ascl.chat import bare_call, neutralise, phrases, turn
 from ascl.chat.clients import completion, server_text
-from ascl.chat.dialects import hermes, qwen_agent
-from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.chat.dialects import gpt_oss, hermes, mistral, qwen_agent, tagged
+from ascl.chat.messages import Message, Opening, StopReason, Trajectory
 from ascl.consult import tool
 from ascl.evals.trace import chunks, figures, judged_intents, word_intents
 from ascl.judges import (
@@ -216,6 +216,13 @@ PARSERS: dict[str, Parser] = {
     "phrases.fill": Parser(lambda t: phrases.fill("Request:\n{request}", request=t), (phrases,)),
     "hermes.parse": Parser(lambda t: hermes.parse(t, True), (hermes,)),
     "hermes.parse answer": Parser(lambda t: hermes.parse("<think>a</think>" + t, False), (hermes,)),
+    "gpt_oss.parse": Parser(lambda t: gpt_oss.parse(t, True), (gpt_oss,)),
+    "gpt_oss.parse thought": Parser(lambda t: gpt_oss.parse(gpt_oss.ANALYSIS + t, False), (gpt_oss,)),
+    "gpt_oss.thought_end": Parser(gpt_oss.thought_end, (gpt_oss,)),
+    "gpt_oss.thought_end thought": Parser(lambda t: gpt_oss.thought_end(gpt_oss.ANALYSIS + t), (gpt_oss,)),
+    "mistral.parse": Parser(lambda t: mistral.parse(t, True), (mistral,)),
+    "mistral.parse call": Parser(lambda t: mistral.parse("[THINK]a[/THINK][TOOL_CALLS]" + t, False), (mistral,)),
+    "tagged.tagged_end": Parser(lambda t: tagged.tagged_end("[THINK]" + t, "[THINK]", "[/THINK]"), (mistral,)),
     "qwen_agent.parse": Parser(lambda t: qwen_agent.parse(t, True), (qwen_agent,)),
     "server_text.without_tokens": Parser(server_text.without_tokens, (server_text,)),
     "server_text.opens_no_thought": Parser(lambda t: server_text.opens_no_thought("</think>" + t), (server_text,)),
@@ -234,7 +241,7 @@ PARSERS: dict[str, Parser] = {
         lambda t: completion.read_turn(completion_of("", tool_calls=[{"function": {"name": t, "arguments": t}}])),
         SERVERS,
     ),
-    "completion.read_turn opening": Parser(lambda t: completion.read_turn(completion_of(t), "<think>a"), SERVERS),
+    "completion.read_turn opening": Parser(lambda t: completion.read_turn(completion_of(t), Opening("a")), SERVERS),
     "markdown.read_list": Parser(quietly(lambda t: markdown.read_list(FILE, t)), (markdown,), rate=20),
     "markdown.read_list item": Parser(quietly(lambda t: markdown.read_list(FILE, "- " + t)), (markdown,), rate=20),
     "markdown.read_list front matter": Parser(

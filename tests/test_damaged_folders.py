@@ -47,7 +47,7 @@ def command(at: Desk, name: str, area: str) -> list[str]:
         "eval": at.evaluate(area),
         "rejudge": ["eval", "rejudge", place, "--judge", "offline"],
         "trace": ["eval", "trace", place],
-        "compare": ["report", "compare", place, "--out", f"{place}.html"],
+        "compare": ["report", place, "--out", f"{place}.html"],
         "inspect": ["eval", "inspect", place],
         "run": ["run", settings, "--out", place],
         "run --check": ["run", settings, "--out", place, "--check"],

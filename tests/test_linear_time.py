@@ -99,8 +99,10 @@ PARTS = {
     *("guard.exchange", "hallucination.messages", "latex.equal", "named.judge_settings", "refusal.read_part"),
     *("safeguard.messages", "spoken.after_thought", "spoken.labelled", "stated.statements", "strongreject.messages"),
     *("topic.topic_words", "topic.is_english", "topic.loops", "topic.off_topic", "wildguard.messages", "words.words"),
-    *("decontaminate.normalise", "ipo.sentences", "replies.judge_reply", "replies.opened_thought", "rows.reply_row"),
-    *("replies.closed_thought", "phrases.unbroken", "turn.read_json", "hermes.split_thought", "hermes.split_calls"),
+    *("decontaminate.normalise", "ipo.sentences", "replies.judge_reply", "rows.reply_row"),
+    *("phrases.unbroken", "turn.read_json", "hermes.split_thought", "hermes.split_calls", "hermes.thought_end"),
+    *("inline_thought.after", "inline_thought.begins", "inline_thought.begun", "inline_thought.closes_only"),
+    *("inline_thought.join", "inline_thought.split", "mistral.thought_end", "tagged.split_tagged"),
 }
 ROOMS = ("chat", "chat.clients", "chat.dialects", "consult", "evals.trace", "judges", "recipes", "rules")
 TEXTS = ("answer", "asked", "expression", "mathematics", "prompt", "query", "reply", "said", "text", "thought", "title")

@@ -1,11 +1,12 @@
 """The cache with room to grow gives the scores that transformers' cache gives, past several reallocations."""
 
+from inspect import signature
 from typing import Any
 
 import pytest
 import torch
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
-from transformers.cache_utils import DynamicSlidingWindowLayer
+from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from ascl.chat.clients import grouped_attention
 from ascl.chat.clients.growing_cache import ROOM, GrowingLayer, growing_cache
@@ -95,3 +96,28 @@ def test_a_token_is_written_in_place() -> None:
     assert second.data_ptr() == first.data_ptr()
     assert layer.get_seq_length() == 7
     assert torch.equal(layer.keys[:, :, -1:], token)
+
+
+def test_what_we_lean_on_in_transformers_cache() -> None:
+    """`DynamicLayer` promises none of it: a new transformers must fail here, not in silence."""
+    config = LlamaConfig(**SIZES)
+    assert [type(layer) for layer in DynamicCache(config=config).layers] == [DynamicLayer] * 2
+    assert list(signature(DynamicLayer.get_mask_sizes).parameters) == ["self", "query_length"]
+    layer, states = DynamicLayer(), torch.randn(2, 1, 5, 4)
+    assert layer.get_seq_length() == 0
+    keys, values = layer.update(states, 2 * states)
+    assert (keys is layer.keys, values is layer.values, layer.get_seq_length()) == (True, True, 5)
+    assert torch.equal(keys, states) and torch.equal(values, 2 * states)
+    layer.batch_select_indices(torch.tensor([1]))
+    assert torch.equal(layer.keys, states[1:]) and layer.keys.data_ptr() != keys.data_ptr()
+    layer.keys = keys[:, :, :3]
+    assert layer.get_seq_length() == 3, "the length is that of the keys"
+
+
+def test_the_cache_asks_our_layers() -> None:
+    cache, states, token = growing_cache(LlamaConfig(**SIZES)), torch.randn(2, 1, 5, 4), torch.randn(2, 1, 1, 4)
+    assert cache.get_mask_sizes(5, 0) == (5, 0)
+    cache.update(states, states, 0)
+    assert cache.get_mask_sizes(1, 0) == (ROOM, 0)
+    keys, _ = cache.update(token, token, 0)
+    assert (keys.shape[-2], cache.get_seq_length()) == (ROOM, 6)

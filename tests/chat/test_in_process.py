@@ -1,5 +1,7 @@
 """The transformers client with a tiny random model: greedy and seeded sampling, budgets, side effects."""
 
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from ascl.chat.clients.in_process import InProcessClient, _draw
 from ascl.chat.clients.models import load_model, load_renderer
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.chat.render import Renderer
 from ascl.chat.turn import Turn
 from ascl.consult.rollout import rollout, start
 
@@ -67,6 +70,20 @@ def test_the_seed_decides_what_is_sampled(client: InProcessClient) -> None:
     assert sampled(client, TEXTS, WARM.model_copy(update={"seed": 4})) != first
     same = sampled(client, [TEXTS[0]] * 4, WARM)
     assert len(set(map(tuple, same))) > 1, "rows of a batch are drawn apart"
+
+
+def test_any_token_of_the_dialect_may_end_a_turn(client: InProcessClient) -> None:
+    """gpt-oss has one for answers and one for calls; each ends its row alone."""
+    tokenizer = deepcopy(client.renderer.tokenizer)
+    free = sampled(client, TEXTS, GREEDY)
+    ends = tuple(tokenizer.convert_ids_to_tokens([free[0][2], free[1][4]]))
+    stopping = Renderer(tokenizer, replace(client.renderer.dialect, ends=ends))
+    assert stopping.end_ids == [free[0][2], free[1][4]]
+    contexts = [client.renderer.prompt_ids([Message(role="user", content=text)], []) for text in TEXTS]
+    for row, whole in zip(InProcessClient(client.model, stopping)._generate(contexts, GREEDY), free, strict=True):
+        cut = next((i + 1 for i, token in enumerate(whole) if token in stopping.end_ids), len(whole))
+        assert row == whole[:cut]
+        assert stopping.parse_ids(row)[1] == (row[-1] in stopping.end_ids)
 
 
 def test_a_cold_temperature_is_greedy(client: InProcessClient) -> None:

@@ -20,7 +20,8 @@ from ascl.chat.clients.completion import read_turn
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.retry import RequestFailed
 from ascl.chat.clients.sampling import Sampling
-from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
+from ascl.chat.inline_thought import opening_text
+from ascl.chat.messages import Message, Opening, StopReason, ToolCall, Trajectory
 from ascl.chat.neutralise import BREAK, neutralise
 from ascl.chat.turn import MAX_DEPTH, ParsedCall, Turn
 from ascl.consult.rollout import rollout, start
@@ -509,25 +510,25 @@ def test_an_answer_that_does_not_come_is_a_timeout(server: Server) -> None:
         server.hold.abort()
 
 
-OPEN, CLOSED = "<think>\nI should", "<think>\nFine.\n</think>\n\nServe"
+OPEN, CLOSED = Opening("I should"), Opening("Fine.", closed=True)
 
 
 @pytest.mark.parametrize(
     ("opening", "message", "thought", "answer"),
     [
         (OPEN, {"content": " ask.\n</think>\n\nHot."}, "I should ask.", "Hot."),
-        (OPEN, {"content": f"{OPEN} ask.\n</think>\n\nHot."}, "I should ask.", "Hot."),
+        (OPEN, {"content": "<think>\nI should ask.\n</think>\n\nHot."}, "I should ask.", "Hot."),
         (OPEN, {"content": "Hot.", "reasoning": " ask."}, "I should ask.", "Hot."),
         (OPEN, {"content": "Hot.", "reasoning_content": "I should ask."}, "I should ask.", "Hot."),
-        ("<think>\n", {"content": "Hot.", "reasoning": "Ask."}, "Ask.", "Hot."),
-        (CLOSED, {"content": " it hot."}, "Fine.", "Serve it hot."),
-        (CLOSED, {"content": None, "reasoning": " it hot."}, "Fine.", "Serve it hot."),
-        ("Serve", {"content": " it hot."}, None, "Serve it hot."),
-        ("Serve", {"content": "Serve it hot."}, None, "Serve it hot."),
+        (Opening(), {"content": "Hot.", "reasoning": "Ask."}, "Ask.", "Hot."),
+        (CLOSED, {"content": "Hot."}, "Fine.", "Hot."),
+        (CLOSED, {"content": None, "reasoning": "Hot."}, "Fine.", "Hot."),
+        (CLOSED, {"content": "<think>\nFine.\n</think>\n\nHot."}, "Fine.", "Hot."),
+        (Opening("A </think>"), {"content": " b.</think>Hot."}, f"A <{BREAK}/think> b.", "Hot."),
     ],
 )
 def test_a_turn_goes_on_from_its_prefill(
-    server: Server, opening: str, message: dict[str, Any], thought: str | None, answer: str
+    server: Server, opening: Opening, message: dict[str, Any], thought: str | None, answer: str
 ) -> None:
     server.replies = [Reply(completion(**message))]
     asked = [Message(role="user", content="How do I serve tea? <think>")]
@@ -536,8 +537,8 @@ def test_a_turn_goes_on_from_its_prefill(
     [request] = server.requests
     assert request["messages"] == [
         {"role": "user", "content": f"How do I serve tea? <{BREAK}think>"},
-        {"role": "assistant", "content": opening},
-    ], "what we begin is meant, what we were given is not"
+        {"role": "assistant", "content": opening_text(Opening(neutralise(opening.thought), opening.closed))},
+    ], "the tags that we write are meant, those in a text are not"
     assert (request["continue_final_message"], request["add_generation_prompt"]) == (True, False)
 
 

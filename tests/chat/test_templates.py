@@ -1,5 +1,6 @@
 """The chat templates that trained folders carry: what other programs hand them, and what they must go on writing."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ from jinja2 import TemplateError
 from transformers import AutoTokenizer
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from ascl.chat.clients.models import load_renderer
-from ascl.chat.dialects import DIALECTS
+from ascl.chat.dialects import DIALECTS, dialect_for
 from ascl.chat.messages import messages_of
+from ascl.chat.render import Renderer, apply_template
 
 RENDERED = Path(__file__).with_name("rendered")
 LOOK_UP = {
@@ -150,14 +151,57 @@ def test_an_image_is_not_dropped_in_silence(name: str, part: dict[str, Any]) -> 
         render(name, [ASKED | {"content": [{"type": "text", "text": "What is this?"}, part]}])
 
 
-@pytest.mark.parametrize("case", SAME)
-@pytest.mark.parametrize("name", ["smollm2", "qwen3", "qwen_agent"])
-def test_a_saved_folder_and_our_renderer_agree(name: str, case: str, tiny_model: Path, tmp_path: Path) -> None:
-    renderer = load_renderer(str(tiny_model), name)
-    renderer.tokenizer.save_pretrained(tmp_path)
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_saved_folder_and_our_renderer_agree(name: str, renderers: dict[str, Renderer], tmp_path: Path) -> None:
+    """Its tokenizer, loaded by transformers alone, gives our ids, and is known again by what it holds."""
+    renderer = renderers[name]
+    tokenizer = deepcopy(renderer.tokenizer)
+    tokenizer.chat_template, tokenizer.clean_up_tokenization_spaces = renderer.dialect.template, False
+    tokenizer.save_pretrained(tmp_path)
     saved = AutoTokenizer.from_pretrained(tmp_path)
-    for given in SAME[case]:
-        if case == "a system message of null" and given[0]["content"] is None:
-            continue  # bad input to us
-        ids = saved.apply_chat_template(given, tools=[LOOK_UP], add_generation_prompt=True, return_dict=False)
-        assert ids == renderer.prompt_ids(messages_of(given), [LOOK_UP])
+    assert dialect_for(saved.chat_template, saved.get_added_vocab()) is renderer.dialect
+    for case, conversations in SAME.items():
+        for given in conversations:
+            if case == "a system message of null" and given[0]["content"] is None:
+                continue  # bad input to us
+            ids = saved.apply_chat_template(given, tools=[LOOK_UP], add_generation_prompt=True, return_dict=False)
+            assert ids == renderer.prompt_ids(messages_of(given), [LOOK_UP]), case
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_thought_stands_between_the_marks_of_its_dialect(name: str) -> None:
+    dialect = DIALECTS[name]
+    text, turns = render(name, [ASKED, ANSWERED | {"reasoning_content": "Whose?"}])
+    plain, bare = render(name, [ASKED, ANSWERED])
+    (first, end), [(begin, stop)] = turns[0], bare
+    assert text[first:end] == f"{dialect.opens}Whose?{dialect.closes}{plain[begin:stop]}"
+    assert text[first:end].endswith(dialect.ends)
+
+
+def test_an_earlier_answer_of_gpt_oss_ends_as_harmony_asks() -> None:
+    text, turns = render("gpt_oss", [ASKED, ANSWERED, ASKED, ANSWERED])
+    assert [text[first:end] for first, end in turns] == [
+        "<|channel|>final<|message|>Your own.",
+        "<|channel|>final<|message|>Your own.<|return|>",
+    ]
+    assert "Your own.<|end|><|start|>user" in text
+
+
+# What `apply_template` leans on in transformers, which does not promise it: a new version must fail here.
+
+
+def test_transformers_renders_a_template_as_we_ask() -> None:
+    """Its private function takes the options by these names, and says where the `generation` marks stand."""
+    template = (
+        "{{ tools is none }} {% for m in messages %}{{ m.role }}: "
+        "{% generation %}{{ m.content }}{% endgeneration %}{% if rewrite %} again{% endif %}; {% endfor %}"
+        "{% if add_generation_prompt %}next{% endif %}"
+    )
+    messages = [ANSWERED | {"content": "é <b>"}, ANSWERED | {"content": ""}]
+    text, turns = apply_template(template, messages, [])
+    assert text == "True assistant: é <b>; assistant: ; "
+    assert [text[first:end] for first, end in turns] == ["é <b>", ""]
+    assert apply_template(template, messages[:1], [LOOK_UP], generation_prompt=True, rewrite=True) == (
+        "False assistant: é <b> again; next",
+        [],
+    )

@@ -1,11 +1,12 @@
 """No text of a conversation becomes a control token, and none forges a turn, a thought, a call or a result."""
 
 from collections import Counter
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conversations import hostile, turn_text, without_end
+from families import Renderers, family_tokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken
@@ -63,15 +64,20 @@ def text_of_opening(renderer: Renderer) -> str:
 HARMLESS = conversation({slot: slot for slot in SLOTS})
 
 
+def harmless_like(words: dict[str, str]) -> list[Message]:
+    """The conversation of harmless texts, blank where these are: a blank text may have no message of its own."""
+    return conversation({slot: "\u0436" if text.strip() else text for slot, text in words.items()})
+
+
 @all_dialects
 @settings(max_examples=60, deadline=None)
 @given(words=st.fixed_dictionaries({slot: hostile for slot in SLOTS}))
 def test_hostile_text_is_only_text(renderers: dict[str, Renderer], dialect: str, words: dict[str, str]) -> None:
     renderer = renderers[dialect]
     words["name"] = words["name"].replace("\n", " ")  # qwen_agent writes the name on a line of its own
-    messages = conversation(words)
-    assert control_tokens(renderer, messages) == control_tokens(renderer, HARMLESS)
-    rendered, harmless = (renderer.text(m, [TOOL], generation_prompt=False) for m in (messages, HARMLESS))
+    messages, like = conversation(words), harmless_like(words)
+    assert control_tokens(renderer, messages) == control_tokens(renderer, like)
+    rendered, harmless = (renderer.text(m, [TOOL], generation_prompt=False) for m in (messages, like))
     for mark in (*SCAFFOLDS, *renderer.dialect.marks):
         assert rendered.count(mark) == harmless.count(mark), mark
 
@@ -112,7 +118,8 @@ def test_a_character_without_a_token_is_not_a_control_token(
 ) -> None:
     """SmolLM2 lacks some bytes; its unknown token is <|endoftext|>."""
     renderer = renderers[dialect]
-    assert control_tokens(renderer, conversation(dict.fromkeys(SLOTS, char))) == control_tokens(renderer, HARMLESS)
+    words = dict.fromkeys(SLOTS, char)
+    assert control_tokens(renderer, conversation(words)) == control_tokens(renderer, harmless_like(words))
     assert "\ufffd" in renderer.tokenizer.decode(renderer.ids(char))
 
 
@@ -165,11 +172,11 @@ odd_words = st.lists(st.sampled_from(FOLDED) | hostile | st.text(max_size=3), mi
 
 
 @pytest.fixture(scope="module")
-def odd_renderers(family_tokenizer: Callable[[str], Any], renderers: dict[str, Renderer]) -> dict[str, Renderer]:
-    made = type(renderers)()  # short in the reports of failed examples
+def odd_renderers(embedded: Path) -> dict[str, Renderer]:
+    made = Renderers()  # short in the reports of failed examples
     for name, change in ODD.items():
         for dialect in ("smollm2", "qwen3"):
-            tokenizer = family_tokenizer(dialect)
+            tokenizer = family_tokenizer(embedded, dialect)
             tokenizer.add_tokens(["<think>", "<|KIND|>"])  # normalised: the default
             change(tokenizer)
             made[f"{name}-{dialect}"] = Renderer(tokenizer, DIALECTS[dialect])
@@ -184,7 +191,7 @@ def test_no_tokenizer_makes_control_tokens_of_text(
 ) -> None:
     """Those of the template alone, in its order, for a whole conversation, a prompt and what follows a turn."""
     renderer = odd_renderers[name]
-    messages, harmless = conversation(words), conversation({s: "\u0436" if w.strip() else w for s, w in words.items()})
+    messages, harmless = conversation(words), harmless_like(words)
     added = set(renderer.tokenizer.get_added_vocab().values())
 
     def control(ids: list[int]) -> list[int]:

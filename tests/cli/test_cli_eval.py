@@ -1,4 +1,4 @@
-"""`ascl eval` and its commands, `ascl report compare`: figures from a small model, and one line for bad input."""
+"""`ascl eval` and its commands, `ascl report`: figures from a small model, and one line for bad input."""
 
 import json
 from collections.abc import Callable
@@ -69,7 +69,7 @@ def test_a_model_in_two_variants_then_one_page(sets: None, folder: Path, tiny_mo
     result = CliRunner().invoke(app, ["eval", "rejudge", str(log), "--judge", "offline"])
     assert result.exit_code == 0, result.output
     assert read_results(log.with_suffix("")).benchmarks["gsm8k"].figures == found.benchmarks["gsm8k"].figures
-    result = CliRunner().invoke(app, ["report", "compare", "e", "--out", "page.html"])
+    result = CliRunner().invoke(app, ["report", "e", "--out", "page.html"])
     assert result.exit_code == 0, result.output
     assert "tiny pure" in (folder / "page.html").read_text(encoding="utf-8")
 
@@ -99,12 +99,6 @@ def test_a_model_in_two_variants_then_one_page(sets: None, folder: Path, tiny_mo
 )
 def test_bad_options_are_one_line(complaint: Complaint, sets: None, options: list[str], expected: str) -> None:
     assert complaint("eval", *options).startswith(expected)
-
-
-def test_nothing_to_compare_is_said(complaint: Complaint, folder: Path) -> None:
-    (folder / "there").mkdir()
-    assert complaint("report", "compare", "there", "--out", "there").startswith("--out there: is a folder; name a file")
-    assert complaint("report", "compare", "nowhere") == "nowhere: holds no evaluation (`ascl eval` makes them)"
 
 
 def test_calibrate_prints_the_agreement(ascl: Ascl, folder: Path) -> None:

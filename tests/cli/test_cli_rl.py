@@ -43,7 +43,7 @@ def config(folder: Path, tiny_model: Path) -> Path:
 
 
 def test_it_trains_logs_every_rollout_and_scores_them_again(config: Path, ascl: Callable[..., tuple[int, str]]) -> None:
-    trained = CliRunner().invoke(app, ["rl", str(config), "--algorithm", "split", "--out", "runs/arm"])
+    trained = CliRunner().invoke(app, ["rl", str(config), "--algorithm", "decoupled", "--out", "runs/arm"])
     assert trained.exit_code == 0, trained.output
     assert Path("runs/arm/model.safetensors").exists()
     rollouts = read_finished(Path("runs/arm.rollouts.jsonl"))

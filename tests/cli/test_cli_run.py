@@ -1,4 +1,4 @@
-"""`ascl run`, `report`, `chat`, `mcp`: bad input is one line and exit code 2, and nothing is lost."""
+"""`ascl run`, `chat`, `mcp`: bad input is one line and exit code 2, and nothing is lost."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -35,8 +35,8 @@ RUN_FAULTS = [
         id="group of one",
     ),
     pytest.param(
-        "model: embedded\nrl: {settings: {tau: -1}}",
-        "x.yaml: rl.settings.tau: Input should be greater than or equal to 0",
+        "model: embedded\nrl: {arms: [{type: ifpo, tau: -1}]}",
+        "x.yaml: rl.arms.0.ifpo.tau: Input should be greater than or equal to 0",
         id="negative tau",
     ),
     pytest.param(
@@ -85,34 +85,6 @@ def test_a_run_folder_that_can_not_be_made_is_named(complaint: Complaint, folder
     assert complaint("run", "x.yaml", "--out", "file/out") == "file/out: Not a directory"
     assert complaint("run", "x.yaml", "--out", "file") == "file: File exists"
     assert (folder / "file").read_text(encoding="utf-8") == "precious"
-
-
-# report
-
-
-def test_a_report_of_what_there_is(ascl: Ascl, earlier: Path) -> None:
-    (earlier / "metrics.json").write_text("{}", encoding="utf-8")
-    assert ascl("report", "out") == (0, "report: out/report.html\n")
-    assert (earlier / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
-
-
-def test_a_report_of_nothing_is_one_line(complaint: Complaint, folder: Path) -> None:
-    assert complaint("report", "nowhere") == "nowhere/manifest.json: no such file"
-    assert files_in(folder) == {}
-
-
-def test_a_report_of_damaged_files_names_the_line(complaint: Complaint, earlier: Path) -> None:
-    (earlier / "metrics.json").write_text('{\n"variants": {]\n', encoding="utf-8")
-    (earlier / "report.html").write_text("an earlier page", encoding="utf-8")
-    assert complaint("report", "out").startswith("out/metrics.json:2: not JSON")
-    assert (earlier / "report.html").read_text(encoding="utf-8") == "an earlier page"
-
-
-def test_a_report_that_can_not_be_written_is_one_line(complaint: Complaint, earlier: Path) -> None:
-    (earlier / "metrics.json").write_text("{}", encoding="utf-8")
-    (earlier / "report.html").mkdir()
-    assert complaint("report", "out").endswith(": Is a directory")
-    assert sorted(p.name for p in earlier.iterdir()) == ["data", "manifest.json", "metrics.json", "report.html"]
 
 
 # mcp and chat

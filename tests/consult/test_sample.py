@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.clients.sampling import Sampling
-from ascl.chat.messages import Message, Trajectory
+from ascl.chat.messages import Message, Opening, Trajectory
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.sample import Budget, BudgetSpent, Job, sample_to, trajectory_rows
 from ascl.consult.tool import TOOL_NAME, ConsultTool
@@ -244,8 +244,8 @@ def test_no_budget_is_shared_by_calls_that_name_none(tmp_path: Path) -> None:
         under(tmp_path / "c", Budget(requests=5), Echo())
 
 
-@pytest.mark.parametrize("prefill", ["", "<think>\nI should check the rules.", "<think>\nFine.\n</think>\n\nServe"])
-def test_a_prefill_begins_the_first_turn(tmp_path: Path, tiny_model: Path, prefill: str) -> None:
+@pytest.mark.parametrize("prefill", [None, Opening(), Opening("I should check."), Opening("Fine.", closed=True)])
+def test_a_prefill_begins_the_first_turn(tmp_path: Path, tiny_model: Path, prefill: Opening | None) -> None:
     """With a real model: its ids follow the prompt's with mask 0, and the turn is read from both."""
     from ascl.chat.clients.in_process import InProcessClient
     from ascl.chat.clients.models import load_model, load_renderer
@@ -260,14 +260,15 @@ def test_a_prefill_begins_the_first_turn(tmp_path: Path, tiny_model: Path, prefi
     job = Job("p", [Message(role="user", content="How do I serve tea?")], prefill)
     sample_to(tmp_path / "rows.jsonl", client, [job], None, Sampling(max_tokens=8), keep)
     [trajectory] = walked
-    given = client.renderer.ids(prefill)
+    begun = client.renderer.opening_text(prefill) if prefill else ""
+    given = client.renderer.ids(begun)
     assert trajectory.prompt_ids == client.renderer.prompt_ids(job.messages, [])
     assert trajectory.completion_ids[: len(given)] == given
     sampled = trajectory.completion_ids[len(given) :]
     assert trajectory.completion_mask == [0] * len(given) + [1] * len(sampled)
     assert trajectory.tokens == len(sampled) == 8
     text, ended = client.renderer.parse_ids(sampled)
-    turn = client.renderer.dialect.parse(prefill + text, ended)
+    turn = client.renderer.dialect.parse(begun + text, ended)
     said = trajectory.messages[-1]
     assert (said.content, said.reasoning_content) == (turn.content, turn.thought)
     assert "prefill" not in trajectory.model_dump()

@@ -1,18 +1,11 @@
 """Fixtures of the report tests."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from chromium import Browser
-from made_files import write_run
-
-
-@pytest.fixture
-def run_folder(tmp_path: Path) -> Path:
-    """A small whole run."""
-    return write_run(tmp_path / "run")
 
 
 @pytest.fixture
@@ -25,9 +18,3 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         yield started
     finally:
         started.close()
-
-
-@pytest.fixture
-def writer() -> Callable[..., Path]:
-    """The function that writes a run folder."""
-    return write_run

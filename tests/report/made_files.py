@@ -9,7 +9,7 @@ from typing import Any
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import StopReason
 from ascl.evals.arms import ArmDifference, ArmResult, Claim, RunResults
-from ascl.evals.metrics import Estimate, h_avg, proportion
+from ascl.evals.metrics import h_avg
 from ascl.evals.results import (
     Asked,
     Axis,
@@ -23,7 +23,9 @@ from ascl.evals.results import (
     verdicts_path,
 )
 from ascl.judges.record import Outcome, Record
+from ascl.prompts.prompt import Kind
 from ascl.report.gather import Shown, colour
+from ascl.stats import Estimate, proportion
 
 ARMS = {  # over-refusal, safety, reasoning
     "pure": (0.06, 0.66, 0.80),
@@ -44,6 +46,7 @@ BENCHMARKS: dict[str, Axis] = {
     "gsm8k": "reasoning",
 }
 _KINDS = {"safety": 0, "over_refusal": 1, "reasoning": 3}  # the place of the kind in `record`
+KIND: dict[Axis, Kind] = {"safety": Kind.HARMFUL, "over_refusal": Kind.SENSITIVE, "reasoning": Kind.REASONING}
 HOSTILE = [
     "</script><script>alert(1)</script>",
     '<img src=x onerror="alert(2)">',
@@ -213,7 +216,9 @@ def write_run(
         of = list(range(seeds)) if name in TRAINED else [0]
         evaluations = [f"evals/{name}-{seed}" for seed in of]
         for seed, path in zip(of, evaluations, strict=True):
-            write_evaluation(folder / path, f"{name}-{seed}", prompts=prompts, worse=3 + len(name) + seed, filler=filler)
+            write_evaluation(
+                folder / path, f"{name}-{seed}", prompts=prompts, worse=3 + len(name) + seed, filler=filler
+            )
         arm = ArmResult(
             name=name,
             trained=name in TRAINED,
@@ -332,7 +337,13 @@ def write_evaluation(
         "suite": "quick",
         "benchmarks": {
             benchmark: Asked(
-                axis=axis, source=benchmark, rows=prompts, prompts=prompts, epochs=epochs, sampling=sampling
+                axis=axis,
+                kind=KIND[axis],
+                source=benchmark,
+                rows=prompts,
+                prompts=prompts,
+                epochs=epochs,
+                sampling=sampling,
             )
             for benchmark, axis in asked.items()
         },
@@ -346,6 +357,7 @@ def write_evaluation(
     found = {
         benchmark: BenchmarkResult(
             axis=axis,
+            kind=KIND[axis],
             prompts=prompts,
             rows=prompts,
             epochs=epochs,

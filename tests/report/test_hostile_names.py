@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from evaluation_files import write_evaluation
+from made_files import write_evaluation
 from typer.testing import CliRunner
 
 from ascl.cli.main import app
@@ -14,9 +14,7 @@ HOSTILE = "\x1b]0;title\x07\x1b[2J\x1b]52;c;QQ==\x07\x9b31m\r\b\x7f\u202e[/x]"
 
 
 @pytest.mark.parametrize("field", ["name", "model", "base_url", "machine", "source"])
-@pytest.mark.parametrize(
-    "command", [["eval", "trace"], ["eval", "rejudge", "--judge", "offline"], ["report", "compare"], ["report", "run"]]
-)
+@pytest.mark.parametrize("command", [["eval", "trace"], ["eval", "rejudge", "--judge", "offline"], ["report"]])
 def test_no_field_of_an_evaluation_steers_the_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, command: list[str]
 ) -> None:

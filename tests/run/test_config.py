@@ -7,6 +7,7 @@ import yaml
 
 from ascl.config import RunConfig, load_config
 from ascl.errors import InputError
+from ascl.train.advantages import Decoupled, Grpo, Ifpo
 from ascl.train.settings import RlSettings
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
@@ -32,7 +33,7 @@ def test_a_model_is_all_a_run_needs(tmp_path: Path) -> None:
     assert config == RunConfig(model="embedded")
     assert (config.prompts, config.rules.source, config.rules.top_k) == (["starter"], "default", 3)
     assert config.variants == ["pure", "short", "long", "rag", "ascl"]
-    assert config.rl.arms == ["grpo", "ifpo"]
+    assert config.rl.arms == [Grpo(), Ifpo()] and config.rl.names == ["grpo", "ifpo"]
     # arXiv 2602.13562, behaviour cloning
     assert (config.sft.learning_rate, config.sft.batch_size, config.sft.epochs) == (1e-5, 128, 3)
     assert (config.sft.max_length, config.sft.warmup) == (4096, 0.05)
@@ -88,18 +89,35 @@ def test_an_unset_environment_variable_is_named(tmp_path: Path, monkeypatch: pyt
             ": rl.settings.group_size: Input should be greater than or equal to 2",
         ),
         (
-            "model: embedded\nrl: {settings: {tau: -0.5}}",
-            ": rl.settings.tau: Input should be greater than or equal to 0",
+            "model: embedded\nrl: {arms: [{type: ifpo, tau: -0.5}]}",
+            ": rl.arms.0.ifpo.tau: Input should be greater than or equal to 0",
         ),
-        ("model: embedded\nrl: {settings: {w_min: 2, w_max: 1}}", ": rl.settings: w_min must not exceed w_max"),
+        (
+            "model: embedded\nrl: {arms: [{type: ifpo, w_min: 2, w_max: 1}]}",
+            ": rl.arms.0.ifpo: w_min must not exceed w_max",
+        ),
+        ("model: embedded\nrl: {arms: [{type: grpo, tau: 1}]}", ": rl.arms.0.grpo.tau: there is no such setting"),
+        (
+            "model: embedded\nrl: {arms: [ifpo, {type: ifpo, tau: 1}]}",
+            ": rl.arms: each algorithm may stand there once: an arm is called after it",
+        ),
+        (
+            "model: embedded\nrl: {arms: ['nowhere.at_all:Mine']}",
+            ": rl.arms.0: nowhere.at_all:Mine: can't be imported (ModuleNotFoundError: No module named 'nowhere'); "
+            "is it installed, or its folder in PYTHONPATH?",
+        ),
+        (
+            "model: embedded\nrl: {arms: ['ascl.config:RunConfig']}",
+            ": rl.arms.0: ascl.config:RunConfig: is no subclass of ascl.train.advantages.BaseAlgorithm",
+        ),
         (
             "model: embedded\nrl: {settings: {micro_batch_size: 7}}",
             ": rl.settings: micro_batch_size must divide prompts_per_step * group_size",
         ),
         (
             "model: embedded\nrl: {arms: [grpo, ppo]}",
-            ": rl.arms.1: Input should be 'grpo', 'ifpo', 'dr_grpo', 'ada_grpo', 'ampo', 'adaptthink', "
-            "'consult_penalty' or 'split'",
+            ": rl.arms.1: ppo: use one of grpo, ifpo, dr_grpo, ada_grpo, ampo, adaptthink, consult_penalty, decoupled, "
+            "or a class of your own as package.module:ClassName",
         ),
         ("model: embedded\nprompts: []", ": prompts: List should have at least 1 item after validation, not 0"),
         ("model: embedded\nrules: {top_k: 21}", ": rules.top_k: Input should be less than or equal to 20"),
@@ -133,12 +151,13 @@ def test_the_split_form_goes_with_the_text_dialect(tmp_path: Path) -> None:
 
 
 def test_smoke_changes_sizes_only(tmp_path: Path) -> None:
-    text = "model: embedded\nseed: 3\nrl: {settings: {tau: 0.25, learning_rate: 2.0e-5}, arms: [ifpo]}\n"
+    arms = "[{type: ifpo, tau: 0.25}, decoupled]"
+    text = f"model: embedded\nseed: 3\nrl: {{settings: {{learning_rate: 2.0e-5}}, arms: {arms}}}\n"
     smoke = load_config(write(tmp_path, text)).smoke()
-    kept = {"tau": 0.25, "learning_rate": 2e-5}
+    kept = {"learning_rate": 2e-5}
     changed = {"max_steps": 2, "prompts_per_step": 1, "group_size": 4, "micro_batch_size": 4}
     assert smoke.rl.settings == RlSettings(**kept, **changed)  # type: ignore[arg-type]
-    assert (smoke.seed, smoke.rl.arms, smoke.test_limit) == (3, ["ifpo"], 4)
+    assert (smoke.seed, smoke.rl.arms, smoke.test_limit) == (3, [Ifpo(tau=0.25), Decoupled()], 4)
 
 
 @pytest.mark.parametrize("value", ["1e999", ".inf", ".nan", "-.inf", str(10**20), str(-(10**20)), "9" * 500])
@@ -148,8 +167,7 @@ def test_smoke_changes_sizes_only(tmp_path: Path) -> None:
         "seed", "test_limit", "train_limit", "eval_batch", "sampling.temperature", "sampling.top_p",
         "sampling.max_tokens", "sampling.seed", "judge.concurrency", "judge.timeout", "teacher.concurrency", "lora.r",
         "lora.alpha", "rules.top_k", "sft.epochs", "sft.learning_rate", "sft.batch_size", "sft.micro_batch_size",
-        "sft.max_length", "sft.save_steps", "rl.settings.tau", "rl.settings.w_min", "rl.settings.w_max",
-        "rl.settings.penalty", "rl.settings.candidates", "rl.settings.group_size", "rl.settings.prompts_per_step",
+        "sft.max_length", "sft.save_steps", "rl.settings.group_size", "rl.settings.prompts_per_step",
         "rl.settings.micro_batch_size", "rl.settings.max_steps", "rl.settings.epochs", "rl.settings.max_tokens",
         "rl.settings.temperature", "rl.settings.save_steps",
     ],

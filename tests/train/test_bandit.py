@@ -108,11 +108,10 @@ def test_ampo_adds_its_mode_term(pay: list[float], flags: list[bool], z: float, 
     p = rate(z)
     mode_term = weight * count * difference / 2 * (q * (1 - p) + (1 - q) * p)
     expected = count * q * (1 - q) * difference + mode_term
-    assert slope(choice(Ampo(mode_weight=weight), rewards, consulted), consulted, z) == pytest.approx(
-        expected, abs=1e-5
-    )
+    advantages = choice(Ampo(mode_weight=weight), rewards, consulted)
+    assert slope(advantages, consulted, z) == pytest.approx(expected, abs=1e-5)
     # Where the group's share is the model's own rate, that is GRPO's gradient times 1 + weight.
-    at_share = slope(choice(Ampo(mode_weight=weight), rewards, consulted), consulted, math.log(q / (1 - q)))
+    at_share = slope(advantages, consulted, math.log(q / (1 - q)))
     assert at_share == pytest.approx((1 + weight) * count * q * (1 - q) * difference, abs=1e-5)
 
 

@@ -26,13 +26,14 @@ from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.judges.offline import OfflineJudge
 from ascl.prompts.prompt import Prompt
-from ascl.prompts.row import native_row
+from ascl.recipes.rows import native_row
 from ascl.rules.book import RuleBook
 from ascl.train.advantages import BaseAlgorithm, Decoupled, Ifpo
 from ascl.train.reward import RewardWeights
 from ascl.train.settings import Lora, RlSettings, SftSettings
 
 SFT = SftSettings(learning_rate=1e-2, epochs=2, batch_size=4, micro_batch_size=2, save_steps=2)  # 6 steps
+IFPO = Ifpo()
 RL = RlSettings(  # 6 steps, three for each pass over the prompts
     group_size=GROUP, prompts_per_step=2, micro_batch_size=4, learning_rate=1e-2, max_tokens=4, save_steps=2
 )
@@ -82,7 +83,7 @@ def rl(
     dtype: str = "float32",
     client: type[Any] = SampledClient,
     prompts: list[Prompt] = PROMPTS,
-    algorithm: BaseAlgorithm = Ifpo(),
+    algorithm: BaseAlgorithm = IFPO,
     **changes: Any,
 ) -> None:
     from ascl.train.rl import run_rl
@@ -105,7 +106,7 @@ def rl(
         )
 
 
-def rl_groups(model: Path, out: Path, algorithm: BaseAlgorithm = Ifpo()) -> None:
+def rl_groups(model: Path, out: Path, algorithm: BaseAlgorithm = IFPO) -> None:
     """Three groups a step, so that two processes share the middle one; scripted by prompt and place alone.
 
     Nothing is explored: the script knows no candidates beside a place's own rollout.

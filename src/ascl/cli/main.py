@@ -10,7 +10,7 @@ from ascl.cli.entry import InputErrorGroup, finite
 from ascl.cli.evals import eval_app
 from ascl.cli.report import report
 from ascl.cli.rules import rules_app
-from ascl.cli.run import config_app, init, lab, run
+from ascl.cli.run import config_app, init, lab, plan, run
 from ascl.cli.train import merge, push, rl, score, sft
 from ascl.terminal import echo
 
@@ -26,7 +26,7 @@ app.command()(init)
 app.add_typer(config_app, name="config")
 app.add_typer(rules_app, name="rules")
 app.add_typer(data_app, name="data")
-for command in (sft, rl, score, merge, push):
+for command in (sft, rl, score, plan, merge, push):
     app.command()(command)
 app.add_typer(eval_app, name="eval")
 app.command()(report)

@@ -6,8 +6,8 @@ from typing import Any
 
 from ascl.chat.messages import Message, Trajectory
 from ascl.inputs import iterate_jsonl
-from ascl.recipes.build import Built, Rejected, without_row
 from ascl.prompts.row import Row
+from ascl.recipes.build import Built, Rejected, without_row
 from ascl.terminal import echo
 
 

@@ -22,8 +22,9 @@ def report(
     evaluations held against each other.
     """
     from ascl.errors import InputError
+    from ascl.evals.results import find_evaluations
     from ascl.files import is_replaced
-    from ascl.report.gather import evaluations_in, is_run
+    from ascl.report.gather import is_run
     from ascl.report.page import build_page
 
     if len(folders) > 1 and str(folders[0]) in ("compare", "run") and not folders[0].is_dir():
@@ -32,5 +33,5 @@ def report(
     target = out or (run or Path()) / "report.html"
     if target.is_dir():
         raise InputError(f"--out {target}: is a folder; name a file, e.g. {target / 'report.html'}")
-    page = build_page([] if run else evaluations_in(folders), target, run)
+    page = build_page([] if run else find_evaluations(folders), target, run)
     echo(f"report: {page}", err=not is_replaced(target))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ascl import ranges
-from ascl.cli.show import show_run
+from ascl.cli.entry import finite
 from ascl.errors import InputError
 from ascl.terminal import echo
 
@@ -50,6 +50,7 @@ def run(
     settings = settings.model_copy(update=changes)
     folder = out or Path("runs") / (path.stem + ("-smoke" if smoke else ""))
     settings = settings.smoke() if smoke else settings
+    from ascl.cli.show import show_run
     from ascl.run.run import open_run
     from ascl.run.run import run as carry_out
 
@@ -146,17 +147,45 @@ def show(
 @config_app.command("check")
 def check(
     config: Config,
-    machine: Annotated[
-        str, typer.Option(help="Also the time and memory of an RL step: `here` (measured), a100, h100 or h200.")
-    ] = "",
+    measure: Annotated[
+        bool, typer.Option(help="Also run a step of each RL arm, and say how long all would take.")
+    ] = False,
 ) -> None:
-    """Say what a run would do and cost, without doing it."""
+    """Say what a run would do and cost, without doing it: stages, arms, seeds, tokens, memory."""
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     from ascl.run.config import find_config, load_config
     from ascl.run.costs import costs_of
 
-    settings = load_config(find_config(config))
-    for line in costs_of(settings, machine or None):
+    for line in costs_of(load_config(find_config(config)), measure):
         echo(line)
+
+
+def plan(
+    config: Config,
+    arm: Annotated[str, typer.Option(help="The RL arm.")] = "ifpo",
+    processes: Annotated[int, typer.Option(min=1, max=ranges.PROCESSES, help="Training processes.")] = 1,
+    sharded: Annotated[bool, typer.Option(help="Weights split over the processes (FSDP).")] = False,
+    device_gib: Annotated[
+        float, typer.Option(min=0, max=1000, callback=finite, help="GiB of a device, for a colocated vLLM's share.")
+    ] = 0,
+    measure: Annotated[bool, typer.Option(help="Also run a step here and time it.")] = False,
+) -> None:
+    """What an RL arm will need: memory of a process by formula, and the time of a measured step."""
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    from ascl.run.config import find_config, load_config
+    from ascl.run.costs import measure_arm, memory_of
+    from ascl.run.world import ConfiguredWorld
+
+    settings = load_config(find_config(config))
+    memory = memory_of(arm, settings, processes, sharded, device_gib)
+    for part, gib in memory.model_dump().items():
+        if gib:
+            echo(f"{part.replace('_', ' '):<12}{gib:8.2f} GiB")
+    echo(f"{'peak':<12}{memory.total:8.2f} GiB of a process, by formula")
+    if measure:
+        found = measure_arm(arm, ConfiguredWorld(settings))
+        said = f"{found.seconds:.1f} s a step, {found.tokens:.0f} tokens a rollout, peak {found.peak_gib:.2f} GiB"
+        echo(f"measured here: {said}")
 
 
 def lab(

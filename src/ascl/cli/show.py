@@ -20,7 +20,6 @@ COLUMNS = {
     "h_avg": "H-avg",
     "consult_harmful": "consult\nharmful",
     "selectivity": "selec-\ntivity",
-    "no_answer": "no\nanswer",
     "tokens": "tokens",
 }
 

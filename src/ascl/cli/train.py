@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -10,10 +10,6 @@ from ascl import ranges
 from ascl.cli.entry import checked_options, finite
 from ascl.errors import InputError
 from ascl.terminal import echo
-from ascl.train.settings import RlSettings, SftSettings
-
-if TYPE_CHECKING:
-    from ascl.run.config import RunConfig
 
 Dialect = Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")]
 Out = Annotated[Path, typer.Option(help="Where the trained model goes.")]
@@ -22,61 +18,53 @@ LoraRank = Annotated[int, typer.Option(min=0, max=ranges.RANK, help="LoRA adapte
 Config = Annotated[str, typer.Argument(help="A configuration (model, prompts, rules, judge, rl), or a shipped one.")]
 
 
-def _default(settings: type[SftSettings] | type[RlSettings], name: str) -> Any:
-    return settings.model_fields[name].default
-
-
 def sft(
     model: Annotated[str, typer.Option(help="`embedded`, a hub id, a local folder or an earlier checkpoint.")],
     data: Annotated[list[Path], typer.Option(help="A training set: a folder of `ascl data build`, or JSONL.")],
     out: Out,
-    epochs: Annotated[float, typer.Option(min=0.001, max=ranges.EPOCHS, callback=finite)] = _default(
-        SftSettings, "epochs"
-    ),
-    learning_rate: Annotated[float, typer.Option(min=0, max=ranges.LEARNING_RATE, callback=finite)] = _default(
-        SftSettings, "learning_rate"
-    ),
-    batch_size: Annotated[int, typer.Option(min=1, max=ranges.BATCH)] = _default(SftSettings, "batch_size"),
-    micro_batch_size: Annotated[int, typer.Option(min=1, max=ranges.BATCH)] = _default(SftSettings, "micro_batch_size"),
-    warmup: Annotated[float, typer.Option(min=0, max=0.99, callback=finite)] = _default(SftSettings, "warmup"),
+    epochs: Annotated[float | None, typer.Option(min=0.001, max=ranges.EPOCHS, callback=finite)] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=0, max=ranges.LEARNING_RATE, callback=finite)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, max=ranges.BATCH)] = None,
+    micro_batch_size: Annotated[int | None, typer.Option(min=1, max=ranges.BATCH)] = None,
+    warmup: Annotated[float | None, typer.Option(min=0, max=0.99, callback=finite)] = None,
     max_length: Annotated[
-        int, typer.Option(min=16, max=ranges.TOKENS, help="A longer row is an error: no trace is cut.")
-    ] = _default(SftSettings, "max_length"),
+        int | None, typer.Option(min=16, max=ranges.TOKENS, help="A longer row is an error: no trace is cut.")
+    ] = None,
     lora_rank: LoraRank = 0,
     dialect: Dialect = None,
     dtype: Annotated[str, typer.Option(help="bfloat16, float32, or auto: what this machine is fast in.")] = "auto",
-    save_steps: Annotated[int, typer.Option(min=1, max=ranges.STEPS)] = _default(SftSettings, "save_steps"),
+    save_steps: Annotated[int | None, typer.Option(min=1, max=ranges.STEPS)] = None,
     seed: Annotated[int, typer.Option(min=0, max=ranges.SEED)] = 0,
     check: Check = False,
 ) -> None:
-    """Supervised fine-tuning with loss on model turns only. Run it again to resume."""
+    """Supervised fine-tuning with loss on model turns only. Run it again to resume.
+
+    What is not named is the paper's: `ascl config show` prints the values (`sft`).
+    """
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     from ascl.chat.clients.dtype import machine_dtype
     from ascl.chat.clients.models import load_renderer
     from ascl.train.data import read_rows
-    from ascl.train.settings import Lora
+    from ascl.train.settings import Lora, SftSettings
     from ascl.train.training import Training
 
     dtype = machine_dtype(dtype)
     if out.exists():
         raise InputError(f"--out {out}: exists already; name another, or remove it")
-    if batch_size % min(micro_batch_size, batch_size):
-        raise InputError("--micro-batch-size must divide --batch-size")
+    given = {
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "micro_batch_size": micro_batch_size,
+        "warmup": warmup,
+        "max_length": max_length,
+        "save_steps": save_steps,
+    }
     with checked_options():
-        settings = SftSettings(
-            learning_rate=learning_rate,
-            epochs=epochs,
-            batch_size=batch_size,
-            micro_batch_size=micro_batch_size,
-            warmup=warmup,
-            max_length=max_length,
-            save_steps=save_steps,
-        )
+        settings = SftSettings.model_validate({name: value for name, value in given.items() if value is not None})
     rows = read_rows(data)
     lora = Lora(r=lora_rank, alpha=2 * lora_rank) if lora_rank else None
-    training = Training(
-        model=model, renderer=load_renderer(model, dialect), out=out, lora=lora, seed=seed, dtype=dtype
-    )
+    training = Training(model=model, renderer=load_renderer(model, dialect), out=out, lora=lora, seed=seed, dtype=dtype)
     _check_room(training)
     if check:
         echo(f"to do: sft, {len(rows)} rows")
@@ -162,7 +150,9 @@ def rl(
 
 
 def score(
-    file: Annotated[Path, typer.Argument(help="JSONL of records or answers: a run's rollouts, an evaluation's answers.")],
+    file: Annotated[
+        Path, typer.Argument(help="JSONL of records or answers: a run's rollouts, an evaluation's answers.")
+    ],
     config: Annotated[str, typer.Option(help="A configuration whose judge, rules and rl.reward count.")] = "quickstart",
     as_json: Annotated[bool, typer.Option("--json", help="JSONL instead of a table.")] = False,
 ) -> None:

@@ -1,7 +1,7 @@
 """From a suite's name to what is asked of a model: each benchmark's prompts, and how they are sampled.
 
-A suite is one of `SUITES`, some of `BENCHMARKS` separated by commas, or prompts as `load_prompts` names them (`starter`,
-`starter:20`, `file:PATH`, a public set): those that are not meant for training, one benchmark for each kind of them.
+A suite is one of `SUITES`, some of `BENCHMARKS` separated by commas, or prompts as `load_prompts` names them
+(`starter`, `starter:20`, `file:PATH`, a public set): those not meant for training, one benchmark for each kind of them.
 """
 
 import re

@@ -9,7 +9,7 @@ from ascl.chat.clients.sampling import Client
 from ascl.consult.sample import Budget, rejected_path, rejections
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
-from ascl.evals.benchmarks import SUITES
+from ascl.evals.benchmarks import BENCHMARKS, SUITES
 from ascl.evals.collect import collect
 from ascl.evals.judging import judge_answers, read_verdicts
 from ascl.evals.metrics import left_out_warnings
@@ -25,7 +25,6 @@ from ascl.evals.results import (
 from ascl.evals.scores import Marked, benchmark_figures, mark, summary
 from ascl.files import write_json
 from ascl.folders import is_empty
-from ascl.inputs import read_json
 from ascl.judges.agreement import agreement_of
 from ascl.judges.record import Judge
 from ascl.progress import progress_bar
@@ -188,7 +187,7 @@ def _warnings(folder: Path, evaluation: Evaluation, judge: str, marked: dict[str
         )
     rejected, refused = rejected_path(folder / "trajectories" / "any"), _refused(folder)
     for name, asked in evaluation.benchmarks.items():
-        if asked.prompts < asked.rows:
+        if asked.prompts < asked.rows and name in BENCHMARKS:
             found.append(f"{name}: {asked.prompts} of {asked.rows} prompts")
         if refused[name]:
             found.append(f"{name}: the server refused {refused[name]} prompts (see {rejected})")

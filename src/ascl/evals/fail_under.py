@@ -32,8 +32,12 @@ def below(found: Mapping[str, Results], bars: Mapping[str, float]) -> list[str]:
     for name, results in found.items():
         for figure, bar in bars.items():
             if figure not in results.summary:
-                raise InputError(f"--fail-under {figure}: there is no such figure; use one of {', '.join(results.summary)}")
+                raise InputError(
+                    f"--fail-under {figure}: there is no such figure; use one of {', '.join(results.summary)}"
+                )
             value = results.summary[figure].value
             if value is None or value < bar:
-                missed.append(f"{name}: {figure} is {'not there' if value is None else f'{value:.3f}'}, the bar is {bar}")
+                missed.append(
+                    f"{name}: {figure} is {'not there' if value is None else f'{value:.3f}'}, the bar is {bar}"
+                )
     return missed

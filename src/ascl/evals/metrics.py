@@ -1,13 +1,10 @@
 """What the figures of an evaluation share: H-avg, and the shares of answers that could not count in a figure."""
 
-import math
-import random
 from collections.abc import Callable, Mapping, Sequence
 
 from ascl.judges.calibrate import WARN_ABOVE
-from ascl.judges.record import Outcome, Record
-from ascl.prompts.prompt import Kind
-from ascl.stats import Estimate, difference, proportion
+from ascl.judges.record import Outcome
+from ascl.stats import Estimate
 
 LEFT_OUT = ("no_answer", "unjudged", "off_topic", "unparsed")  # see `Estimate`
 

@@ -88,8 +88,9 @@ def benchmark_figures(marks: Sequence[Mark], name: str) -> dict[str, Estimate]:
     fault in the trajectory), attempts_parsed (of the trajectories that tried to consult, those whose calls all parsed
     and were accepted), hallucinated (a look-up claimed that never happened). tokens and turns: means. no_answer: of all
     prompts. Classes of their own, over all prompts: length (an answer cut by the budget; it is judged as it stands),
-    truncated (the budget ended in a thought or a call), empty, malformed, turn_limit (no answer), partly_refused. Of the answers there are: unparsed (reasoning without a readable
-    result), unjudged (no readable verdict), off_topic; these shares stand in the scores as well (`Estimate`).
+    truncated (the budget ended in a thought or a call), empty, malformed, turn_limit (no answer), partly_refused. Of
+    the answers there are: unparsed (reasoning without a readable result), unjudged (no readable verdict), off_topic;
+    these shares stand in the scores as well (`Estimate`).
     """
     seed = zlib.crc32(name.encode())
     answers = [m for m in marks if m.outcome is not Outcome.NO_ANSWER]

@@ -13,8 +13,8 @@ class Row(BaseModel):
 
     last_turn_only: on the last turn alone (the split form). no_loss_prefix: the last turn's thought begins with this
     text, which carries no loss (nor do earlier turns). prompt_id: the prompt's id, which the row's own is unless the
-    prompt gave several rows. kind, mode, recipe: unknown for rows that users bring. source: the prompt's source. provenance: what else is to be known about the row: the model
-    that wrote it, why it was kept, from what it was made.
+    prompt gave several rows. kind, mode, recipe: unknown for rows that users bring. source: the prompt's source.
+    provenance: what else is to be known about the row: the model that wrote it, why it was kept, from what it was made.
     """
 
     model_config = ConfigDict(extra="forbid")

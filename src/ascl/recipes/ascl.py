@@ -29,13 +29,13 @@ from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.progress import console
 from ascl.prompts.prompt import Kind, Prompt
+from ascl.prompts.row import Row, native_row, split_row
 from ascl.prompts.sources import question
 from ascl.recipes.balance import RATIO, label_prompts, mix, mix_warning, parts_of
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.consult_checks import MENDABLE, acceptable, check
 from ascl.recipes.demonstrations import demonstrate, demonstrated, load_demonstrations
 from ascl.recipes.purify import purify
-from ascl.prompts.row import Row, native_row, split_row
 from ascl.servers import optional_address
 
 __all__ = ["Parameters", "acceptable", "build", "demonstrate", "demonstrated", "is_cloned", "load_demonstrations"]

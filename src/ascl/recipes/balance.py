@@ -11,8 +11,8 @@ from ascl.chat.messages import Message
 from ascl.chat.phrases import fill
 from ascl.consult.sample import Job
 from ascl.prompts.prompt import Kind, Prompt
-from ascl.recipes.build import Workshop
 from ascl.prompts.row import Row
+from ascl.recipes.build import Workshop
 from ascl.rules.book import RuleBook
 
 RATIO = (2, 3, 2)  # the paper's

@@ -21,8 +21,8 @@ from ascl.consult.tool import ConsultTool
 from ascl.files import write_json, write_jsonl, write_text
 from ascl.judges.record import Judge
 from ascl.progress import progress_bar
-from ascl.recipes.card import data_card
 from ascl.prompts.row import Pair, Row
+from ascl.recipes.card import data_card
 from ascl.saved import saved_rows
 
 

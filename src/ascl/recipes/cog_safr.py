@@ -10,10 +10,10 @@ Reasons for no row beside those of `cog.py`: stage `recompose` `request failed`,
 from ascl.chat.messages import Message
 from ascl.chat.phrases import fill
 from ascl.prompts.prompt import Prompt
+from ascl.prompts.row import reply_row
 from ascl.prompts.sources import question
 from ascl.recipes import cog
 from ascl.recipes.build import Built, Workshop
-from ascl.prompts.row import reply_row
 
 INPUT = "prompts"
 SAMPLES = True

@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict
 
 from ascl.consult.variants import with_rules
 from ascl.prompts.prompt import Prompt
+from ascl.prompts.row import Row, reply_row
 from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.replies import as_wanted, judge_reply, outcomes, sample_replies
-from ascl.prompts.row import Row, reply_row
 
 INPUT = "prompts"
 SAMPLES = True

@@ -29,10 +29,10 @@ from ascl.judges.record import Judge
 from ascl.progress import console
 from ascl.prompts.examples import load_examples
 from ascl.prompts.provenance import describe
+from ascl.prompts.row import Pair, Row
 from ascl.prompts.sources import load_prompts
 from ascl.provenance import changes
 from ascl.recipes.build import Built, Workshop, write_data_set
-from ascl.prompts.row import Pair, Row
 from ascl.rules.book import RuleBook
 from ascl.saved import checked, read_saved
 from ascl.servers import optional_address

@@ -29,8 +29,8 @@ from ascl.inputs import read_jsonl
 from ascl.progress import Report, progress_bar, silent
 from ascl.prompts.examples import Example
 from ascl.prompts.prompt import Prompt
-from ascl.prompts.sources import load_prompts
 from ascl.prompts.row import Row
+from ascl.prompts.sources import load_prompts
 
 NGRAM = 8
 THRESHOLD = 0.6  # see docs/decontaminate.md for the pairs around it

@@ -28,10 +28,10 @@ from ascl.judges.record import Judge
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.prompts.examples import Example
 from ascl.prompts.prompt import Kind
+from ascl.prompts.row import Row, reply_row
 from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.replies import judge_reply, read_labelled
-from ascl.prompts.row import Row, reply_row
 from ascl.recipes.vanilla import vanilla_row
 
 INPUT = "examples"

@@ -23,6 +23,7 @@ from ascl.chat.phrases import fill
 from ascl.consult.sample import Job
 from ascl.judges.record import Judge
 from ascl.prompts.prompt import Kind, Prompt
+from ascl.prompts.row import Row, reply_row
 from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.replies import (
@@ -34,7 +35,6 @@ from ascl.recipes.replies import (
     whole_answer,
     why_none,
 )
-from ascl.prompts.row import Row, reply_row
 
 INPUT = "prompts"
 SAMPLES = True

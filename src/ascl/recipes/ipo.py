@@ -29,6 +29,7 @@ from ascl.chat.phrases import fill
 from ascl.consult.sample import Job
 from ascl.judges.verdict import Refusal
 from ascl.prompts.prompt import Kind, Prompt
+from ascl.prompts.row import Pair
 from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.replies import (
@@ -41,7 +42,6 @@ from ascl.recipes.replies import (
     whole_answer,
     why_none,
 )
-from ascl.prompts.row import Pair
 
 INPUT = "prompts"
 SAMPLES = True

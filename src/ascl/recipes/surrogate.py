@@ -27,10 +27,10 @@ from ascl.inputs import iterate_jsonl
 from ascl.judges.offline import claims_consultation
 from ascl.judges.wordings import any_of
 from ascl.prompts.prompt import Prompt
+from ascl.prompts.row import Row, reply_row
 from ascl.prompts.sources import question
 from ascl.recipes import ascl
 from ascl.recipes.build import Built, Rejected, Workshop
-from ascl.prompts.row import Row, reply_row
 
 INPUT = "prompts"
 SAMPLES = True

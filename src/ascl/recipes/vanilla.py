@@ -3,9 +3,9 @@
 from pydantic import BaseModel, ConfigDict
 
 from ascl.prompts.examples import Example
+from ascl.prompts.row import Row, reply_row
 from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Workshop
-from ascl.prompts.row import Row, reply_row
 
 INPUT = "examples"
 SAMPLES = False  # needs no model

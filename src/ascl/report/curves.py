@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ascl.report.axes import Scale, frame, number, ticks, whole_ticks
-from ascl.report.figures import finite
 from ascl.report.markup import Markup, element, join
+from ascl.stats import finite
 
 WIDTH, HEIGHT = 360, 214
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 12, 26
@@ -169,9 +169,7 @@ def panel(plan: Panel, arms: Mapping[str, Rows], classes: Mapping[str, str]) -> 
     return element("figure", element("header", element("h3", plan.title), _key(words)), svg, class_="panel")
 
 
-def training(
-    learnt: Mapping[str, Rows], supervised: Mapping[str, Rows], colours: Mapping[str, str]
-) -> Markup | None:
+def training(learnt: Mapping[str, Rows], supervised: Mapping[str, Rows], colours: Mapping[str, str]) -> Markup | None:
     """A legend and the panels of the arms: RL by step, and the loss of supervised ones. None where nothing is there."""
     panels = [drawn for plan in PANELS if (drawn := panel(plan, learnt, colours))]
     panels += [drawn for plan in SUPERVISED if (drawn := panel(plan, supervised, colours))]

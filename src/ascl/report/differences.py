@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from ascl.evals.arms import RunResults
-from ascl.stats import Estimate
-from ascl.evals.paired import paired_differences
 from ascl.evals.evaluation import marks_of
+from ascl.evals.paired import paired_differences
 from ascl.progress import progress_bar
-from ascl.report.figures import BY_KEY, OUTCOMES, drawable, percent, shares_left_out, signed
+from ascl.report.figures import BY_KEY, OUTCOMES, percent, shares_left_out, signed
 from ascl.report.gather import Shown, benchmarks_by_axis
 from ascl.report.markup import Markup, element, join
 from ascl.report.tables import framed
+from ascl.stats import Estimate, holm
 
 LEVEL = 0.05
 _MOST_SAID = 3  # differences in the first line of the page
@@ -68,7 +68,7 @@ def of_evaluations(shown: Sequence[Shown]) -> list[Difference]:
     with progress_bar("pairs", len(both)) as progress:
         for done, (first, second) in enumerate(both, 1):
             for pair in paired_differences(first, marked[first], second, marked[second]):
-                estimate = drawable(pair.difference.model_copy(update={"unjudged": pair.unjudged}))
+                estimate = pair.difference.model_copy(update={"unjudged": pair.unjudged})
                 found.append(Difference(first, second, pair.figure, estimate, f"n = {pair.n:,}", pair.p))
             progress(done)
     return found
@@ -81,26 +81,11 @@ def of_arms(run: RunResults) -> list[Difference]:
             one.first,
             one.second,
             one.figure,
-            drawable(one.difference),
+            one.difference,
             "one seed" if one.seeds == 1 else f"{one.seeds} seeds",
         )
         for one in run.differences
     ]
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction (Scandinavian Journal of Statistics 6, 1979): the adjusted p values, in order.
-
-    Of m p values sorted upwards, the k-th (from 1) becomes max over j <= k of min(1, (m - j + 1) p_(j)). None (no test
-    was made) stays None and does not count in m. Reject where the adjusted value is below the level.
-    """
-    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    largest = 0.0
-    for rank, (p, place) in enumerate(known):
-        largest = max(largest, min(1.0, (len(known) - rank) * p))
-        adjusted[place] = largest
-    return adjusted
 
 
 def against(base: str, given: Sequence[Difference]) -> list[Difference]:
@@ -152,7 +137,10 @@ def _said(found: Difference) -> str:
 
 def _alone(one: Shown) -> str:
     known = [(m.label, e) for m in OUTCOMES if (e := one.summary.get(m.key)) and e.value is not None]
-    figures = [f"{name} {percent(e.value, 0)} [{percent(e.low, 0)}, {percent(e.high, 0)}]" for name, e in known]
+    figures = [
+        f"{name} {percent(e.value, 0)}" + (f" [{percent(e.low, 0)}, {percent(e.high, 0)}]" if e.low is not None else "")
+        for name, e in known
+    ]
     return f"{one.name}: {', '.join(figures) or 'no figure yet'}"
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from ascl.evals.metrics import LEFT_OUT
 from ascl.judges.calibrate import WARN_ABOVE
-from ascl.stats import Estimate
 from ascl.report.markup import Markup, element
+from ascl.stats import Estimate
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,6 @@ def columns(figures: Iterable[Mapping[str, Estimate]]) -> list[Metric]:
     there = dict.fromkeys(key for mapping in figures for key in mapping)
     unknown = [Metric(key, key, "Other") for key in there if key not in BY_KEY]
     return [*(metric for metric in METRICS if metric.key in there), *unknown]
-
-
-def finite(value: float | None) -> float | None:
-    """The value, or None where it is NaN, infinite or absurd: a diverged loss is a gap, not a broken page."""
-    return value if value is not None and abs(value) < 1e100 else None
-
-
-def drawable(estimate: Estimate) -> Estimate:
-    """The estimate with the values left out that are no number."""
-    return estimate.model_copy(update={key: finite(value) for key, value in estimate.model_dump().items()})
 
 
 def percent(value: float | None, digits: int = 1) -> str:

@@ -6,18 +6,16 @@ from pathlib import Path
 
 from ascl.errors import InputError
 from ascl.evals.arms import RunResults
-from ascl.stats import Estimate
 from ascl.evals.results import (
     Axis,
     BenchmarkResult,
     Evaluation,
     Results,
-    find_evaluations,
     read_evaluation,
     read_results,
 )
-from ascl.report.figures import drawable
 from ascl.saved import read_saved
+from ascl.stats import Estimate
 
 AXES: dict[Axis, str] = {"safety": "Safety", "over_refusal": "Over-refusal", "reasoning": "Reasoning"}
 _COLOURS = (7, 6, 4, 2, 3, 5, 1, 8, 9, 10, 11, 12, 13, 14, 15, 0)  # of page.css, those far apart first
@@ -48,11 +46,7 @@ class Shown:
     def figures(self, benchmark: str) -> dict[str, Estimate]:
         """The figures of one benchmark; empty where it was not asked."""
         result = self.results.benchmarks.get(benchmark)
-        return _drawable(result.figures) if result else {}
-
-
-def _drawable(figures: Mapping[str, Estimate]) -> dict[str, Estimate]:
-    return {key: drawable(figure) for key, figure in figures.items()}
+        return result.figures if result else {}
 
 
 def is_run(folder: Path) -> bool:
@@ -63,18 +57,6 @@ def is_run(folder: Path) -> bool:
 def read_run(folder: Path) -> RunResults:
     """The results of a run's folder. Raises InputError."""
     return read_saved(folder / "results.json", RunResults)
-
-
-def evaluations_in(folders: Sequence[Path]) -> list[Path]:
-    """The evaluations among these folders, directly in them, or of the runs among them. Raises InputError."""
-    found: dict[Path, None] = {}
-    for folder in folders:
-        if is_run(folder):
-            inside = [folder / path for arm in read_run(folder).arms for path in arm.evaluations]
-        else:
-            inside = find_evaluations([folder])
-        found |= dict.fromkeys(inside)
-    return list(found)
 
 
 def read_shown(folders: Sequence[Path], run: Path | None, results: RunResults | None) -> list[Shown]:
@@ -91,7 +73,7 @@ def read_shown(folders: Sequence[Path], run: Path | None, results: RunResults | 
                 "give one of them another"
             )
         asked, measured = read_evaluation(folder), read_results(folder)
-        figures = _drawable(summary or measured.summary)
+        figures = summary or measured.summary
         found[name] = Shown(name, colour(len(found)), folder, asked, measured, figures, seeds, trained)
 
     arms = results.arms if run and results else []

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from ascl.stats import Estimate
 from ascl.report.axes import Scale
 from ascl.report.figures import percent, shares_left_out, spread
 from ascl.report.gather import AXES, Shown, benchmarks_by_axis
 from ascl.report.markup import Markup, element, join
+from ascl.stats import Estimate
 
 _X = Scale(0.0, 1.0, 6, 194)
 _WIDTH, _ROW = 200, 16
@@ -54,7 +54,7 @@ def small_multiples(shown: Sequence[Shown]) -> Markup | None:
         for name, asked in benchmarks.items():
             prompts = sorted({result.prompts for result in asked})
             count = f"{prompts[0]}" if len(prompts) == 1 else f"{prompts[0]} to {prompts[-1]}"
-            about = [f"{count} prompts"]
+            about = [f"{count} {', '.join(dict.fromkeys(result.kind for result in asked))} prompts"]
             about += [] if all(result.macro for result in asked) else ["not in the mean"]
             rows = [_row(one, name) for one in shown]
             table = element("table", element("tbody", *rows), _SCALE)

@@ -113,15 +113,15 @@ def _figures(shown: Sequence[Shown], found: Sequence[Difference], run: RunResult
         "the arm of the column minus the one chosen, paired by seed with Student's 95 % interval over the seeds, or by "
         "prompt where there is one seed; hover for the seeds. * the interval holds no zero."
         if run
-        else "the evaluation of the column minus the one chosen, on the prompts both answered, with 95 % interval and p "
-        "of a permutation test; hover for n and the corrected p. * p below 0.05. ** still below it after Holm's "
+        else "the evaluation of the column minus the one chosen, on the prompts both answered, with 95 % interval and "
+        "p of a permutation test; hover for n and the corrected p. * p below 0.05. ** still below it after Holm's "
         "correction over all tests of the table shown."
     )
     over = " Of an arm with several seeds: the mean, with Student's interval over the seeds." if _several(shown) else ""
     return [
         _section(
             "trade-off",
-            "Safety against over-refusal",
+            "Trade-off",
             picture and join(picture, _size_choice()),
             "The upper left corner is best. Bars are 95 % intervals. The line is the Pareto front: no other row has at "
             "least the safety and at most the over-refusal. Grey hollow marks are quoted from "

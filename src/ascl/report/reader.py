@@ -19,10 +19,10 @@ from ascl.judges.record import Outcome, Record
 from ascl.judges.refusal import classify_refusal
 from ascl.judges.verdict import Refusal
 from ascl.prompts.prompt import Kind
-from ascl.report.figures import finite
 from ascl.report.gather import Shown
 from ascl.report.markup import Markup, element
 from ascl.saved import saved_rows
+from ascl.stats import finite
 
 MOST_BYTES = 64 * 2**20  # of embedded data in a page; beyond it records are thinned
 MOST_TEXT = 2**20  # characters of one text; the rest is left out, and the text says so

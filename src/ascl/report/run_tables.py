@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ascl.evals.arms import Claim
-from ascl.report.figures import drawable, duration, finite, percent
+from ascl.report.figures import duration, percent
 from ascl.report.markup import Markup, element
 from ascl.report.tables import framed, plain
+from ascl.stats import finite
 
 _BAR = 420  # widest bar of the stage times
 
@@ -25,7 +26,7 @@ def checklist(claims: Sequence[Claim]) -> Markup | None:
     head = element("tr", element("th", "Claim", scope="col", class_="variant"), *names)
     rows = []
     for claim in claims:
-        found = drawable(claim.difference)
+        found = claim.difference
         interval = None
         if found.low is not None and found.high is not None:
             interval = element("small", f"{percent(found.low)} to {percent(found.high)}")

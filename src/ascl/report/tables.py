@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from ascl.report.figures import METRICS, OUTCOMES, Metric, cell, columns, finite
+from ascl.report.figures import METRICS, OUTCOMES, Metric, cell, columns
 from ascl.report.gather import AXES, Shown, benchmarks_by_axis
 from ascl.report.markup import Markup, element, join
 from ascl.report.published import JUDGE, PUBLISHED, SIZES, SOURCE, PublishedRow
+from ascl.stats import finite
 
 _ABOUT = {"Model": "roomy", "Judge": "roomy", "Rule book": "unbroken", "Date": "unbroken", "Versions": "roomiest"}
 _ARROWS = {"up": "↑", "down": "↓", "": ""}

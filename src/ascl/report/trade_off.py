@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ascl.stats import Estimate
 from ascl.report.axes import Scale, frame, ticks
 from ascl.report.figures import spread
 from ascl.report.front import steps
@@ -11,8 +10,9 @@ from ascl.report.gather import Shown
 from ascl.report.invisible import visible
 from ascl.report.markup import Markup, element, join
 from ascl.report.published import PUBLISHED, SIZES, SOURCE, PublishedRow
+from ascl.stats import Estimate
 
-WIDTH, HEIGHT = 760, 404
+WIDTH, HEIGHT = 760, 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 14, 50
 _LETTER, _SMALL, _LINE = 7.4, 6.0, 15.0  # a letter of our names, of a quoted name, and a line of them, in pixels
 _LONGEST = 32  # letters of a name in the figure
@@ -102,9 +102,7 @@ def _ours(points: Sequence[_Point], x: Scale, y: Scale, taken: list[Box]) -> Mar
         ]
         dot = element("circle", class_="full" if point.one.trained else "hollow", cx=at_x, cy=at_y, r=5.5)
         target = element("circle", class_="target", cx=at_x, cy=at_y, r=14)
-        marks.append(
-            element("g", element("title", point.hint), *bars, dot, target, class_=f"mark {point.one.colour}")
-        )
+        marks.append(element("g", element("title", point.hint), *bars, dot, target, class_=f"mark {point.one.colour}"))
     names = [
         _named(_short(p.one.name), x(p.x), y(p.y), taken, f"name middle {p.one.colour}", _LETTER)
         for p in points[:_MOST_NAMED]

@@ -14,8 +14,8 @@ from ascl.recipes.demonstrations import fitting
 from ascl.run.config import RlArm, RunConfig, SftArm
 from ascl.run.stages import Stage, model_of
 from ascl.run.world import ConfiguredWorld, build_settings, plays_demonstrations
-from ascl.train.data import read_rows
 from ascl.train.costs import parameters_of
+from ascl.train.data import read_rows
 from ascl.train.installed import check_installed
 from ascl.train.settings import Lora, RlSettings
 

@@ -15,7 +15,7 @@ from ascl import ranges
 from ascl.chat.clients.dtype import Dtype
 from ascl.chat.clients.sampling import Sampling
 from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K
-from ascl.consult.variants import VARIANTS
+from ascl.consult.variants import VARIANTS, Variant
 from ascl.errors import InputError, first_problem
 from ascl.evals.settings import AnyJudge, EvalSettings
 from ascl.inputs import LONGEST_TEXT, parse_yaml, read_text
@@ -97,7 +97,7 @@ Arm = Annotated[SftArm | RlArm, Field(discriminator="method")]
 class RunConfig(BaseModel):
     """Everything a run depends on.
 
-    prompts: see `prompts/sources.py`; their train split is for training, and their test split is what is evaluated where
+    prompts: see `prompts/sources.py`; their train split is for training, and their test split is evaluated where
     `evaluate` names no suite. dtype: auto takes what this machine is fast in, and the run keeps it. sft, rl: the
     settings of the arms of these methods. judge: who gives the reward of RL and checks sampled rows; the judges of
     `evaluate` give the figures.
@@ -187,7 +187,7 @@ class RunEvaluation(EvalSettings):
     """
 
     suite: str | None = None  # type: ignore[assignment]
-    variants: list[Literal["pure", "short", "long", "rag", "ascl"]] = ["pure", "short", "long", "rag", "ascl"]
+    variants: list[Variant] = Field(default_factory=lambda: [*VARIANTS])
     judges: list[AnyJudge] = Field(default_factory=lambda: [JudgeSettings()], min_length=1)
 
 

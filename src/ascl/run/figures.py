@@ -57,7 +57,7 @@ def _place(folder: Path, stage: Stage) -> Path:
 
 
 def _by_seed(of: Sequence[Stage], results: Sequence[Results], config: RunConfig) -> dict[int, Results]:
-    """The results of each seed; greedy answers of the untrained model were asked for once and are those of every seed."""
+    """The results of each seed; greedy answers of the untrained model, asked for once, are those of every seed."""
     if len(of) == 1 and of[0].of not in config.arms:
         return dict.fromkeys(config.seeds, results[0])
     return {stage.seed: one for stage, one in zip(of, results, strict=True)}

@@ -30,7 +30,6 @@ from ascl.run.world import ConfiguredWorld, World
 from ascl.saved import read_saved
 from ascl.train.portable import write_card
 
-
 Claims = Callable[[Path, RunResults], list[Claim]]
 
 

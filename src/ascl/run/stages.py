@@ -1,8 +1,8 @@
 """The stages of a run, in order, and the work of each: data, training and evaluation of every (arm, seed).
 
-    data/NAME-SEED    the rows of a supervised arm, with all that was sampled for them
-    arms/NAME-SEED    the model of an arm, its log (and its rollouts), as `ascl sft` and `ascl rl` leave them
-    evals/NAME-SEED   the evaluation of an arm, or of the untrained model in a variant, as `ascl eval` leaves it
+data/NAME-SEED    the rows of a supervised arm, with all that was sampled for them
+arms/NAME-SEED    the model of an arm, its log (and its rollouts), as `ascl sft` and `ascl rl` leave them
+evals/NAME-SEED   the evaluation of an arm, or of the untrained model in a variant, as `ascl eval` leaves it
 """
 
 from dataclasses import dataclass

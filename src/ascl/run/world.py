@@ -21,12 +21,12 @@ from ascl.judges.record import Judge
 from ascl.progress import console
 from ascl.prompts.examples import Example
 from ascl.prompts.prompt import Kind, Prompt, choose, split_of
+from ascl.prompts.row import Row, split_row
 from ascl.prompts.sources import load_prompts
 from ascl.recipes.ascl import consult_row, is_cloned
 from ascl.recipes.balance import RATIO, mix, take_evenly
 from ascl.recipes.data_set import BuildSettings, check_parameters, load_inputs, load_recipe, make_data_set
 from ascl.recipes.demonstrations import fitting
-from ascl.prompts.row import Row, split_row
 from ascl.rules.book import RuleBook
 from ascl.run.config import ArmData, RlArm, RunConfig, SftArm
 
@@ -160,9 +160,7 @@ class ConfiguredWorld:
             rows = self._shown(folder, seed) if shown else self._built(name, arm.data, seed, folder)
             if arm.data.limit:
                 by_kind = [[row for row in rows if row.kind is kind] for kind in Kind]
-                rows = [
-                    row for of in by_kind for row in take_evenly(of, arm.data.limit, lambda row: row.mode, seed)
-                ]
+                rows = [row for of in by_kind for row in take_evenly(of, arm.data.limit, lambda row: row.mode, seed)]
             if self.config.sft_settings(arm).form == "split":
                 rows = [part for row in rows for part in split_row(row)]
             if not rows:
@@ -183,7 +181,7 @@ class ConfiguredWorld:
         return mix(rows, RATIO, seed)
 
     def _built(self, name: str, data: ArmData, seed: int, folder: Path) -> list[Row]:
-        """The rows that a recipe makes of the train prompts; half of them are left to an RL arm that goes on from it."""
+        """The rows that a recipe makes of the train prompts; half are left to an RL arm that goes on from this one."""
         recipe = load_recipe(data.recipe)
         settings = build_settings(self.config, data, seed)
         shared = any(name in self.config.lineage(other)[:-1] for other in self.config.arms)

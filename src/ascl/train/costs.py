@@ -1,4 +1,4 @@
-"""What single passes of a dense decoder cost, in operations and bytes, by its shape (sources: `plan.py`)."""
+"""The shape of a dense decoder, and the bytes that training and sampling hold for it (sources: `plan.py`)."""
 
 from typing import Any
 
@@ -85,32 +85,6 @@ def _empty_model(config: Any) -> tuple[Any, list[Any]]:
 def cache_bytes(shape: ModelShape, width: int = 2) -> float:
     """Bytes of keys and values of one token in all layers: 2 L kv_width width."""
     return 2 * shape.layers * shape.kv_width * width
-
-
-def forward_operations(shape: ModelShape, tokens: float, length: float) -> float:
-    """Operations of a forward pass without the head: 2 N_blocks + 4 L query_width length, for each token."""
-    return tokens * (2 * shape.block_parameters + 4 * shape.layers * shape.query_width * length)
-
-
-def training_operations(
-    shape: ModelShape, tokens: float, length: float, lora: Lora | None, gradient_checkpointing: bool = False
-) -> float:
-    """Operations of a forward and backward pass without the head.
-
-    Full: 6 N_blocks a token; LoRA: 4 N_blocks (no gradient of the frozen weights) + 6 r linear_width; both with
-    12 L query_width length for attention. Gradient checkpointing: one more forward pass.
-    """
-    weights = (
-        6 * shape.block_parameters if lora is None else 4 * shape.block_parameters + 6 * lora.r * shape.linear_width
-    )
-    attention = 12 * shape.layers * shape.query_width * length
-    again = forward_operations(shape, tokens, length) if gradient_checkpointing else 0
-    return tokens * (weights + attention) + again
-
-
-def head_operations(shape: ModelShape, tokens: float, lora: Lora | None) -> float:
-    """Operations of TRL's fused head on labelled tokens: logits, logits again, gradients of states (and weight)."""
-    return tokens * (6 if lora else 8) * shape.vocabulary * shape.hidden
 
 
 def activation_bytes(

@@ -15,7 +15,7 @@ from ascl.prompts.row import Row
 def read_rows(paths: Sequence[Path]) -> list[Row]:
     """The rows of several sets, in order. A folder stands for its `train.jsonl`.
 
-    A row needs `messages` (see `messages_of`) that hold a turn of the assistant; the other fields of `Row` may be there.
+    A row needs `messages` (see `messages_of`) that hold a turn of the assistant; other fields of `Row` may be there.
     Columns and fields of tools that are null count as absent, as in messages. Raises InputError naming the file and
     line of a row that can't be trained on.
     """

@@ -70,7 +70,8 @@ def card(facts: Mapping[str, Any], figures: Mapping[str, Estimate] | None, of: s
         "# A model that consults safety rules",
         "Trained by [ASCL](https://arxiv.org/abs/2602.13562): it decides by itself whether to look up rules with the "
         "tool `consult_safety_rules`, reads what comes back, and then answers. The rules are not in the weights.",
-        "| | |\n|---|---|\n" + "\n".join(f"| {name} | {_cell(value)} |" for name, value in listed.items() if value is not None),
+        "| | |\n|---|---|\n"
+        + "\n".join(f"| {name} | {_cell(value)} |" for name, value in listed.items() if value is not None),
     ]
     if figures:
         rows = [

@@ -107,7 +107,7 @@ def read_channels(text: str, ended: bool) -> Turn | None:
     if not _BEGINS_CHANNEL.match(text):
         return None
     turn = gpt_oss.parse(text, ended)
-    turn.left_in_text = bool(turn.calls)
+    turn.left_in_text = bool(turn.calls) or turn.stop is StopReason.MALFORMED
     return turn
 
 

@@ -64,8 +64,9 @@ def _imported(path: str) -> type[BaseAlgorithm]:
     try:
         found = getattr(importlib.import_module(module), name)
     except Exception as error:  # whatever the user's module does when it is imported
+        what = f"{type(error).__name__}: {error}"
         raise InputError(
-            f"{path}: can't be imported ({type(error).__name__}: {error}); is it installed, or its folder in PYTHONPATH?"
+            f"{path}: can't be imported ({what}); is it installed, or its folder in PYTHONPATH?"
         ) from error
     if not (isinstance(found, type) and issubclass(found, BaseAlgorithm)):
         raise InputError(f"{path}: is no subclass of ascl.train.advantages.BaseAlgorithm")

@@ -1,14 +1,15 @@
-"""The comparison in a browser: no error, no request, both answers side by side, filters, keys, and many answers."""
+"""The page in a browser: no error, no request, answers side by side, rollouts, filters, keys, and many answers."""
 
+import json
 from pathlib import Path
 
 import pytest
 from chromium import Browser
-from evaluation_files import answer, pairs_of, write_answers, write_evaluation
-from run_files import HOSTILE
+from made_files import HOSTILE, SEEN, UNSEEN, answer, write_answers, write_evaluation, write_run
 
 from ascl.evals.results import Axis
-from ascl.report.compare.page import build_comparison
+from ascl.report.invisible import visible
+from ascl.report.page import build_page
 
 COUNT = "document.querySelector('#count').textContent"
 TITLE = "document.querySelector('#detail h3').textContent"
@@ -18,7 +19,12 @@ WIDER = "document.documentElement.scrollWidth > document.documentElement.clientW
 
 
 def page_of(root: Path, folders: list[Path]) -> Path:
-    return build_comparison(folders, pairs_of(folders), root / "page.html")
+    return build_page(folders, root / "page.html")
+
+
+def run_page(root: Path, **options: int) -> Path:
+    run = write_run(root / "run", **options)
+    return build_page([], run / "report.html", run)
 
 
 def three(root: Path) -> list[Path]:
@@ -76,7 +82,12 @@ def test_pairs_filters_and_keys(tmp_path: Path, browser: Browser) -> None:
     assert browser.value(TITLE) == "reasoning-00000" != last
     browser.press("/")
     assert browser.value("document.activeElement.id") == "search"
+    for key in "question 4:":
+        browser.press(key)
+    browser.value("refresh()")
+    assert browser.value(COUNT) == "0 of 48 prompts"  # the kind is still reasoning
     browser.press("Escape")
+    assert browser.value("search.value") == "" and browser.value(COUNT) == "4 of 48 prompts"
     assert browser.value("document.activeElement.id") == "list"
     assert browser.problems == []
     assert [url for url in browser.requests if not url.startswith("file:")] == []
@@ -88,6 +99,7 @@ def test_both_answers_in_full(tmp_path: Path, browser: Browser) -> None:
     write_answers(folders[1], "gsm8k", [answer("reasoning", place, good=True, texts=texts) for place in range(12)])
     browser.open(page_of(tmp_path, folders))
     assert search_for(browser, "says ZEBRA") == "12 of 48 prompts"
+    browser.value("select(0)")
     steps = browser.value(
         "[...document.querySelectorAll('.side')]"
         ".map((side) => [...side.querySelectorAll('h4')].map((node) => node.textContent))"
@@ -116,7 +128,7 @@ def test_base_of_the_differences_and_quoted_rows(tmp_path: Path, browser: Browse
     heads = "[...document.querySelectorAll('#differences-table thead th')].map((node) => node.textContent)"
     assert browser.value(heads) == ["Figure", "ascl", "ifpo"]
     choose(browser, "base", "ifpo")
-    assert browser.value(heads) == ["Figure", "pure"]
+    assert browser.value(heads) == ["Figure", "pure", "ascl"]
     shown = (
         "[...document.querySelectorAll('tbody.quoted, g.quoted')]"
         ".filter((node) => getComputedStyle(node).display !== 'none')"
@@ -145,6 +157,8 @@ def test_hostile_text_stays_text(tmp_path: Path, browser: Browser) -> None:
         folders.append(folder)
     browser.open(page_of(tmp_path, folders))
     scripts = browser.value("document.scripts.length")
+    choose(browser, "benchmark", "strongreject")
+    browser.value("select(0)")
     for text in HOSTILE:
         for shown in browser.value(
             "[...document.querySelectorAll('.side .answer .prose')].map((node) => node.textContent)"
@@ -200,7 +214,7 @@ def test_ten_thousand_answers(tmp_path: Path, browser: Browser) -> None:
         sampled["prompt"]["id"] = sampled["trajectory"]["prompt_id"] = judged["id"] = "the last"
     write_answers(folders[0], "strongreject", endless)
     page = page_of(tmp_path, folders)
-    assert page.stat().st_size < 64_000_000
+    assert page.stat().st_size < min(20_000_000, sum(path.stat().st_size for path in tmp_path.rglob("*.jsonl")))
     browser.open(page)
     assert browser.value(COUNT) == "3,751 of 3,751 prompts"  # one of strongreject and all of the other three
     assert browser.value("texts.parsed.filter(Boolean).length") < browser.value("texts.nodes.length") / 2
@@ -229,14 +243,70 @@ def test_a_search_that_is_overtaken_gives_up(tmp_path: Path, browser: Browser) -
     assert counted == "48 of 48 prompts"
 
 
-@pytest.mark.parametrize("width", [400, 1280])
-def test_the_figures_are_in_sight(tmp_path: Path, browser: Browser, width: int) -> None:
-    browser.send("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
+def test_rollouts_of_a_run(tmp_path: Path, browser: Browser) -> None:
+    browser.open(run_page(tmp_path))
+    assert browser.value(COUNT) == "48 of 48 prompts"
+    beside = "[...document.querySelectorAll('.siblings button')].map((node) => node.firstChild.textContent)"
+    left, right = browser.value(SIDES)
+    assert len(browser.value(beside)) == 7 and left not in browser.value(beside) and right in browser.value(beside)
+    selected = browser.value(TITLE)
+    browser.value("document.querySelector('.siblings button:last-of-type').click()")
+    assert browser.value(SIDES) == [left, "ifpo"] and browser.value(TITLE) == selected
+    assert choose(browser, "left", "ifpo rollouts") == "48 of 48 prompts"
+    assert browser.value(SIDES) == ["ifpo rollouts"]  # no answer of an evaluation stands beside a rollout
+    assert choose(browser, "kind", "harmful") == "12 of 48 prompts"
+    assert choose(browser, "consulted", "at least one") == "4 of 48 prompts"
+    browser.press("j")
+    browser.press("Home")
+    browser.press("ArrowDown")
+    assert browser.value(TITLE) == "harmful-00012"
+    assert "step 0 · group 1" in browser.value("document.querySelector('#detail .about').textContent")
+    assert browser.value("[...document.querySelectorAll('.siblings button')].length") == 8
+    assert browser.value("document.querySelectorAll('.siblings [aria-current]').length") == 1
+    browser.value("document.querySelector('.siblings button').click()")
+    assert browser.value(TITLE) == "harmful-00008" and browser.value(COUNT) == "48 of 48 prompts"
+    steps = browser.value("[...document.querySelectorAll('#detail h4')].map((node) => node.textContent)")
+    assert steps[-2:] == ["Verdict", "Reward"]
+    assert choose(browser, "right", "grpo rollouts") == "48 of 48 prompts"  # the same prompts at the same steps
+    assert browser.value(SIDES) == ["ifpo rollouts", "grpo rollouts"]
+    assert browser.problems == []
+    assert [url for url in browser.requests if not url.startswith("file:")] == []
+
+
+def test_the_page_names_what_python_names(tmp_path: Path, browser: Browser) -> None:
     browser.open(page_of(tmp_path, three(tmp_path)))
-    found = browser.value(
-        "[...document.querySelectorAll('#figures thead tr:last-child th')].slice(0, 3)"
-        ".map((node) => [node.textContent, node.getBoundingClientRect().right, node.getBoundingClientRect().bottom])"
-    )
-    assert [head for head, _, _ in found] == ["H-avg↑", "Safety↑", "Over-refusal↓"]
-    assert all(right <= width and bottom <= 750 for _, right, bottom in found)
+    texts = [*HOSTILE, *SEEN, *(f"a{char}b" for char in UNSEEN)]
+    shown = browser.value(f"JSON.stringify({json.dumps(texts)}.map(visible))")
+    assert json.loads(shown) == [visible(text) for text in texts]
+
+
+IN_SIGHT = """(() => {
+  const table = document.querySelector("#figures table");
+  const heads = [...table.querySelectorAll("thead tr:last-child th")].slice(0, 3);
+  const cells = [...heads, ...table.querySelector("tbody tr").children].slice(0, 7);
+  const edge = table.parentElement.getBoundingClientRect().right;
+  const inside = (box) => box.left >= 0 && box.right <= edge && box.bottom <= innerHeight;
+  return [heads.map((node) => node.textContent), cells.map((node) => node.getBoundingClientRect()).every(inside)];
+})()"""
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("of_run", [False, True])
+def test_what_is_in_sight_without_scrolling(tmp_path: Path, browser: Browser, of_run: bool, width: int) -> None:
+    browser.send("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
+    browser.open(run_page(tmp_path) if of_run else page_of(tmp_path, three(tmp_path)))
+    browser.value("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    picture = browser.value("document.querySelector('#trade-off svg').getBoundingClientRect().bottom")
+    if width == 400:
+        assert browser.value(IN_SIGHT) == [["H-avg↑", "Safety↑", "Over-refusal↓"], True]
+    else:
+        assert picture <= 800
+    assert browser.value(WIDER) is False
+    frame = "document.querySelector('#figures .wide')"
+    assert browser.value(f"{frame}.matches('[data-scrolls][data-more]')")
+    assert "scrolls sideways" in browser.value(f"getComputedStyle({frame}, '::before').content")
+    browser.value(f"new Promise((done) => {{ {frame}.onscroll = () => done(); {frame}.scrollLeft = 1e4; }})")
+    assert browser.value(f"{frame}.matches('[data-scrolls]:not([data-more])')")
+    name = browser.value(f"{frame}.querySelector('tbody th').getBoundingClientRect().left")
+    assert 0 <= name <= browser.value(f"{frame}.getBoundingClientRect().left"), "the first column stays in sight"
     assert browser.problems == []

@@ -1,10 +1,7 @@
 """A real tokenizer for every dialect: the embedded model's, with the added tokens of each family put in."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from ascl.chat.dialects import DIALECTS
 from ascl.chat.render import Renderer
@@ -25,26 +22,22 @@ FAMILIES: dict[str, tuple[list[str], list[str]]] = {
 }
 
 
-@pytest.fixture(scope="session")
-def family_tokenizer(embedded: Path) -> Callable[[str], Any]:
-    """The function that builds the tokenizer of a family."""
+def family_tokenizer(embedded: Path, name: str) -> Any:
+    """The tokenizer of a family."""
     from tokenizers.decoders import ByteLevel
     from tokenizers.normalizers import NFC
     from transformers import AddedToken, AutoTokenizer
 
-    def build(name: str) -> Any:
-        tokenizer = AutoTokenizer.from_pretrained(embedded)
-        dialect = DIALECTS[name]
-        special, plain = FAMILIES.get(name, ([*dialect.marks, *dialect.ends, *dialect.shown_by], []))
-        tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in special])
-        tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in plain])
-        if name != "smollm2":
-            tokenizer.backend_tokenizer.decoder = ByteLevel()
-        if name in ("qwen3", "qwen_agent"):
-            tokenizer.backend_tokenizer.normalizer = NFC()
-        return tokenizer
-
-    return build
+    tokenizer = AutoTokenizer.from_pretrained(embedded)
+    dialect = DIALECTS[name]
+    special, plain = FAMILIES.get(name, ([*dialect.marks, *dialect.ends, *dialect.shown_by], []))
+    tokenizer.add_tokens([AddedToken(token, special=True, normalized=False) for token in special])
+    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in plain])
+    if name != "smollm2":
+        tokenizer.backend_tokenizer.decoder = ByteLevel()
+    if name in ("qwen3", "qwen_agent"):
+        tokenizer.backend_tokenizer.normalizer = NFC()
+    return tokenizer
 
 
 class Renderers(dict[str, Renderer]):
@@ -52,9 +45,3 @@ class Renderers(dict[str, Renderer]):
 
     def __repr__(self) -> str:
         return "renderers"
-
-
-@pytest.fixture(scope="session")
-def renderers(family_tokenizer: Callable[[str], Any]) -> Renderers:
-    """A renderer for each dialect."""
-    return Renderers({name: Renderer(family_tokenizer(name), dialect) for name, dialect in DIALECTS.items()})
