@@ -59,8 +59,9 @@ class Workshop:
     def __init__(self, folder: Path, model: Path, base_url: str) -> None:
         self.folder, self.config = folder, folder / "tiny.yaml"
         self.prompts, self.rules = folder / "prompts.jsonl", folder / "rules"
-        rows = [(STARTER / f"{kind.value}.jsonl").read_text(encoding="utf-8").splitlines(True)[:28] for kind in Kind]
-        self.prompts.write_text("".join(line for of in rows for line in of), encoding="utf-8")
+        of_kind = [(STARTER / f"{kind.value}.jsonl").read_text(encoding="utf-8").splitlines(True) for kind in Kind]
+        # Train prompts, a part of them cloned, and test prompts.
+        self.prompts.write_text("".join("".join(rows[:20] + rows[-5:]) for rows in of_kind), encoding="utf-8")
         shutil.copytree(DEFAULT_RULES, self.rules)
         self.settings: dict[str, Any] = {
             "model": str(model),
