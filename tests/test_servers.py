@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from ascl.config import Teacher
 from ascl.errors import InputError
 from ascl.judges.settings import ClaimsSettings, JudgeSettings
 from ascl.servers import server_address

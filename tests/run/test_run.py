@@ -202,7 +202,7 @@ def test_a_run_leaves_everything_it_promises(whole: Path) -> None:
         rolled = rollouts(whole, f"{arm}-0")
         assert [record.step for record in rolled] == [1, 1, 2, 2]
         assert {record.prompt.kind for record in rolled} <= {Kind.HARMFUL, Kind.SENSITIVE}
-        assert "H-avg" in (whole / "arms" / f"{arm}-0" / "README.md").read_text(encoding="utf-8")
+        assert "Judge: offline. Seed 0." in (whole / "arms" / f"{arm}-0" / "README.md").read_text(encoding="utf-8")
     assert not list((whole / "arms").glob("*.trainer"))
     assert not [path for path in whole.rglob("*") if path.name.endswith(".tmp")]
 
