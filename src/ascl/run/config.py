@@ -203,7 +203,7 @@ _MOVED = {
     "teacher": "teacher is arms.NAME.data.model, with base_url, sampling and concurrency",
     "reward": "reward is rl.reward",
     "rl.arms": "rl.arms is arms: {bc: {method: sft}, NAME: {from: bc, method: rl, algorithm: NAME}}",
-    "rl.settings": "what stood in rl.settings stands in rl",
+    "rl.settings": "what stood in rl.settings stands in rl, and tau, w_min, .. in arms.NAME.algorithm",
 }
 
 
