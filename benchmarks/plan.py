@@ -156,7 +156,7 @@ class Consulting(InProcessClient):
         if getattr(self, "spoken", False):
             return sampled
         self.spoken = True
-        call = self.renderer.ids(CALL + self.renderer.dialect.end_of_turn)
+        call = self.renderer.ids(CALL + self.renderer.dialect.ends[0])
         count = round(self.share * len(sampled))
         return [ids[: max(0, len(ids) - len(call))] + call if i < count else ids for i, ids in enumerate(sampled)]
 
