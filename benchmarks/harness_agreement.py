@@ -88,7 +88,7 @@ def harness(options: argparse.Namespace, name: str, records: list[Any]) -> dict[
         "doc_to_text": "{{text}}",
         "doc_to_target": "{{answer}}",
         "generation_kwargs": {
-            "until": [renderer.dialect.end_of_turn],
+            "until": list(renderer.dialect.ends),
             "do_sample": False,
             "max_gen_toks": options.max_tokens,
         },
