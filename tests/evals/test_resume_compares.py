@@ -34,7 +34,7 @@ def test_answers_under_two_rule_books_are_never_mixed(at: Desk, old: str, new: s
     done(*command)
     cut(at.folder / "e" / "long")
     rules.write_text(RULES.replace(old, new))
-    assert "holds answers with another rule_book" in refused(*command)
+    assert "holds answers with another rule_book.hash (" in refused(*command)
     rules.write_text(RULES)
     done(*command)
 
@@ -46,7 +46,7 @@ def test_the_order_of_titles_is_seen_where_it_is_shown(at: Desk) -> None:
     done(*command)
     head, first = RULES.splitlines(True)
     rules.write_text(head + more + first)
-    assert "e/long: holds answers with another system text (changed since)" in refused(*command)
+    assert "e/long: holds answers with another shown.system text (" in refused(*command)
 
 
 def test_the_policy_of_a_judge_is_the_judge(at: Desk) -> None:
@@ -74,7 +74,7 @@ def test_other_weights_in_the_same_folder_are_another_model(at: Desk, tiny_model
     cut(at.folder / "e" / "pure")
     weights = (model / "model.safetensors").read_bytes()
     (model / "model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
-    assert "holds answers with another weights (changed since)" in refused(*command)
+    assert "holds answers with another shown.weights (" in refused(*command)
     (model / "model.safetensors").write_bytes(weights)
     done(*command)
     shutil.rmtree(model)
@@ -86,5 +86,5 @@ def test_a_folder_of_an_older_version_is_read_but_gets_no_more_answers(at: Desk)
     done(*command)
     path = at.folder / "e" / "pure" / "evaluation.json"
     path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "shown"}))
-    assert "another system text (not noted by the version of ascl that began it)" in refused(*command)
+    assert "another shown.system text (not noted, now " in refused(*command)
     done(*at.rejudge("e/pure"))

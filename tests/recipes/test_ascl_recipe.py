@@ -1,6 +1,5 @@
 """ASCL's behaviour-cloning set: which trajectories are worth cloning, balance, mixture, native and split rows."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -13,19 +12,21 @@ from ascl.chat.clients.models import load_renderer
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.render import Renderer
 from ascl.chat.turn import ParsedCall, Turn
-from ascl.config import RunConfig
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.errors import InputError
+from ascl.files import write_jsonl
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.pipeline import _build_data, open_run
 from ascl.prompts.prompt import Kind, Prompt
+from ascl.prompts.row import Row, native_row, split_row
 from ascl.recipes.ascl import Parameters, consult_row, demonstrated, is_cloned, load_demonstrations
 from ascl.recipes.balance import mix, mix_warning, parts_of, read_label, search_label, take_evenly
 from ascl.recipes.consult_checks import acceptable, check, query_related, refers_to_results, shortcoming
-from ascl.prompts.row import Row, native_row, prompt_of, split_row
 from ascl.rules.book import RuleBook
+from ascl.run.config import RunConfig, SftArm
+from ascl.run.world import ConfiguredWorld
+from ascl.train.data import read_rows
 from ascl.train.tokens import IGNORED, encode_row
 
 TOOL = ConsultTool(RuleBook.load())
@@ -424,17 +425,19 @@ def test_split_rows_end_with_their_own_turn() -> None:
 
 
 @pytest.mark.parametrize("name", ["issue#0", "a#b#2", "#", "#1"])
-def test_an_id_is_a_name_and_nothing_else(name: str) -> None:
+def test_an_id_is_a_name_and_nothing_else(tmp_path: Path, name: str) -> None:
     whole = native_row(walk(name, True), Kind.HARMFUL, [TOOL.schema], "ascl", "made")
-    for row in (whole, *split_row(whole)):
-        assert prompt_of(json.loads(json.dumps(row.dump()))) == name
-    assert prompt_of({"id": name}) == name, "a row that names no prompt is about the prompt of its id"
-    assert Row.model_validate(whole.model_dump(exclude={"prompt_id"})).prompt_id == name
+    rows = [whole, *split_row(whole)]
+    write_jsonl(tmp_path / "rows.jsonl", [row.dump() for row in rows])
+    assert read_rows([tmp_path / "rows.jsonl"]) == rows
+    assert {row.prompt_id for row in rows} == {name}
+    of_its_id = Row.model_validate(whole.model_dump(exclude={"prompt_id"}))
+    assert of_its_id.prompt_id == name, "a row that names no prompt is about the prompt of its id"
 
 
 def test_loss_lies_on_the_models_turns_alone(renderer: Renderer) -> None:
     row = native_row(walk("p", True), Kind.HARMFUL, [TOOL.schema], "ascl", "made")
-    encoded = encode_row(row.dump(), renderer)
+    encoded = encode_row(row, renderer)
     learnt = renderer.tokenizer.decode([label for label in encoded["labels"] if label != IGNORED])
     assert "Let me see." in learnt and "So it is." in learnt and "An answer." in learnt and TOOL_NAME in learnt
     assert "How?" not in learnt and row.messages[2].content not in learnt
@@ -494,17 +497,20 @@ def test_a_bad_demonstration_names_file_line_and_field(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 12, 13])
-def test_a_runs_train_limit_is_spread_over_kind_and_mode(tmp_path: Path, embedded: Path, limit: int) -> None:
-    run = open_run(RunConfig(model=str(embedded), train_limit=limit), tmp_path)
-    _build_data(run)
-    made = [json.loads(line) for line in (tmp_path / "data" / "sft.jsonl").read_text(encoding="utf-8").splitlines()]
-    counts = Counter((row["kind"], row["mode"]) for row in made)
-    modes = [counts["sensitive", "consult"], counts["sensitive", "direct"]]
+def test_an_arms_limit_is_spread_over_kind_and_mode(tmp_path: Path, embedded: Path, limit: int) -> None:
+    arm = SftArm.model_validate({"method": "sft", "data": {"limit": limit}})
+    world = ConfiguredWorld(RunConfig(model=str(embedded), arms={"bc": arm}))
+    made = world.rows("bc", arm, 0, tmp_path)
+    counts = Counter((row.kind, row.mode) for row in made)
+    modes = [counts[Kind.SENSITIVE, "consult"], counts[Kind.SENSITIVE, "direct"]]
     assert sum(modes) == limit and max(modes) - min(modes) <= 1
-    assert (counts["harmful", "consult"], counts["plain", "direct"], counts["reasoning", "direct"]) == (limit,) * 3
-    assert {row["provenance"]["origin"] for row in made} == {"demonstration"}
-    harmful = [row["provenance"]["category"] for row in made if row["kind"] == "harmful"]
+    others = ((Kind.HARMFUL, "consult"), (Kind.PLAIN, "direct"), (Kind.REASONING, "direct"))
+    assert [counts[one] for one in others] == [limit] * 3
+    assert {row.provenance["origin"] for row in made} == {"demonstration"}
+    harmful = [row.provenance["category"] for row in made if row.kind is Kind.HARMFUL]
     assert limit < 12 or len(set(harmful)) > 6
+    written = (tmp_path / "rows.jsonl").read_bytes()
+    assert world.rows("bc", arm, 0, tmp_path) == made and (tmp_path / "rows.jsonl").read_bytes() == written
 
 
 def test_about_half_of_the_prompts_are_cloned() -> None:

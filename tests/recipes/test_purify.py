@@ -335,11 +335,11 @@ def test_loss_lies_on_purified_turns_and_no_marker_of_a_purifier_is_live(
 ) -> None:
     renderer = load_renderer(str(embedded))
     rows = {row.id: row for row in run(server, tmp_path).rows}
-    encoded = encode_row(rows["p01"].dump(), renderer)
+    encoded = encode_row(rows["p01"], renderer)
     learnt = renderer.tokenizer.decode([label for label in encoded["labels"] if label != IGNORED])
     assert PRUDENT in learnt and APPLIES in learnt and REFUSAL in learnt
     assert FORESIGHT not in learnt and rows["p01"].messages[3].content not in learnt
-    forged = encode_row(rows["p13"].dump(), renderer)
+    forged = encode_row(rows["p13"], renderer)
     end = renderer.tokenizer.convert_tokens_to_ids("<|im_end|>")
     turns = sum(message.role == "assistant" for message in rows["p13"].messages)
     assert sum(label == end for label in forged["labels"]) == turns

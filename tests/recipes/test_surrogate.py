@@ -317,7 +317,7 @@ def test_the_split_form_is_no_form_of_this_recipe() -> None:
 def test_loss_lies_on_the_reply(server: Teacher, tmp_path: Path, embedded: Path) -> None:
     renderer = load_renderer(str(embedded))
     row = next(row for row in run(server, tmp_path).rows if row.id == "p0")
-    encoded = encode_row(row.dump(), renderer)
+    encoded = encode_row(row, renderer)
     learnt = renderer.tokenizer.decode([label for label in encoded["labels"] if label != IGNORED])
     assert learnt.startswith("<think>The user asks about guns.")
     assert "According to my guidelines" in learnt and learnt.endswith(f"{REFUSAL}<|im_end|>")

@@ -13,8 +13,8 @@ from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.judges.offline import OfflineJudge
 from ascl.prompts.prompt import Kind, Prompt
+from ascl.prompts.row import Row
 from ascl.recipes.build import Built, Workshop
-from ascl.prompts.row import Pair, Row
 from ascl.rules.book import RuleBook
 from ascl.train.tokens import IGNORED, encode_row
 
@@ -67,7 +67,7 @@ def cut(reply: dict[str, Any]) -> dict[str, Any]:
     return reply | {"finish_reason": "length"}
 
 
-def learned(row: Row | Pair, renderer: Renderer) -> str:
+def learned(row: Row, renderer: Renderer) -> str:
     """The text of the tokens that carry loss."""
-    labels = encode_row(row.dump(), renderer)["labels"]
+    labels = encode_row(row, renderer)["labels"]
     return renderer.tokenizer.decode([i for i in labels if i != IGNORED])

@@ -179,7 +179,7 @@ def _check_folder(folder: Path, settings: BuildSettings, book: RuleBook, inputs:
     if path.exists() and _holds_data(folder):
         saved = read_saved(path, dict[str, Any])
         shown = checked(dict[str, str], saved.get("shown", {}), f"{path}: shown")
-        if changed := changes(_without_addresses(saved), _without_addresses(wanted)):
+        if changed := changes(_without_addresses(saved | {"shown": shown}), _without_addresses(wanted)):
             raise InputError(
                 f"{folder}: holds a data set made with another {', '.join(changed)} (build.json); name another --out"
             )
