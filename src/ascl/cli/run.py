@@ -83,8 +83,9 @@ def _print_best(results: "RunResults", config: "RunConfig", folder: Path) -> Non
         return
 
     h_avgs = {arm.name: arm.figures["h_avg"].value for arm in trained if "h_avg" in arm.figures}
-    best = max(trained, key=lambda arm: h_avgs.get(arm.name) or -1.0)
-    h_avg = h_avgs.get(best.name)
+    known = {name: value for name, value in h_avgs.items() if value is not None}
+    best = max(trained, key=lambda arm: known.get(arm.name, -1.0))
+    h_avg = known.get(best.name)
     # As it was called, where a shell would not find it: `make quickstart` calls .venv/bin/ascl.
     called = sys.argv[0] if Path(sys.argv[0]).name == "ascl" and shutil.which("ascl") is None else "ascl"
     command = [called, "chat", "--model", str(folder / "arms" / f"{best.name}-{best.seeds[0]}")]
