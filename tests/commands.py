@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ascl.config import RunConfig
+from ascl.pipeline import _resolved, open_run, stages
 from teacher_server import Teacher, called, said, teacher, user_text
 from typer.testing import CliRunner
 
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.cli.main import app
-from ascl.config import RunConfig
 from ascl.files import write_json, write_jsonl, write_text
+from ascl.judges.judge import judge_one
 from ascl.judges.offline import OfflineJudge
-from ascl.judges.record import judge_trajectory, record
-from ascl.pipeline import _resolved, open_run, stages
+from ascl.judges.record import record
 
 PURIFIED = (
     "[Thought 1]\nThis asks for weapons, so I should check the rules first.\n"
@@ -129,7 +130,7 @@ def finished_run(folder: Path, model: str) -> list[str]:
             for prompt in state.split("test"):
                 said = [Message(role="user", content=prompt.text), Message(role="assistant", content="I can't help.")]
                 walked = Trajectory(prompt_id=prompt.id, messages=said, prompt_length=1, stop=StopReason.ANSWERED)
-                row = record(name, prompt, walked, judge_trajectory(OfflineJudge(), prompt, walked))
+                row = record(name, prompt, walked, judge_one(OfflineJudge(), prompt, walked))
                 row.step = row.group = of
                 rows.append(row.model_dump(mode="json"))
             write_jsonl(folder / "data" / f"{file}.jsonl", rows)

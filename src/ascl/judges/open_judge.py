@@ -5,12 +5,12 @@ from pathlib import Path
 from ascl.chat.clients.fingerprint import fingerprint, short_hash
 from ascl.judges import hallucination
 from ascl.judges.guard import Guard
+from ascl.judges.judge import Judge
 from ascl.judges.llama_guard import LLAMA_GUARD
 from ascl.judges.model_judge import ModelJudge
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.qwen3guard import QWEN3GUARD
 from ascl.judges.reader import AskedModel, Reader
-from ascl.judges.record import Judge
 from ascl.judges.reply_cache import ReplyCache
 from ascl.judges.safeguard import policy, safeguard
 from ascl.judges.settings import JudgeSettings

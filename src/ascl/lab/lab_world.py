@@ -11,7 +11,7 @@ from ascl.chat.clients.sampling import Sampling
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.evals.asked import AskedPrompts, ask
-from ascl.judges.record import Judge
+from ascl.judges.judge import Judge
 from ascl.lab.judge import LabJudge
 from ascl.lab.tokenizer import lab_renderer
 from ascl.lab.world import World, demonstration, draw_world, memorised, ordinary

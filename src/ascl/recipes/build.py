@@ -19,7 +19,7 @@ from ascl.chat.messages import Message, Trajectory
 from ascl.consult.sample import Budget, Job, rejections, sample_to
 from ascl.consult.tool import ConsultTool
 from ascl.files import write_json, write_jsonl, write_text
-from ascl.judges.record import Judge
+from ascl.judges.judge import Judge
 from ascl.progress import progress_bar
 from ascl.prompts.row import Pair, Row
 from ascl.recipes.card import data_card

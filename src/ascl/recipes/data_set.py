@@ -24,8 +24,8 @@ from ascl.consult.variants import shown_to
 from ascl.errors import InputError, first_problem
 from ascl.files import write_json, write_jsonl
 from ascl.folders import working_in
+from ascl.judges.judge import Judge
 from ascl.judges.offline import OfflineJudge
-from ascl.judges.record import Judge
 from ascl.progress import console
 from ascl.prompts.examples import load_examples
 from ascl.prompts.provenance import describe

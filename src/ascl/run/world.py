@@ -16,8 +16,8 @@ from ascl.consult.variants import VARIANTS, Variant, shown_to
 from ascl.errors import InputError
 from ascl.evals.asked import AskedPrompts, ask
 from ascl.files import write_jsonl
+from ascl.judges.judge import Judge
 from ascl.judges.open_judge import open_judge
-from ascl.judges.record import Judge
 from ascl.progress import console
 from ascl.prompts.examples import Example
 from ascl.prompts.prompt import Kind, Prompt, choose, split_of

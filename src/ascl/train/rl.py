@@ -23,7 +23,8 @@ from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.errors import InputError
 from ascl.files import append_jsonl, read_finished, write_jsonl
-from ascl.judges.record import Judge, record, unread
+from ascl.judges.judge import Case, Judge, unread
+from ascl.judges.record import record
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.sources import question
 from ascl.saved import checked
@@ -146,7 +147,7 @@ class ConsultTrainer(GRPOTrainer):
         rewards: Any = self.reward_funcs[0]
         rows = []
         for i, (prompt, trajectory, verdict, reward) in enumerate(rewards.batch):
-            said = verdict or unread(rewards.judge.name, prompt, trajectory)
+            said = verdict or unread(rewards.judge.name, Case(prompt, trajectory))
             entry = record(rollout_log.parent.stem, prompt, trajectory, said)
             entry.reward, entry.step = reward and reward.model_dump(), self.state.global_step + 1
             entry.group = (first + i) // self.num_generations
