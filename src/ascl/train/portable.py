@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ascl.chat.clients.model_folder import folder_of
-from ascl.chat.clients.models import load_model, load_renderer
+from ascl.chat.clients.model_folder import folder_of, load_tokenizer
+from ascl.chat.clients.models import load_model
 from ascl.consult.variants import ASCL_TEXT
 from ascl.errors import InputError
 from ascl.files import write_json, write_text
@@ -111,12 +111,12 @@ def merge_folder(model: Path, out: Path, dtype: str = "auto") -> None:
         raise InputError(f"{model}: holds no adapters (adapter_config.json), so there is nothing to merge")
     if out.exists():
         raise InputError(f"--out {out}: exists already; name another, or remove it")
-    renderer, merged = load_renderer(str(model)), load_model(str(model), dtype)
+    tokenizer, merged = load_tokenizer(str(model)), load_model(str(model), dtype)
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     merged.save_pretrained(draft)
-    renderer.tokenizer.save_pretrained(draft)
+    tokenizer.save_pretrained(draft)
     for name in (LOG, FACTS, ROLLOUTS, CARD):
         if (model / name).exists():
             shutil.copyfile(model / name, draft / name)
