@@ -33,8 +33,8 @@ def load_examples(names: list[str]) -> list[Example]:
     """The examples of several training sets, in order; raises InputError as `load_prompts` does.
 
     A name is a key of `TRAINING_SETS` or the import path of a `Source` (`@REVISION` after it for another commit of the
-    hub repository), or `file:PATH` (JSONL, see `_file_rows`), and `:NUMBER` after it for that many of its first examples. A row whose reply can't be
-    used is left out; a line on stderr says how many and why.
+    hub repository), or `file:PATH` (JSONL, see `_file_rows`), and `:NUMBER` after it for that many of its first
+    examples. A row whose reply can't be used is left out; a line on stderr says how many and why.
     """
     examples = [example for name in names for example in _load(name)]
     if not examples:

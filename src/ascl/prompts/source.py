@@ -23,8 +23,9 @@ class Source:
 
     hub, configuration, split, options: what `datasets.load_dataset` is asked for. revision: the pinned commit of the
     hub repository; None where no commit could be verified.
-    local: the file (JSONL) below ASCL_BENCH_DIR that stands in for the hub, if any may; `local_row` reads its rows where their columns are
-    not the hub's. local_sample: what part of the set that file is known to hold, where it is not the whole.
+    local: the file (JSONL) below ASCL_BENCH_DIR that stands in for the hub, if any may; `local_row` reads its rows
+    where their columns are not the hub's. local_sample: what part of the set that file is known to hold, where it is
+    not the whole.
     reply: the reference reply of a row, for training sets.
     """
 

@@ -63,8 +63,9 @@ def source_of(key: str) -> Source:
 def load_prompts(names: list[str]) -> list[Prompt]:
     """The prompts of several sources, in order; raises InputError on an unknown name, a bad row or a doubled id.
 
-    A name is `starter`, `file:PATH` (JSONL), a key of `SOURCES` or the import path of a `Source`, with `@REVISION` after
-    a set for another commit of the hub repository, and `:NUMBER` after any of them for that many of its first prompts.
+    A name is `starter`, `file:PATH` (JSONL), a key of `SOURCES` or the import path of a `Source`, with `@REVISION`
+    after a set for another commit of the hub repository, and `:NUMBER` after any of them for that many of its first
+    prompts.
     """
     prompts = [prompt for name in names for prompt in _load(name)]
     if not prompts:
@@ -111,7 +112,7 @@ def parse_file(name: str) -> tuple[Path, int | None] | None:
 
 
 def parse_name(name: str, keys: Iterable[str], others: str) -> Name:
-    """The parts of a set's name; raises InputError naming the choices where it is none of `keys`, nor the user's own."""
+    """The parts of a set's name; raises InputError naming the choices where it is no key, nor the user's own."""
     match = _NAME.fullmatch(name)
     if not match or (match["key"] not in keys and not is_own(match["key"])):
         known = f"use {others}, or one of {', '.join(keys)}; or a set of your own as package.module:NAME"

@@ -1,14 +1,14 @@
 """What a dialect is: how one model family writes thoughts and tool calls. A pair of files: NAME.py and NAME.jinja.
 
-**The contract.** `NAME.py` holds a `Dialect`, `NAME.jinja` the chat template in the folder of it. A pair of this folder
-is listed in `__init__.py`. One of your own needs no fork: `dialect: package.module:NAME` names the `Dialect` object in a
+**The contract.** `NAME.py` holds a `Dialect`, `NAME.jinja` beside it the chat template. A pair of this folder is listed
+in `__init__.py`. One of your own needs no fork: `dialect: package.module:NAME` names the `Dialect` object in a
 configuration (`--dialect` on the command line), which has `folder=Path(__file__).parent`.
 
 - The template begins with `{#- ascl dialect: NAME -#}`, by which a trained folder is known again (of your own, name the
   dialect again: code is not imported because a folder says so).
 - It writes messages, thoughts, calls and tools as the family was trained on them, puts what the model says between
-  `{% generation %}` and `{% endgeneration %}`, writes every text whole (it may trim what the model said), and a rendered
-  conversation is the beginning of the same conversation with more messages.
+  `{% generation %}` and `{% endgeneration %}`, and writes every text whole (it may trim what the model said). A
+  rendered conversation is the beginning of the same conversation with more messages.
 - `parse` never raises, whatever a model wrote; a call inside an open thought is no call, an open thought or call is
   `StopReason.TRUNCATED`, and a mark of the dialect anywhere else `StopReason.MALFORMED`.
 """
