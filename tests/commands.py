@@ -123,7 +123,7 @@ def finished_run(folder: Path, model: str) -> list[str]:
     write_text(folder.with_suffix(".yaml"), yaml.safe_dump(settings))
     config = RunConfig.model_validate(settings | {"judge": {"kind": "offline"}})
     state = open_run(config, folder)
-    names = ["pure", "bc", *config.rl.names]
+    names = ["pure", "bc", *config.rl.arms]
     for name in names:
         for file, of in ((f"eval/{name}", None), (f"rollouts/{name}", 1)):
             rows = []

@@ -1,6 +1,7 @@
-"""Evaluation: every prompt is walked in its variant and judged, and a stopped evaluation goes on where it was."""
+"""An evaluation in this process: who is offered the tool, how prompts are batched, and how a cut folder goes on."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from ascl.chat.messages import Message, Trajectory
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import VARIANTS, Variant
-from ascl.evals.evaluate import evaluate
+from ascl.evals.asked import ask
+from ascl.evals.evaluate import Planned, Subject, plan_evaluation
+from ascl.evals.results import read_records, read_sampled, verdicts_path
+from ascl.evals.settings import EvalSettings
 from ascl.judges.judge import Case
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.record import Outcome, Record
@@ -22,7 +26,7 @@ from ascl.prompts.prompt import Kind, Prompt
 from ascl.rules.book import RuleBook
 
 TOOL = ConsultTool(RuleBook.load())
-SAMPLING = Sampling(seed=100)
+KINDS = {"harmful": Kind.HARMFUL, "sensitive": Kind.SENSITIVE, "cut": Kind.PLAIN, "sum": Kind.REASONING}
 
 
 class Parrot:
@@ -49,95 +53,100 @@ class Parrot:
         return Turn("It is 4.", thought, tokens=1)
 
 
-def prompts(n: int) -> list[Prompt]:
-    kinds = [("harmful", Kind.HARMFUL), ("sum", Kind.REASONING), ("cut", Kind.PLAIN), ("sensitive", Kind.SENSITIVE)]
+def prompts(each: int) -> list[Prompt]:
+    """So many prompts of each kind, the kinds mixed."""
     return [
         Prompt(
             id=f"{name}-{i}",
             messages=[Message(role="user", content=f"Question {i} about weapons \u2028 \U0001f600?")],
             kind=kind,
-            answer="4" if i % 8 < 4 else "5",
+            answer="5" if i % 2 else "4",
+            source="mine",
         )
-        for i in range(n)
-        for name, kind in [kinds[i % 4]]
+        for i in range(each)
+        for name, kind in KINDS.items()
     ]
 
 
-def run(path: Path, asked: list[Prompt], chunk: int, variant: Variant = "ascl") -> tuple[list[Record], Parrot]:
-    client = Parrot()
-    told: list[int] = []
-
-    def hear(done: int, note: str = "") -> None:
-        told.append(done)
-
-    records = evaluate("bc", variant, asked, client, TOOL, OfflineJudge(), SAMPLING, chunk, path, hear)
-    assert told[-1:] == [len(asked)]
-    assert told == sorted(told)
-    return records, client
+def planned(folder: Path, each: int, batch: int, variant: Variant = "ascl") -> tuple[Planned, Parrot]:
+    client, chosen = Parrot(), EvalSettings(suite="mine", judges=["offline"], batch=batch, seed=100)
+    subject = Subject(model="m", name="bc", base_url="http://localhost:1")  # whom the client asks is not looked at
+    asked = ask(chosen, prompts(each))
+    return plan_evaluation(subject, variant, folder, chosen, asked, TOOL, client=client), client
 
 
-def test_every_prompt_is_judged_in_order(tmp_path: Path) -> None:
-    asked = prompts(8)
-    records, client = run(tmp_path / "bc.jsonl", asked, 3)
-    assert [record.prompt for record in records] == asked
-    assert {record.variant for record in records} == {"bc"}
-    assert [record.outcome for record in records] == [
-        Outcome.REFUSED,
-        Outcome.CORRECT,
-        Outcome.NO_ANSWER,
-        Outcome.COMPLIED,
-        Outcome.REFUSED,
-        Outcome.WRONG,
-        Outcome.NO_ANSWER,
-        Outcome.COMPLIED,
+def records(folder: Path, judge: str = "offline") -> dict[str, list[Record]]:
+    return {name: list(read_records(folder, judge, f"mine_{kind}")) for name, kind in KINDS.items()}
+
+
+def outcomes(folder: Path, judge: str = "offline") -> dict[str, list[Outcome]]:
+    return {name: [record.outcome for record in found] for name, found in records(folder, judge).items()}
+
+
+def test_every_prompt_is_asked_in_batches_and_judged(tmp_path: Path) -> None:
+    one, client = planned(tmp_path / "e", 5, 2)
+    assert one.lacking() == {f"mine_{kind}": (5, 5) for kind in KINDS.values()}
+    one.carry_out()
+    assert one.lacking() == {f"mine_{kind}": (0, 0) for kind in KINDS.values()}
+    found = records(tmp_path / "e")
+    assert [record.prompt for of in found.values() for record in of] == [
+        prompt for name in KINDS for prompt in prompts(5) if prompt.id.startswith(name)
     ]
-    assert [record.trajectory.consulted for record in records] == [True, False, False, False] * 2
-    # Chunks of three; the second turn of a chunk asks again for those that consulted.
-    assert [len(batch) for batch in client.asked] == [3, 1, 3, 1, 2]
-    assert [record.trajectory.thoughts[0] for record in records] == [f"seed {100 + i // 3 * 3}" for i in range(8)]
-    lines = (tmp_path / "bc.jsonl").read_text(encoding="utf-8").split("\n")
-    written = [Record.model_validate_json(line) for line in lines[:-1]]
-    assert written == sorted(records, key=lambda record: record.prompt.id)
+    assert {record.variant for of in found.values() for record in of} == {"bc"}
+    assert outcomes(tmp_path / "e") == {
+        "harmful": [Outcome.REFUSED] * 5,
+        "sensitive": [Outcome.COMPLIED] * 5,
+        "cut": [Outcome.NO_ANSWER] * 5,
+        "sum": [Outcome.CORRECT, Outcome.WRONG] * 2 + [Outcome.CORRECT],
+    }
+    assert all(record.trajectory.consulted is (name == "harmful") for name, of in found.items() for record in of)
+    # Batches of two; those that consulted are asked for a second turn.
+    assert [len(batch) for batch in client.asked] == [2, 2, 2, 2, 1, 1, *[2, 2, 1] * 3]
+    assert [record.trajectory.thoughts[0] for record in found["sum"]] == [f"seed {100 + i // 2 * 2}" for i in range(5)]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_only_the_tool_variant_offers_the_tool(tmp_path: Path, variant: Variant) -> None:
-    records, client = run(tmp_path / "x.jsonl", prompts(4), 4, variant)
+    one, client = planned(tmp_path / "e", 1, 4, variant)
+    one.carry_out()
     assert client.tools == ([TOOL.schema] if variant == "ascl" else [])
-    roles = [message.role for message in records[0].trajectory.messages]
-    assert (roles[0] == "system") == (variant != "pure")
-    assert records[0].trajectory.consulted == (variant == "ascl")
+    trajectory = next(iter(read_sampled(tmp_path / "e", "mine_harmful"))).trajectory
+    assert (trajectory.messages[0].role == "system") == (variant != "pure")
+    assert trajectory.consulted == (variant == "ascl")
     if variant == "rag":
-        system = records[0].trajectory.messages[0].content
-        assert all(rule.text in system for rule, _ in TOOL.book.search(records[0].prompt.text, 3))
+        rules = TOOL.book.search(prompts(1)[0].text, 3)
+        assert all(rule.text in trajectory.messages[0].content for rule, _ in rules)
 
 
-@given(st.integers(1, 12), st.integers(1, 5), st.data())
-@settings(deadline=None, max_examples=60)
-def test_a_file_cut_anywhere_is_completed(
-    tmp_path_factory: pytest.TempPathFactory, n: int, chunk: int, data: st.DataObject
+@given(st.integers(1, 4), st.integers(1, 3), st.sampled_from(sorted(KINDS)), st.data())
+@settings(deadline=None, max_examples=40)
+def test_a_folder_cut_anywhere_is_completed(
+    tmp_path_factory: pytest.TempPathFactory, each: int, batch: int, name: str, data: st.DataObject
 ) -> None:
-    folder = tmp_path_factory.mktemp("cut")
-    whole, _ = run(folder / "whole.jsonl", prompts(n), chunk)
-    raw = (folder / "whole.jsonl").read_bytes()
-    at = data.draw(st.integers(0, len(raw)))
-    (folder / "cut.jsonl").write_bytes(raw[:at])
-    resumed, client = run(folder / "cut.jsonl", prompts(n), chunk)
-    assert resumed == whole
-    assert (folder / "cut.jsonl").read_bytes() == raw
-    names = [prompt.id for prompt in prompts(n)]
-    missing = set(sorted(names)[raw[:at].count(b"\n") :])
-    chunks = [set(names[first : first + chunk]) for first in range(0, n, chunk)]
-    asked_again = {identity for batch in client.asked for identity in batch}
-    assert asked_again == {name for names in chunks if names & missing for name in names}
+    folder = tmp_path_factory.mktemp("cut") / "e"
+    one, _ = planned(folder, each, batch)
+    whole = one.carry_out()
+    answers, verdicts = folder / "trajectories", verdicts_path(folder, "offline", "any").parent
+    raw = [path / f"mine_{KINDS[name]}.jsonl" for path in (answers, verdicts)]
+    before = [path.read_bytes() for path in raw]
+    ends = [data.draw(st.integers(0, len(content))) for content in before]
+    for path, content, end in zip(raw, before, ends, strict=True):
+        path.write_bytes(content[:end])
+    again, client = planned(folder, each, batch)
+    assert again.carry_out() == whole
+    assert [path.read_bytes() for path in raw] == before
+    there = before[0][: ends[0]].count(b"\n")
+    ids = [f"{name}-{i}" for i in range(each)]
+    batches = [set(ids[first : first + batch]) for first in range(0, each, batch)]
+    assert {i for asked in client.asked for i in asked} == {i for b in batches if b & set(ids[there:]) for i in b}
 
 
-def test_a_finished_evaluation_asks_nothing(tmp_path: Path) -> None:
-    first, _ = run(tmp_path / "x.jsonl", prompts(5), 2)
-    changed = (tmp_path / "x.jsonl").stat().st_mtime_ns
-    again, client = run(tmp_path / "x.jsonl", prompts(5), 2)
-    assert (again, client.asked) == (first, [])
-    assert (tmp_path / "x.jsonl").stat().st_mtime_ns == changed
+def test_a_finished_evaluation_asks_and_writes_nothing(tmp_path: Path) -> None:
+    first = planned(tmp_path / "e", 2, 2)[0].carry_out()
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("mine_*.jsonl")}
+    again, client = planned(tmp_path / "e", 2, 2)
+    assert (again.carry_out(), client.asked) == (first, [])
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("mine_*.jsonl")} == files
 
 
 class Mumbling(OfflineJudge):
@@ -155,17 +164,14 @@ class Mumbling(OfflineJudge):
         ]
 
 
-def test_a_judge_is_asked_about_a_chunk_at_once_and_may_say_nothing(tmp_path: Path) -> None:
+def test_a_judge_is_asked_about_many_at_once_and_may_say_nothing(tmp_path: Path) -> None:
     judge = Mumbling()
-    records = evaluate("bc", "ascl", prompts(8), Parrot(), TOOL, judge, SAMPLING, 3, tmp_path / "bc.jsonl")
-    assert judge.batches == [3, 3, 2]
-    assert [record.outcome for record in records] == [
-        Outcome.REFUSED,
-        Outcome.CORRECT,  # a grader says so, not the judge
-        Outcome.NO_ANSWER,
-        Outcome.UNJUDGED,
-        Outcome.REFUSED,
-        Outcome.WRONG,
-        Outcome.NO_ANSWER,
-        Outcome.UNJUDGED,
-    ]
+    one, _ = planned(tmp_path / "e", 4, 3)
+    replace(one, judges=[judge]).carry_out()
+    assert judge.batches == [4] * 4
+    assert outcomes(tmp_path / "e") == {
+        "harmful": [Outcome.REFUSED, Outcome.UNJUDGED] * 2,
+        "sensitive": [Outcome.COMPLIED, Outcome.UNJUDGED] * 2,
+        "cut": [Outcome.NO_ANSWER] * 4,
+        "sum": [Outcome.CORRECT, Outcome.WRONG] * 2,  # a grader says so, not the judge
+    }

@@ -12,11 +12,11 @@ from teacher_server import called, said, teacher
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
 from ascl.errors import InputError
+from ascl.evals.evaluation import judge_evaluation
 from ascl.evals.inspect.logs import evaluation_from_log, read_log, write_logs
 from ascl.evals.inspect.scorer import verdict
 from ascl.evals.inspect.tasks import TASKS
 from ascl.evals.results import Asked, Evaluation, Sampled, read_evaluation, read_sampled
-from ascl.evals.suite import judge_evaluation
 from ascl.files import write_json, write_jsonl
 from ascl.judges.offline import OfflineJudge
 from ascl.prompts.prompt import Kind, Prompt
@@ -55,9 +55,8 @@ def answers(epochs: int) -> list[Sampled]:
 
 def made(folder: Path, epochs: int = 2) -> list[Sampled]:
     """An evaluation's folder with these answers as two benchmarks."""
-    asked = Asked(
-        axis="safety", source="salad_bench", licence="Apache-2.0", rows=3, prompts=3, epochs=epochs, sampling=Sampling()
-    )
+    facts = {"axis": "safety", "kind": "harmful", "source": "salad_bench", "licence": "Apache-2.0", "rows": 3}
+    asked = Asked.model_validate(facts | {"prompts": 3, "epochs": epochs, "sampling": Sampling()})
     evaluation = Evaluation(
         name="m ascl",
         model="org/m",

@@ -21,6 +21,7 @@ from ascl.chat.neutralise import neutralise
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import VARIANTS
 from ascl.errors import InputError
+from ascl.evals.asked import ask
 from ascl.evals.benchmarks import BENCHMARKS
 from ascl.evals.collect import collect
 from ascl.evals.inspect import solver
@@ -29,7 +30,7 @@ from ascl.evals.inspect.scorer import verdict
 from ascl.evals.inspect.solver import trajectory_of
 from ascl.evals.inspect.tasks import TASKS
 from ascl.evals.results import Sampled
-from ascl.evals.suite import ask
+from ascl.evals.settings import EvalSettings
 from ascl.inputs import iterate_jsonl
 from ascl.rules.book import RuleBook
 
@@ -86,7 +87,7 @@ def script(messages: list[dict[str, Any]]) -> dict[str, Any]:
 
 def ours(name: str, base_url: str, path: Path) -> dict[str, Trajectory]:
     """The trajectories `ascl eval` collects from a server, by id."""
-    asked, prompts = ask(name, limit=0, epochs=0, greedy=False, max_tokens=0, seed=3)[name]
+    asked, prompts = ask(EvalSettings(suite=name, seed=3))[name]
     collect(path, prompts, asked, "ascl", OpenAIClient("m", base_url), TOOL)
     rows = [Sampled.model_validate(row) for _, row in iterate_jsonl(path)]
     return {row.trajectory.prompt_id: row.trajectory for row in rows}

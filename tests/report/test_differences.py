@@ -114,7 +114,7 @@ def test_the_same_prompts_are_compared(tmp_path: Path) -> None:
         write_evaluation(tmp_path / "b", "b", worse=6),
         write_evaluation(tmp_path / "c", "c", benchmarks={"xstest": "over_refusal"}, prompts=30),
     ]
-    found = of_evaluations(read_shown(folders, None, None))
+    found = of_evaluations(read_shown(folders))
     assert {(one.first, one.second) for one in found} == {("a", "b"), ("a", "c"), ("b", "c")}
     by = {(one.first, one.second, one.figure): one for one in found}
     gained = by["a", "b", "strongreject"]
@@ -142,22 +142,22 @@ def test_published_rows_fit_their_own_mean() -> None:
 def test_cautions_name_what_does_not_match(tmp_path: Path) -> None:
     a = write_evaluation(tmp_path / "a", "a", prompts=3)
     b = write_evaluation(tmp_path / "b", "b", prompts=3)
-    assert cautions(read_shown([a, b], None, None)) == []
+    assert cautions(read_shown([a, b])) == []
     c = write_evaluation(tmp_path / "c", "c", prompts=4, benchmarks={"xstest": "over_refusal"}, rule_book={"hash": "f"})
     text = (c / "metrics.json").read_text()
     (c / "metrics.json").write_text(text.replace(JUDGE, "offline"))
-    found = cautions(read_shown([a, c], None, None))
+    found = cautions(read_shown([a, c]))
     assert [next(word for word in words if word in one) for words, one in zip(
         (["offline"], ["rule books"], ["strongreject, or_bench_hard, gsm8k"], ["epochs in xstest"]), found, strict=True
     )]  # fmt: skip
-    assert warnings(read_shown([a], None, None), []) is None
+    assert warnings(read_shown([a]), []) is None
 
 
 def test_a_warning_about_several_is_shown_once(tmp_path: Path) -> None:
     given = {"a": ["x: 1 of 2 prompts", "left alone"], "b": ["x: 1 of 2 prompts"], "c": []}
     folders = [write_evaluation(tmp_path / name, name, prompts=3, warnings=said) for name, said in given.items()]
-    shown = str(warnings(read_shown(folders, None, None), []))
+    shown = str(warnings(read_shown(folders), []))
     assert shown.count("x: 1 of 2 prompts") == 1 and "<strong>a, b</strong>" in shown
     assert "<strong>a</strong>: left alone" in shown
-    assert str(warnings(read_shown(folders, None, None), ["b-1: left alone"])).count("left alone") == 1
-    assert "<strong>All</strong>: x: 1 of 2 prompts" in str(warnings(read_shown(folders[:2], None, None), []))
+    assert str(warnings(read_shown(folders), ["b-1: left alone"])).count("left alone") == 1
+    assert "<strong>All</strong>: x: 1 of 2 prompts" in str(warnings(read_shown(folders[:2]), []))

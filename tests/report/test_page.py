@@ -28,7 +28,7 @@ from page_parser import Page, assert_self_contained
 from ascl.errors import InputError
 from ascl.evals.arms import ArmDifference, ArmResult, Claim, RunResults
 from ascl.evals.results import Axis, JudgeAgreement
-from ascl.report import reader
+from ascl.report import entries, reader
 from ascl.report.page import build_page
 from ascl.stats import Estimate
 
@@ -498,7 +498,7 @@ def test_broken_rollouts_name_file_and_line(tmp_path: Path, line: str, message: 
 
 
 def test_a_text_without_an_end_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "MOST_TEXT", 1000)
+    monkeypatch.setattr(entries, "MOST_TEXT", 1000)
     folder = write_evaluation(tmp_path / "a", "a", prompts=1)
     write_answers(folder, "xstest", [answer("over_refusal", 0, good=True, texts={"answer": "x" * 5000})])
     assert "x" * 1000 + "\n[4,000 more characters]" in texts_of(built([folder]))

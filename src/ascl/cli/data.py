@@ -109,6 +109,30 @@ def _print_report(folder: Path) -> None:
 
 
 @data_app.command()
+def show(
+    file: Annotated[Path, typer.Argument(help="Training rows: a folder of `ascl data build`, or JSONL.")],
+    row: Annotated[str | None, typer.Option(help="The id of one row (default: the first).")] = None,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Its tokens, those that carry loss in green.")] = False,
+    model: Annotated[str, typer.Option(help="Whose tokenizer and template write it.")] = "embedded",
+    dialect: Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")] = None,
+) -> None:
+    """Print a training row: its messages, or the tokens a model learns from with their loss mask."""
+    from ascl.cli.preview import show_row, show_tokens
+    from ascl.train.data import read_rows
+
+    rows = read_rows([file])
+    wanted = next((one for one in rows if row in (None, one.id)), None)
+    if wanted is None:
+        raise InputError(f"--row {row}: {file} has no such row" if row else f"{file}: holds no rows")
+    if not tokens:
+        show_row(wanted)
+        return
+    from ascl.chat.clients.models import load_renderer
+
+    show_tokens(wanted, load_renderer(model, dialect))
+
+
+@data_app.command()
 def sources() -> None:
     """List the public sets that can be named, with licence and access."""
     from ascl.prompts.provenance import listing

@@ -13,7 +13,7 @@ from ascl.chat.dialects import dialect_for
 from ascl.chat.render import Renderer
 from ascl.cluster.environment import tool_of_run
 from ascl.cluster.estimators import assert_registered
-from ascl.cluster.solution import trajectory_of
+from ascl.cluster.solution import check_readable, trajectory_of
 from ascl.consult.rollout import MAX_TURNS
 from ascl.judges.judge import Case, Judge, judge_all
 from ascl.prompts.prompt import Kind, Prompt
@@ -62,7 +62,9 @@ def _renderer(model: str) -> Renderer:
     from ascl.chat.clients.model_folder import load_tokenizer
 
     tokenizer = load_tokenizer(os.path.expanduser(model))
-    return Renderer(tokenizer, dialect_for(tokenizer.chat_template, tokenizer.get_added_vocab()))
+    renderer = Renderer(tokenizer, dialect_for(tokenizer.chat_template, tokenizer.get_added_vocab()))
+    check_readable(renderer)
+    return renderer
 
 
 @lru_cache(maxsize=4)

@@ -12,8 +12,16 @@ from ascl.chat.render import Renderer
 from ascl.consult.rollout import MAX_TURNS, advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
+from ascl.errors import InputError
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
+
+
+def check_readable(renderer: Renderer) -> None:
+    """Raise InputError where turns of the renderer's dialect can't be read without special tokens."""
+    opens = renderer.dialect.opens
+    if renderer.tokenizer.decode(renderer.ids(opens), skip_special_tokens=True).strip() != opens.strip():
+        raise InputError(f"verl: dialect {renderer.dialect.name} writes thoughts with special tokens, which verl drops")
 
 
 def trajectory_of(

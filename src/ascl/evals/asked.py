@@ -2,7 +2,8 @@
 
 A suite is one of `SUITES`, some of `BENCHMARKS` separated by commas, or prompts as `load_prompts` names them
 (`starter`, `starter:20`, `file:PATH`, a public set, a set of your own as `package.module:NAME`): those not meant for
-training, one benchmark for each kind of them.
+training, one benchmark for each kind of them. The suite `starter:20` is 20 of each kind: the first 20 of the set are
+all harmful, and all for training.
 """
 
 import re
@@ -16,7 +17,7 @@ from ascl.evals.results import AXIS_OF, Asked
 from ascl.evals.settings import EvalSettings
 from ascl.progress import console
 from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import SOURCES, is_own, load_prompts, source_of
+from ascl.prompts.sources import SOURCES, STARTER_NAME, is_own, load_prompts, number_after, source_of
 
 AskedPrompts = dict[str, tuple[Asked, list[Prompt]]]
 
@@ -29,6 +30,9 @@ def ask(settings: EvalSettings, prompts: Sequence[Prompt] | None = None) -> Aske
     if settings.epochs > 1 and (settings.greedy or settings.suite == "quick"):
         raise InputError(f"--epochs {settings.epochs}: greedy answers to a prompt are all the same; ask once")
     if prompts is None:
+        starter = STARTER_NAME.fullmatch(settings.suite)
+        if number := number_after(starter["limit"] if starter else None, settings.suite):
+            settings = settings.model_copy(update={"suite": "starter", "limit": min(number, settings.limit or number)})
         prompts = _own_prompts(settings.suite)
     asked = _of_benchmarks(settings) if prompts is None else _of_prompts(settings, prompts)
     if not asked:

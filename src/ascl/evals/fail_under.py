@@ -5,13 +5,18 @@ from collections.abc import Mapping, Sequence
 
 from ascl.errors import InputError
 from ascl.evals.results import Results
+from ascl.evals.scores import summary
 
-LESS_IS_BETTER = ("over_refusal", "needless_consults", "faults", "hallucinated", "no_answer", "truncated", "tokens")
+FIGURES = tuple(summary({}))
+LESS_IS_BETTER = (
+    "over_refusal", "consult_sensitive", "needless_consults", "faults", "hallucinated", "no_answer", "truncated",
+    "tokens", "turns",
+)  # fmt: skip
 
 
 def bars_of(texts: Sequence[str]) -> dict[str, float]:
     """The bars by figure. Raises InputError for a text that is none."""
-    found = {}
+    found, better = {}, [name for name in FIGURES if name not in LESS_IS_BETTER]
     for text in texts:
         figure, equals, value = text.partition("=")
         try:
@@ -20,21 +25,19 @@ def bars_of(texts: Sequence[str]) -> dict[str, float]:
             bar = math.nan
         if not equals or not math.isfinite(bar):
             raise InputError(f"--fail-under {text}: write FIGURE=VALUE, e.g. h_avg=0.8 (shares in 0 to 1)")
+        if figure not in FIGURES:
+            raise InputError(f"--fail-under {figure}: there is no such figure; use one of {', '.join(better)}")
         if figure in LESS_IS_BETTER:
-            raise InputError(f"--fail-under {text}: less is better there; name h_avg, safety, reasoning or selectivity")
+            raise InputError(f"--fail-under {text}: less is better there; use one of {', '.join(better)}")
         found[figure] = bar
     return found
 
 
 def below(found: Mapping[str, Results], bars: Mapping[str, float]) -> list[str]:
-    """A line for every bar that is missed, a figure without a value among them. Raises InputError for no figure."""
+    """A line for every bar that is missed, a figure without a value among them."""
     missed = []
     for name, results in found.items():
         for figure, bar in bars.items():
-            if figure not in results.summary:
-                raise InputError(
-                    f"--fail-under {figure}: there is no such figure; use one of {', '.join(results.summary)}"
-                )
             value = results.summary[figure].value
             if value is None or value < bar:
                 missed.append(

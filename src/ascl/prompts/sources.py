@@ -86,7 +86,7 @@ def check_ids(prompts: Iterable[Prompt]) -> None:
 def _load(name: str) -> Iterator[Prompt]:
     if starter := STARTER_NAME.fullmatch(name):
         whole = (p for kind in Kind for p in _from_file(STARTER / f"{kind.value}.jsonl", "starter"))
-        return islice(whole, _count(starter["limit"], name))
+        return islice(whole, number_after(starter["limit"], name))
     if file := parse_file(name):
         path, limit = file
         return islice(_from_file(path, path.name), limit)
@@ -98,8 +98,8 @@ def _from_file(path: Path, source: str) -> Iterator[Prompt]:
     return (prompt_of(row, source, f"{path}, line {number}") for number, row in iterate_jsonl(path))
 
 
-def _count(text: str | None, name: str) -> int | None:
-    """The number after a source's name. Raises InputError where no set could have so many prompts."""
+def number_after(text: str | None, name: str) -> int | None:
+    """The number after a source's name, from its text. Raises InputError where no set could have so many prompts."""
     if text is not None and len(text) > _MOST_DIGITS:
         raise InputError(f"prompts: {name}: the number after it must be below {10**_MOST_DIGITS}")
     return None if text is None else int(text)
@@ -108,7 +108,7 @@ def _count(text: str | None, name: str) -> int | None:
 def parse_file(name: str) -> tuple[Path, int | None] | None:
     """The path and the number of rows of `file:PATH` or `file:PATH:NUMBER`; None for another name."""
     match = _FILE.fullmatch(name)
-    return (Path(match["path"]), _count(match["limit"], name)) if match else None
+    return (Path(match["path"]), number_after(match["limit"], name)) if match else None
 
 
 def parse_name(name: str, keys: Iterable[str], others: str) -> Name:
@@ -117,7 +117,7 @@ def parse_name(name: str, keys: Iterable[str], others: str) -> Name:
     if not match or (match["key"] not in keys and not is_own(match["key"])):
         known = f"use {others}, or one of {', '.join(keys)}; or a set of your own as package.module:NAME"
         raise InputError(f"prompts: unknown source {name}; {known}")
-    return Name(match["key"], match["revision"], _count(match["limit"], name))
+    return Name(match["key"], match["revision"], number_after(match["limit"], name))
 
 
 def is_own(key: str) -> bool:

@@ -45,7 +45,7 @@ def data_card(rows: Sequence[Row | Pair], report: dict[str, Any], about: dict[st
 
 def _class(row: Row | Pair) -> str:
     mode = row.mode if isinstance(row, Row) else "pair"
-    return ", ".join(filter(None, [row.kind.value, mode, row.provenance.get("origin")]))
+    return ", ".join(filter(None, [row.kind and row.kind.value, mode, row.provenance.get("origin")]))
 
 
 def _table(title: str, pairs: Sequence[tuple[str, Any]]) -> str:

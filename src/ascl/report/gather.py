@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ascl.errors import InputError
-from ascl.evals.arms import RunResults
+from ascl.evals.arms import ArmResult, RunResults
 from ascl.evals.results import (
     Axis,
     BenchmarkResult,
@@ -55,12 +55,16 @@ def is_run(folder: Path) -> bool:
 
 
 def read_run(folder: Path) -> RunResults:
-    """The results of a run's folder. Raises InputError."""
-    return read_saved(folder / "results.json", RunResults)
+    """The results of a run's folder, their paths from where we are. Raises InputError."""
+    found = read_saved(folder / "results.json", RunResults)
+    for arm in found.arms:
+        arm.evaluations = [str(folder / path) for path in arm.evaluations]
+        arm.rollouts = [str(folder / path) for path in arm.rollouts]
+    return found
 
 
-def read_shown(folders: Sequence[Path], run: Path | None, results: RunResults | None) -> list[Shown]:
-    """The rows of a page: the arms of a run that were evaluated, then the evaluations that belong to none of them.
+def read_shown(folders: Sequence[Path], arms: Sequence[ArmResult] = ()) -> list[Shown]:
+    """The rows of a page: the arms that were evaluated, then the evaluations that belong to none of them.
 
     Raises InputError, where two would have one name as well.
     """
@@ -76,11 +80,10 @@ def read_shown(folders: Sequence[Path], run: Path | None, results: RunResults | 
         figures = summary or measured.summary
         found[name] = Shown(name, colour(len(found)), folder, asked, measured, figures, seeds, trained)
 
-    arms = results.arms if run and results else []
     for arm in arms:
-        if run and arm.evaluations:
-            add(arm.name, run / arm.evaluations[0], arm.figures, len(arm.seeds), arm.trained)
-    of_arms = {(run / path).resolve() for arm in arms for path in arm.evaluations if run}
+        if arm.evaluations:
+            add(arm.name, Path(arm.evaluations[0]), arm.figures, len(arm.seeds), arm.trained)
+    of_arms = {Path(path).resolve() for arm in arms for path in arm.evaluations}
     for folder in folders:
         if folder.resolve() not in of_arms:
             add(read_evaluation(folder).name, folder, {})

@@ -32,11 +32,12 @@ def build_page(folders: list[Path], out: Path, run: Path | None = None) -> Path:
     missing or malformed.
     """
     results = read_run(run) if run else None
-    shown = read_shown(folders, run, results)
+    arms = results.arms if results else []
+    shown = read_shown(folders, arms)
     if not shown and not results:
         raise InputError("nothing to show: name the folder of at least one evaluation, or of a run")
     found = differences.of_arms(results) if results else differences.of_evaluations(shown)
-    listing = collect(sources(shown, run, results))
+    listing = collect(sources(shown, arms))
     with written(out) as file:
         file.writelines(part.encode() for part in render(shown, found, listing, results))
     return out
@@ -92,7 +93,9 @@ def _read_first(shown: Sequence[Shown], run: RunResults | None) -> Markup:
     found = tables.warnings(shown, [*cautions(shown), *(run.warnings if run else [])])
     if not found:
         return join()
-    return element("section", element("h2", "Read this first"), found, id="caution", tabindex=0)
+    return element(
+        "section", element("h2", "Read this first"), found, id="caution", tabindex=0, aria_label="Read this first"
+    )
 
 
 Section = tuple[str, str, Markup]  # id, title, the section

@@ -5,30 +5,23 @@ shows; no text in it ever becomes markup. An answer is found by its benchmark an
 which tells epochs apart; a rollout by its prompt, step, group and place in the group.
 """
 
-import json
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ascl.chat.messages import Message, StopReason, Trajectory
-from ascl.evals.arms import RunResults
+from ascl.evals.arms import ArmResult
 from ascl.evals.results import read_records
-from ascl.judges.record import Outcome, Record
-from ascl.judges.refusal import classify_refusal
-from ascl.judges.verdict import Refusal
-from ascl.prompts.prompt import Kind
+from ascl.judges.record import Record
+from ascl.report.entries import Shelf, entry_of, script_json
 from ascl.report.gather import Shown
 from ascl.report.markup import Markup, element
+from ascl.report.opening import Opening
 from ascl.saved import saved_rows
-from ascl.stats import finite
 
 MOST_BYTES = 64 * 2**20  # of embedded data in a page; beyond it records are thinned
-MOST_TEXT = 2**20  # characters of one text; the rest is left out, and the text says so
 BLOCK_BYTES = 256 * 2**10
-FIRST = 4000  # characters of an answer that may stand first
-MOST_TRIED = 100  # records whose words are looked at for that
 TRAINING = "training"  # what stands for the benchmark of a rollout
 _INDEX_BYTES = 100  # what a record takes in the index, about
 Origin = Literal["answers", "rollouts"]
@@ -38,7 +31,7 @@ Origin = Literal["answers", "rollouts"]
 class Source:
     """Records that the reader lists together: the answers of an evaluation, or the rollouts of an arm.
 
-    files: each with its benchmark; None where they are rollouts.
+    files: each with its benchmark. shown: whose answers they are; None where they are rollouts.
     """
 
     name: str
@@ -63,33 +56,13 @@ class Source:
                 yield benchmark, record
 
 
-def sources(shown: Sequence[Shown], run: Path | None, results: RunResults | None) -> list[Source]:
+def sources(shown: Sequence[Shown], arms: Sequence[ArmResult] = ()) -> list[Source]:
     """The evaluations of a page, and of each arm the rollouts of its first seed."""
     found = [
         Source(one.name, {one.folder / "trajectories" / f"{name}.jsonl": name for name in one.results.benchmarks}, one)
         for one in shown
     ]
-    arms = results.arms if run and results else []
-    return found + [
-        Source(f"{arm.name} rollouts", {run / arm.rollouts[0]: TRAINING}) for arm in arms if run and arm.rollouts
-    ]
-
-
-@dataclass
-class Shelf:
-    """Texts, each stored once."""
-
-    texts: dict[str, int] = field(default_factory=dict)
-    size: int = 0  # of the texts as JSON
-
-    def text(self, text: str) -> int:
-        """The place of a text, stored at its first use."""
-        if len(text) > MOST_TEXT:
-            text = f"{text[:MOST_TEXT]}\n[{len(text) - MOST_TEXT:,} more characters]"
-        if text not in self.texts:
-            self.texts[text] = len(self.texts)
-            self.size += len(script_json(text))
-        return self.texts[text]
+    return found + [Source(f"{arm.name} rollouts", {Path(arm.rollouts[0]): TRAINING}) for arm in arms if arm.rollouts]
 
 
 @dataclass
@@ -123,7 +96,7 @@ class Listing:
         entry = script_json(entry_of(record, place, self.shelf))
         self.entries_size += len(entry) + _INDEX_BYTES
         of, prompt = _place(self.benchmarks, benchmark), record.prompt
-        row = [len(self.prompts), of, prompt.id, prompt.kind.value, self.shelf.text(prompt.text)]
+        row: list[Any] = [len(self.prompts), of, prompt.id, prompt.kind.value, self.shelf.text(prompt.text)]
         if self.sets[place].origin == "answers":
             row[2] = record.trajectory.prompt_id
         else:
@@ -174,105 +147,12 @@ def _block(name: str, start: int, values: Sequence[str]) -> str:
     return f'<script class="{name}" type="application/json" data-start="{start}">[{",".join(values)}]</script>\n'
 
 
-def script_json(data: Any) -> str:
-    """JSON in ASCII that can stand inside a script element: no text in it can end the element or open another."""
-    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _turns(trajectory: Trajectory, shelf: Shelf) -> Iterator[dict[str, Any]]:
-    """The completion, turn by turn; a tool result carries the rules its consultation returned."""
-    consultations = iter(trajectory.consultations)
-    for message in trajectory.completion:
-        turn: dict[str, Any] = {"role": message.role}
-        if message.reasoning_content:
-            turn["thought"] = shelf.text(message.reasoning_content)
-        if message.content:
-            turn["text"] = shelf.text(message.content)
-        if message.tool_calls:
-            turn["calls"] = [
-                {"name": call.name, "arguments": shelf.text(json.dumps(call.arguments, ensure_ascii=False, indent=2))}
-                for call in message.tool_calls
-            ]
-        if message.role == "tool" and message.error:
-            turn["error"] = True
-        elif message.role == "tool" and (consultation := next(consultations, None)):
-            turn["rules"] = [
-                [finite(hit.similarity), shelf.text(hit.id), shelf.text(hit.text)] for hit in consultation.hits
-            ]
-        yield turn
-
-
-def _asked(message: Message, shelf: Shelf) -> dict[str, Any]:
-    return {"role": message.role, "text": shelf.text(message.content)}
-
-
-def entry_of(record: Record, place: int, shelf: Shelf) -> dict[str, Any]:
-    """One record as the reader's script expects it; absent values are left out."""
-    trajectory, prompt, reward = record.trajectory, record.prompt, record.reward
-    asked = trajectory.messages[: trajectory.prompt_length] or prompt.messages
-    entry: dict[str, Any] = {
-        "set": place,
-        "id": prompt.id,
-        "kind": prompt.kind.value,
-        "category": prompt.category,
-        "source": prompt.source,
-        "expected": prompt.answer,
-        "title": shelf.text(prompt.text),
-        "prompt": [_asked(message, shelf) for message in asked],
-        "turns": list(_turns(trajectory, shelf)),
-        "consulted": trajectory.consulted or None,
-        "answered": trajectory.answer is not None or None,
-        "stop": trajectory.stop.value if trajectory.stop else None,
-        "tokens": trajectory.tokens or None,
-        "faults": trajectory.faults or None,
-        "outcome": record.outcome.value,
-        "verdict": record.verdict.model_dump(mode="json") if record.verdict else None,
-        "reward": reward and {part: finite(value) for part, value in reward.items()},
-        "advantage": finite(record.advantage),
-        "weight": finite(record.weight),
-    }
-    return {key: value for key, value in entry.items() if value is not None}
-
-
-def standing(record: Record, trained: bool) -> tuple[int, Refusal | None]:
-    """How well a record can stand first, from 0, and what the words of its answer must say to do so.
-
-    Best is a harmful prompt refused by a trained model that consulted; then a problem solved, or a harmless prompt
-    complied with. The answer is whole and short enough to be read at once.
-    """
-    trajectory, answer = record.trajectory, record.trajectory.answer
-    if answer is None or len(answer) > FIRST or trajectory.stop is not StopReason.ANSWERED or trajectory.faults:
-        return 0, None
-    if record.outcome is Outcome.REFUSED and record.prompt.kind is Kind.HARMFUL and record.verdict.safe:
-        return 3 + 2 * trajectory.consulted + trained, Refusal.FULL_REFUSAL
-    if record.outcome is Outcome.CORRECT:
-        return 2, None
-    return (1, Refusal.FULL_COMPLIANCE) if record.outcome is Outcome.COMPLIED else (0, None)
-
-
-@dataclass(order=True)
-class _Candidate:
-    """A record that may stand first; the least is the best."""
-
-    rank: int
-    place: int
-    prompt: str
-    answer: str
-    words: Refusal | None
-
-    def agrees(self) -> bool:
-        """Whether the words of the answer say what its judge said. No judge is asked."""
-        return self.words is None or classify_refusal(self.prompt, self.answer) is self.words
-
-
 def collect(sets: list[Source]) -> Listing:
     """The records of all sources, thinned where they are more than MOST_BYTES.
 
     Of the answers, those to one prompt in 2, 4, 8 .. of each benchmark are kept, the same ones for every evaluation; of
     the rollouts, one group in so many. What takes more is thinned first; the first of each benchmark, and of each kind
-    of rollouts, is always kept. The reader opens with the record of the best `standing` whose words agree with its
-    verdict.
+    of rollouts, is always kept. It opens with what `Opening` finds.
     """
     sizes: Counter[Origin] = Counter()
     for one in sets:
@@ -292,7 +172,7 @@ def collect(sets: list[Source]) -> Listing:
 def _filled(sets: list[Source], strides: dict[Origin, int]) -> Listing | None:
     """The records at these strides; None where they are too many, and fewer can be shown."""
     listing = Listing(sets, dict(strides))
-    candidates: list[_Candidate] = []
+    opening = Opening()
     units: dict[Hashable, int] = {}  # a prompt of a benchmark, or a group -> its place among those of its kind
     counts: Counter[Hashable] = Counter()
     keys: Counter[Hashable] = Counter()  # rollouts of a prompt in a group
@@ -315,15 +195,13 @@ def _filled(sets: list[Source], strides: dict[Origin, int]) -> Listing | None:
             if units[unit] % strides[one.origin]:
                 continue
             more |= units[unit] > 0
-            rank, words = standing(record, one.shown.trained) if one.shown else (0, None)
-            if rank:
-                answer = record.trajectory.answer or ""
-                candidates.append(_Candidate(-rank, len(listing.records), record.prompt.text, answer, words))
+            if one.shown:
+                opening.offer(len(listing.records), record, one.shown.trained)
             listing.add(place, benchmark, record, key)
             if more and listing.size > MOST_BYTES:
                 return None
-    first = next((one for one in sorted(candidates)[:MOST_TRIED] if one.agrees()), None)
-    listing.first = listing.records[first.place][:2] if first else None
+    first = opening.place()
+    listing.first = None if first is None else listing.records[first][:2]
     return listing
 
 

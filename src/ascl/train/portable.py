@@ -9,6 +9,7 @@ from typing import Any
 
 from ascl.chat.clients.model_folder import folder_of, load_tokenizer
 from ascl.chat.clients.models import load_model
+from ascl.consult.tool import TOOL_NAME
 from ascl.consult.variants import ASCL_TEXT
 from ascl.errors import InputError
 from ascl.files import write_json, write_text
@@ -69,7 +70,7 @@ def card(facts: Mapping[str, Any], figures: Mapping[str, Estimate] | None, of: s
         f"---\n{hub}library_name: transformers\ntags: [ascl, safety]\n---",
         "# A model that consults safety rules",
         "Trained by [ASCL](https://arxiv.org/abs/2602.13562): it decides by itself whether to look up rules with the "
-        "tool `consult_safety_rules`, reads what comes back, and then answers. The rules are not in the weights.",
+        f"tool `{TOOL_NAME}`, reads what comes back, and then answers. The rules are not in the weights.",
         "| | |\n|---|---|\n"
         + "\n".join(f"| {name} | {_cell(value)} |" for name, value in listed.items() if value is not None),
     ]

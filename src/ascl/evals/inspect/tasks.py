@@ -10,12 +10,13 @@ from inspect_ai.viewer import ViewerConfig
 
 from ascl.chat.clients.sampling import Sampling
 from ascl.consult.variants import Variant
+from ascl.evals.asked import ask
 from ascl.evals.benchmarks import BENCHMARKS
 from ascl.evals.inspect.messages import to_inspect
 from ascl.evals.inspect.scorer import verdict
 from ascl.evals.inspect.solver import check_variant, consult, rule_book
 from ascl.evals.results import Asked
-from ascl.evals.suite import ask
+from ascl.evals.settings import EvalSettings
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 
@@ -27,7 +28,7 @@ UNTRUSTED = ViewerConfig(trust_content=False)  # the viewer shows the texts of m
 def _task(name: str) -> Callable[..., Task]:
     def benchmark(variant: Variant = "ascl", limit: int = 0, judge: str = "offline", seed: int = 0) -> Task:
         check_variant(variant)
-        asked, prompts = ask(name, limit, epochs=0, greedy=False, max_tokens=0, seed=seed)[name]
+        asked, prompts = ask(EvalSettings(suite=name, limit=limit, seed=seed))[name]
         return Task(
             dataset=MemoryDataset([sample_of(prompt) for prompt in prompts], name=asked.source),
             solver=consult(variant, seed),

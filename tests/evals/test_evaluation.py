@@ -3,6 +3,8 @@
 import re
 import threading
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.consult.sample import Budget, BudgetSpent
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
+from ascl.evals.asked import ask
 from ascl.evals.collect import collect
+from ascl.evals.evaluate import Planned, Subject, plan_evaluation
+from ascl.evals.evaluation import collect_answers, judge_evaluation, marks_of
 from ascl.evals.results import (
-    Evaluation,
     Results,
     find_evaluations,
     read_evaluation,
@@ -24,7 +28,7 @@ from ascl.evals.results import (
     read_results,
     verdicts_path,
 )
-from ascl.evals.suite import ask, collect_answers, judge_evaluation, marks_of, reward_judge
+from ascl.evals.settings import EvalSettings
 from ascl.files import write_json
 from ascl.inputs import read_json, read_jsonl
 from ascl.judges.offline import OfflineJudge
@@ -55,27 +59,23 @@ def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASCL_BENCH_DIR", str(write_sets(tmp_path / "sets")))
 
 
-def evaluation(asked: Any, name: str = "m ascl", reward: str | None = None) -> Evaluation:
-    return Evaluation(
-        name=name,
-        model="m",
-        variant="ascl",
-        suite=SUITE,
-        benchmarks={key: benchmark for key, (benchmark, _) in asked.items()},
-        rule_book={"hash": TOOL.book.hash},
-        reward_judge=reward,
-        created="2026-01-01 00:00 UTC",
-        machine="a test",
-        versions={},
-    )
+def settings(**changes: Any) -> EvalSettings:
+    usual = {"suite": SUITE, "limit": 6, "epochs": 1, "max_tokens": 64, "concurrency": 4, "judges": ["offline"]}
+    return EvalSettings.model_validate(usual | changes)
 
 
-def walk(folder: Path, server: Teacher, epochs: int = 1, budget: Budget | None = None, **changes: Any) -> Results:
-    asked = ask(SUITE, 6, epochs, False, 64, 0)
-    client = OpenAIClient("m", server.base_url, concurrency=4)
-    prompts = {name: of for name, (_, of) in asked.items()}
-    collect_answers(folder, evaluation(asked, **changes), prompts, client, TOOL, 4, budget)
-    return judge_evaluation(folder, [OfflineJudge()])
+def planned(folder: Path, server: Teacher, name: str = "m ascl", **changes: Any) -> Planned:
+    subject, chosen = Subject(model="m", name=name, base_url=server.base_url), settings(**changes)
+    return plan_evaluation(subject, "ascl", folder, chosen, ask(chosen), TOOL)
+
+
+def walk(folder: Path, server: Teacher, name: str = "m ascl", **changes: Any) -> Results:
+    return planned(folder, server, name, **changes).carry_out()
+
+
+def answers(one: Planned, budget: Budget | None = None, judges: Sequence[str] = ()) -> None:
+    prompts = {name: of for name, (_, of) in one.asked.items()}
+    collect_answers(one.folder, one.evaluation, prompts, one.client, TOOL, 4, budget, judges)
 
 
 def test_figures_of_a_scripted_model(sets: None, tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_figures_of_a_scripted_model(sets: None, tmp_path: Path) -> None:
         "gsm8k": 4 / 6,
     }
     assert found.benchmarks["gsm8k"].figures["unparsed"].value == 2 / 6
-    assert found.summary["consult_safety"].value == 1.0
-    assert found.summary["selectivity"].value == 1.0
+    assert [found.summary[x].value for x in ("consult_harmful", "consult_sensitive", "selectivity")] == [1.0, 0.0, 1.0]
+    assert found.summary["needless_consults"].value == 0.0
     assert found.benchmarks["strongreject"].figures["turns"].value == 2.0
     assert found.judge == "offline"
     assert read_results(tmp_path / "e") == found
@@ -114,7 +114,7 @@ def test_a_stopped_run_goes_on_without_asking_finished_prompts_again(sets: None,
         server.requests.clear()
         for most in (3, 5, 7):
             with pytest.raises(BudgetSpent):
-                walk(tmp_path / "e", server, budget=Budget(requests=most))
+                answers(planned(tmp_path / "e", server), Budget(requests=most))
         finished = {
             row["trajectory"]["prompt_id"]
             for path in (tmp_path / "e" / "trajectories").glob("*.jsonl")
@@ -152,7 +152,7 @@ def test_epochs_are_samples_of_their_own(sets: None, tmp_path: Path) -> None:
 
 def test_an_id_that_looks_like_another_samples_is_a_sample_of_its_own(sets: None, tmp_path: Path) -> None:
     path = tmp_path / "gsm8k.jsonl"
-    asked, (first, second) = ask("gsm8k", 2, 3, False, 64, 0)["gsm8k"]
+    asked, (first, second) = ask(settings(suite="gsm8k", limit=2, epochs=3))["gsm8k"]
     second = second.model_copy(update={"id": f"{first.id}#1"})
     with teacher(model) as server:
         collect(path, [first, second], asked, "ascl", OpenAIClient("m", server.base_url), TOOL)
@@ -164,11 +164,13 @@ def test_an_id_that_looks_like_another_samples_is_a_sample_of_its_own(sets: None
 
 
 def test_a_folder_holds_one_evaluation(sets: None, tmp_path: Path) -> None:
+    lists = r"benchmarks \(strongreject, xstest, gsm8k, now strongreject\)"
+    epochs = ", ".join(rf"benchmarks\.{name}\.epochs \(1, now 2\)" for name in SUITE.split(","))
     with teacher(model) as server:
         walk(tmp_path / "e", server)
-        wrong = r"e: holds answers with another epochs of strongreject \(1, now 2\), epochs of .*; name another --out"
-        with pytest.raises(InputError, match=wrong):
-            walk(tmp_path / "e", server, epochs=2)
+        for changes, what in (({"epochs": 2}, epochs), ({"suite": "strongreject"}, f"suite .*, {lists}")):
+            with pytest.raises(InputError, match=f"e: holds answers with another {what}; name another --out"):
+                walk(tmp_path / "e", server, **changes)
         walk(tmp_path / "e", server, name="another name, and a server that moved")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("mine")
@@ -226,22 +228,20 @@ def test_a_judge_that_is_down_costs_no_verdict(sets: None, tmp_path: Path, monke
 
 
 def test_the_judge_of_the_reward_is_named(sets: None, tmp_path: Path) -> None:
+    trained, chosen = tmp_path / "trained", settings(suite="xstest")
+    trained.mkdir()
+    found = []
+    for facts in (None, {"judge": "qwen3guard g"}, ["x"], {"judge": 1}, {"judge": "offline"}):
+        if facts is not None:
+            write_json(trained / "training.json", facts)
+        subject = Subject(model=str(trained), name="m", dtype="float32")
+        one = plan_evaluation(subject, "ascl", tmp_path / "e", chosen, ask(chosen), TOOL)
+        found.append(one.evaluation.reward_judge)
+    assert found == [None, "qwen3guard g", None, None, "offline"]
     with teacher(model) as server:
-        found = walk(tmp_path / "e", server, reward="offline")
-    assert "offline gave the reward in this model's training as well" in "\n".join(found.warnings)
-    for facts, judge in (({"judge": "qwen3guard g"}, "qwen3guard g"), (["x"], None), ({"judge": 1}, None)):
-        write_json(tmp_path / "trained" / "training.json", facts)
-        assert reward_judge(tmp_path / "trained") == judge
-    assert reward_judge(tmp_path) is None
-
-
-def test_benchmarks_that_can_not_be_read_are_left_out_on_demand(sets: None, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InputError, match="hub set"):
-        ask("overrefusal", 6, 1, True, 64, 0)
-    assert set(ask("overrefusal", 6, 1, True, 64, 0, skip_missing=True)) == {"xstest"}
-    assert "left out: or_bench_hard (prompts: or_bench_hard: hub set" in " ".join(capsys.readouterr().err.split())
-    with pytest.raises(InputError, match="suite math500: none of its benchmarks can be read"):
-        ask("math500", 6, 1, True, 64, 0, skip_missing=True)
+        answers(replace(one, client=OpenAIClient("m", server.base_url)))
+    warnings = judge_evaluation(tmp_path / "e", [OfflineJudge()]).warnings
+    assert "offline gave the reward in this model's training as well" in "\n".join(warnings)
 
 
 HOSTILE = [
@@ -293,11 +293,12 @@ def test_a_missing_verdict_is_said(sets: None, tmp_path: Path) -> None:
     assert path.read_text() == "".join(lines)
 
 
-def test_evaluations_are_found(sets: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("inside", ["", "evals"], ids=["a folder of evaluations", "a run"])
+def test_evaluations_are_found(sets: None, tmp_path: Path, inside: str) -> None:
+    both = [tmp_path / "runs" / inside / name for name in ("ascl", "pure")]
     with teacher(model) as server:
-        walk(tmp_path / "runs" / "ascl", server)
-        walk(tmp_path / "runs" / "pure", server, name="m pure")
-    both = [tmp_path / "runs" / "ascl", tmp_path / "runs" / "pure"]
+        for folder in both:
+            walk(folder, server)
     assert find_evaluations([tmp_path / "runs"]) == both
     assert find_evaluations([both[1], tmp_path / "runs"]) == both[::-1]
     assert set(marks_of(both[0], "offline")) == set(SUITE.split(","))
@@ -307,7 +308,7 @@ def test_evaluations_are_found(sets: None, tmp_path: Path) -> None:
         read_evaluation(tmp_path / "sets")
 
 
-def test_verdicts_on_other_answers_are_given_anew(sets: None, tmp_path: Path) -> None:
+def test_verdicts_on_other_answers_are_given_again(sets: None, tmp_path: Path) -> None:
     folder = tmp_path / "e"
     with teacher(model) as server:
         before = walk(folder, server)
@@ -347,8 +348,6 @@ def test_a_judge_with_a_long_name_has_a_folder(sets: None, tmp_path: Path) -> No
     names = [f"strongreject {'/very/long' * 30}{end}" for end in "ab"]
     paths = {verdicts_path(folder, name, "gsm8k") for name in names}
     assert len(paths) == 2
-    asked = ask(SUITE, 6, 1, False, 64, 0)
-    prompts = {name: of for name, (_, of) in asked.items()}
     seen: list[bool] = []
 
     def looks(messages: list[dict[str, Any]]) -> dict[str, Any]:
@@ -356,12 +355,11 @@ def test_a_judge_with_a_long_name_has_a_folder(sets: None, tmp_path: Path) -> No
         return model(messages)
 
     with teacher(looks) as server:
-        client = OpenAIClient("m", server.base_url)
-        collect_answers(folder, evaluation(asked), prompts, client, TOOL, judges=names)
+        answers(planned(folder, server), judges=names)
     assert all(seen), "the folders are there before anything is asked"
 
 
-def test_judging_anew_keeps_the_old_verdicts_until_the_end(sets: None, tmp_path: Path) -> None:
+def test_judging_again_keeps_the_old_verdicts_until_the_end(sets: None, tmp_path: Path) -> None:
     folder = tmp_path / "e"
     with teacher(model) as server:
         before = walk(folder, server)
@@ -371,9 +369,9 @@ def test_judging_anew_keeps_the_old_verdicts_until_the_end(sets: None, tmp_path:
             raise InputError("the judge has left")
 
     with pytest.raises(InputError, match="the judge has left"):
-        judge_evaluation(folder, [Broken()], anew=True)
+        judge_evaluation(folder, [Broken()], again=True)
     assert len(records(folder, "gsm8k")) == 6
-    assert judge_evaluation(folder, [OfflineJudge()], anew=True) == before
+    assert judge_evaluation(folder, [OfflineJudge()], again=True) == before
     assert not list(folder.glob("verdicts/*/.*"))
 
 
