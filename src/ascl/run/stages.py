@@ -13,11 +13,12 @@ from typing import Literal
 from ascl.consult.variants import Variant
 from ascl.errors import InputError
 from ascl.evals.evaluate import Planned, Subject, plan_evaluation
+from ascl.files import write_json
 from ascl.run.arms import BaseArm, Job, SftArm, World
 from ascl.run.config import ZERO_SHOT, RunConfig
 from ascl.train.data import read_rows
 from ascl.train.portable import write_facts
-from ascl.train.training import FACTS, Training
+from ascl.train.training import FACTS, LOG, Training
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ def _train(stage: Stage, arm: BaseArm, folder: Path, config: RunConfig, world: W
     arm.train(job)
     if not (out / "config.json").exists() and not (out / "adapter_config.json").exists():
         raise InputError(f"arms.{stage.of}: the method {arm.method} left no model in {out}")
+    if not (out / LOG).exists():
+        write_json(out / LOG, [])
     if not (out / FACTS).exists():
         tools = [world.tool("train", stage.seed).schema]
         write_facts(out, training, training.facts() | {"method": arm.method, "tools": tools})

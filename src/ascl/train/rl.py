@@ -276,8 +276,8 @@ def run_rl(
     write_jsonl(log, [row for rollout, row in logged if rollout.step <= done])
     arguments = grpo_config(settings, training.work, training.seed, training.dtype)
     if settings.vllm != "off":  # a base model's own end of text may be another
-        end = renderer.tokenizer.convert_tokens_to_ids(renderer.dialect.end_of_turn)
-        arguments.generation_kwargs = {"stop_token_ids": [end]}
+        ends = renderer.tokenizer.convert_tokens_to_ids(list(renderer.dialect.ends))
+        arguments.generation_kwargs = {"stop_token_ids": ends}
     trainer = ConsultTrainer(
         model=trainable_model(training),
         reward_funcs=RewardFunction(prompts, judge, settings.reward),
