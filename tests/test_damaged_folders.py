@@ -34,7 +34,7 @@ def at(tmp_path_factory: pytest.TempPathFactory, embedded: Path) -> Iterator[Des
 AREAS = {
     "data": (600, ["build", "decontaminate"]),
     "eval": (700, ["eval", "rejudge", "trace", "compare", "inspect"]),
-    "run": (400, ["run", "run --check", "report", "rl --score"]),
+    "run": (400, ["run", "run --check", "report", "score"]),
 }
 
 
@@ -52,7 +52,7 @@ def command(at: Desk, name: str, area: str) -> list[str]:
         "run": ["run", settings, "--out", place],
         "run --check": ["run", settings, "--out", place, "--check"],
         "report": ["report", place],
-        "rl --score": ["rl", settings, "--score", str(at.folder / area / "data" / "eval" / "pure.jsonl")],
+        "score": ["score", str(at.folder / area / "arms" / "ifpo-0" / "rollouts.jsonl"), "--config", settings],
     }[name]
 
 

@@ -5,10 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from ascl.lab.arms import cloning_rows
 
 from ascl.judges.judge import judge_one
 from ascl.lab.judge import LabJudge
+from ascl.lab.lab_world import cloning_rows
 from ascl.lab.tokenizer import lab_renderer
 from ascl.lab.world import LOOKS, REFUSAL, World, compliance, demonstration, draw_world, memorised, ordinary
 from ascl.prompts.prompt import Kind
@@ -90,11 +90,11 @@ def test_every_text_survives_the_tokenizer(world: World) -> None:
 
 def test_the_cloning_set_has_the_papers_mixture(world: World) -> None:
     rows = cloning_rows(world, surrogate=False, seed=0)
-    modes = {kind: [row["mode"] for row in rows if row["kind"] == kind] for kind in ("harmful", "sensitive", "plain")}
+    modes = {kind: [row.mode for row in rows if row.kind == kind] for kind in ("harmful", "sensitive", "plain")}
     assert set(modes["harmful"]) == {"consult"}
     assert 0.45 < modes["sensitive"].count("consult") / len(modes["sensitive"]) < 0.75
     assert set(modes["plain"]) == {"direct"}
-    assert {row["mode"] for row in cloning_rows(world, surrogate=True, seed=0)} == {"direct"}
+    assert {row.mode for row in cloning_rows(world, surrogate=True, seed=0)} == {"direct"}
 
 
 def test_every_process_has_the_same_ids(world: World) -> None:

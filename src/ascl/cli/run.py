@@ -1,5 +1,6 @@
 """`ascl run`, `ascl config`, `ascl init` and `ascl lab`: configurations, and the runs they describe."""
 
+import json
 import os
 import shlex
 import shutil
@@ -122,10 +123,13 @@ def init(
 ) -> None:
     """Start a project: a commented configuration and a rule-book template to edit. Nothing there is replaced."""
     from ascl.files import write_text
-    from ascl.run.config import find_config, template
+    from ascl.inputs import read_text
+    from ascl.rules.load import TEMPLATE
+    from ascl.run.config import find_config
 
-    files = {"ascl.yaml": template(find_config(config)), "rules.yaml": template(find_config("rule_book"))}
-    files["ascl.yaml"] = files["ascl.yaml"].replace("source: default", "source: rules.yaml", 1)
+    files = {"ascl.yaml": read_text(find_config(config)), "rules.yaml": read_text(TEMPLATE)}
+    source = json.dumps(str(folder / "rules.yaml"), ensure_ascii=False)  # JSON is YAML
+    files["ascl.yaml"] = files["ascl.yaml"].replace("source: default", f"source: {source}", 1)
     if there := [name for name in files if (folder / name).exists()]:
         raise InputError(f"{folder / there[0]}: is there already; name another folder")
     for name, text in files.items():
@@ -139,7 +143,8 @@ def show(
     config: Annotated[str | None, typer.Argument(help="A configuration; without one, all defaults.")] = None,
 ) -> None:
     """Print a whole configuration, every default filled in, with what each part means."""
-    from ascl.run.config import RunConfig, commented, find_config, load_config
+    from ascl.run.commented import commented
+    from ascl.run.config import RunConfig, find_config, load_config
 
     echo(commented(load_config(find_config(config)) if config else RunConfig(model="embedded")).rstrip())
 

@@ -115,7 +115,10 @@ def rl(
     path = find_config(config)
     settings = load_config(path)
     settings = settings.model_copy(update={"model": model or settings.model})
-    arm = RlArm(method="rl", algorithm=algorithm_of(algorithm))
+    try:
+        arm = RlArm(method="rl", algorithm=algorithm_of(algorithm))
+    except InputError as error:
+        raise InputError(f"--algorithm {error}") from error
     folder = out or Path("runs") / f"{path.stem}-{arm.algorithm.type.rpartition(':')[2].lower()}"
     if folder.exists():
         raise InputError(f"--out {folder}: exists already; name another, or remove it")

@@ -17,6 +17,7 @@ from ascl.rules.rule import Rule
 from ascl.rules.table import read_table
 
 DEFAULT = Path(__file__).with_name("default")
+TEMPLATE = Path(__file__).with_name("template.yaml")  # a small book to start from
 _YAML = (".yaml", ".yml")
 _TABLE = (".csv", ".tsv")
 MARKDOWN = (".md", ".markdown")

@@ -49,7 +49,7 @@ def check_left(left: Sequence[Stage], folder: Path, config: RunConfig, world: Co
 
 def rollout_servers(settings: RlSettings) -> list[Server]:
     """The server that samples the rollouts of RL, where it is not the training itself."""
-    return [Server("rl.settings.vllm_server", None, settings.vllm_server)] if settings.vllm == "server" else []
+    return [Server("rl.vllm_server", None, settings.vllm_server)] if settings.vllm == "server" else []
 
 
 def training_space(name: str, dtype: str, lora: Lora | None, outs: Sequence[Path]) -> float:

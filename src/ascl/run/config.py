@@ -112,7 +112,7 @@ class RunConfig(BaseModel):
         """The settings of the evaluations of a seed."""
         given = self.evaluate.model_dump()
         suite = self.evaluate.suite or ",".join(self.prompts)
-        return EvalSettings.model_validate(given | {"suite": suite, "seed": self.evaluate.seed + seed})
+        return EvalSettings.model_validate(given | {"suite": suite, "seed": (self.evaluate.seed + seed) % 2**30})
 
     def smoke(self) -> "RunConfig":
         """The same run, cut down to minutes: a few prompts, two variants, a few training steps, one seed."""
@@ -190,7 +190,7 @@ def load_config(path: Path) -> RunConfig:
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
-        raise InputError(f"{path}: {first_problem(error)}") from error
+        raise InputError(f"{path}: {first_problem(error, data)}") from error
 
 
 def _with_environment(path: Path, text: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ascl import provenance
 from ascl.chat.clients.dtype import machine_dtype
@@ -58,12 +58,28 @@ class Run:
         write_json(self.folder / "manifest.json", self.manifest)
 
 
+class _Done(BaseModel):
+    """A finished stage."""
+
+    model_config = ConfigDict(extra="allow")
+
+    seconds: float
+
+
+class _Config(BaseModel):
+    """A configuration as it was: what is looked into before it is compared."""
+
+    model_config = ConfigDict(extra="allow")
+
+    arms: dict[str, Any] = Field(default_factory=dict)
+
+
 class Manifest(BaseModel):
     """What of a `manifest.json` the next run reads. config: as it was, with every arm that was ever in it."""
 
-    stages: dict[str, Any]
+    stages: dict[str, _Done]
     facts: dict[str, Any] = Field(default_factory=dict)
-    config: dict[str, Any] = Field(default_factory=dict)
+    config: _Config = _Config()
 
 
 def run(
@@ -121,8 +137,8 @@ def open_run(config: RunConfig, folder: Path, world: World | None = None) -> Run
     world = world or ConfiguredWorld(config)
     now = config.model_dump(mode="json", by_alias=True)
     if before is not None:
-        _check_same(folder, before.config, now)
-        now["arms"] = before.config.get("arms", {}) | now["arms"]
+        _check_same(folder, before.config.model_dump(), now)
+        now["arms"] = before.config.arms | now["arms"]
     facts = world.facts()
     if before is not None and (changed := changes(before.facts, facts)):
         raise InputError(f"{folder}: holds a run with another {', '.join(changed)}; name another --out or pass --fresh")

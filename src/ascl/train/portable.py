@@ -68,10 +68,11 @@ def write_card(folder: Path, figures: Mapping[str, Estimate] | None = None, of: 
 def card(facts: Mapping[str, Any], figures: Mapping[str, Estimate] | None, of: str) -> str:
     """The card of a model trained with these facts (`training.json`)."""
     base, revision = facts.get("base model"), facts.get("base revision")
+    algorithm = facts.get("algorithm")
     listed = {
         "base model": f"{base}{f' at {revision}' if revision else ''}",
         "method": facts.get("method"),
-        "algorithm": (facts.get("algorithm") or {}).get("type"),
+        "algorithm": algorithm.get("type") if isinstance(algorithm, dict) else None,
         "training rows or prompts": facts.get("data"),
         "rule book": facts.get("rule book"),
         "judge of the reward": facts.get("judge"),
