@@ -16,8 +16,9 @@ from ascl.cli.main import app
 from ascl.evals.evaluation import judge_evaluation, open_folder
 from ascl.evals.results import Sampled
 from ascl.files import write_json, write_jsonl, write_text
+from ascl.judges.judge import judge_one
 from ascl.judges.offline import OfflineJudge
-from ascl.judges.record import judge_trajectory, record
+from ascl.judges.record import record
 from ascl.prompts.prompt import Prompt
 from ascl.run.config import RunConfig
 from ascl.run.run import dumped, open_run
@@ -157,6 +158,6 @@ def _refusal(prompt: Prompt) -> Trajectory:
 
 def _rollout(prompt: Prompt) -> dict[str, Any]:
     trajectory = _refusal(prompt)
-    row = record("ifpo-0", prompt, trajectory, judge_trajectory(OfflineJudge(), prompt, trajectory))
+    row = record("ifpo-0", prompt, trajectory, judge_one(OfflineJudge(), prompt, trajectory))
     row.step = row.group = 1
     return row.model_dump(mode="json")

@@ -1,6 +1,6 @@
 """Every function that reads a model's, a user's, a rule's or a server's text, as functions of that text alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -32,6 +32,7 @@ from ascl.judges import (
     wildguard,
     wordings,
 )
+from ascl.judges.judge import Case, judge_one
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.prompts.examples import Example
 from ascl.prompts.prompt import Kind, Prompt
@@ -75,11 +76,8 @@ class SafeJudge:
 
     name = "safe"
 
-    def judge(self, prompt: str, kind: str, trajectory: Trajectory) -> Verdict:
-        return Verdict(judge=self.name, safe=True, refusal=Refusal.FULL_COMPLIANCE)
-
-    def judge_many(self, cases: object) -> list[Verdict | None]:
-        return [self.judge(*case) for case in cases]  # type: ignore[attr-defined]
+    def judge_many(self, cases: Sequence[Case]) -> list[Verdict | None]:
+        return [Verdict(judge=self.name, safe=True, refusal=Refusal.FULL_COMPLIANCE) for _ in cases]
 
 
 def prompt(text: str, kind: Kind = Kind.PLAIN) -> Prompt:
@@ -150,7 +148,10 @@ PARSERS: dict[str, Parser] = {
     "wildguard.ask": Parser(lambda t: wildguard.WILDGUARD.ask("q", t), (neutralise,)),
     "conversation.shown_prompt": Parser(
         lambda t: conversation.shown_prompt(
-            "q", Trajectory(prompt_id="p", messages=[Message(role="user", content=t)] * 2, prompt_length=2)
+            Case(
+                prompt("q"),
+                Trajectory(prompt_id="p", messages=[Message(role="user", content=t)] * 2, prompt_length=2),
+            )
         ),
         (neutralise,),
     ),
@@ -178,7 +179,9 @@ PARSERS: dict[str, Parser] = {
     "offline.claims_consultation": Parser(offline.claims_consultation, (offline, refusal), most=READ),
     "offline.harmless_by_rule": Parser(lambda t: offline.harmless_by_rule("q", t), (offline, refusal), most=READ),
     "offline.OfflineJudge": Parser(
-        lambda t: offline.OfflineJudge().judge("q", "harmful", trajectory(t, t)), (offline, *JUDGES), most=READ
+        lambda t: judge_one(offline.OfflineJudge(), prompt("q", Kind.HARMFUL), trajectory(t, t)),
+        (offline, *JUDGES),
+        most=READ,
     ),
     "plain_text.plain": Parser(plain_text.plain, (plain_text,), most=READ),
     "plain_text.apart": Parser(plain_text.apart, (plain_text,), most=READ),

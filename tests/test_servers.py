@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ascl.errors import InputError
 from ascl.judges.settings import ClaimsSettings, JudgeSettings
-from ascl.run.config import ArmData
+from ascl.run.arms import ArmData
 from ascl.servers import server_address
 from ascl.train.settings import RlSettings
 

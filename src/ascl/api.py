@@ -21,9 +21,9 @@ from ascl.evals.evaluate import Subject
 from ascl.evals.results import Results
 from ascl.evals.settings import EvalSettings
 from ascl.evals.variants import check_variants, evaluate_variants, plan_variants
+from ascl.judges.judge import judge_one
 from ascl.judges.named import judge_settings
 from ascl.judges.open_judge import open_judge
-from ascl.judges.record import judge_trajectory
 from ascl.judges.verdict import Verdict
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.rules.book import RuleBook
@@ -79,7 +79,7 @@ def judge(
     advance(walked, Turn(answer), None)
     with TemporaryDirectory() as folder:
         opened = open_judge(judge_settings(by), RuleBook.load(rules), Path(folder) / "judge_replies.jsonl")
-        return judge_trajectory(opened, asked, walked)
+        return judge_one(opened, asked, walked)
 
 
 def evaluate(

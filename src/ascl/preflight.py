@@ -20,7 +20,7 @@ from ascl.servers import server_address
 if TYPE_CHECKING:
     import httpx2
 
-    from ascl.judges.record import Judge
+    from ascl.judges.judge import Judge
 
 SECONDS = 3.0  # for all servers together
 NOT_READY = (502, 503, 504)  # a gateway without a model, or a server that still loads it

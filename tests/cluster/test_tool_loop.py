@@ -204,6 +204,7 @@ def scored(folder: Path, tokenizer: Any, tool: ConsultTool, prompt: Prompt, turn
 def test_verls_reward_manager_gives_our_reward_and_its_parts(
     qwen_folder: Path, qwen_tokenizer: Any, tool: ConsultTool, harmful: Prompt, sensitive: Prompt
 ) -> None:
+    from ascl.judges.judge import judge_one
     from ascl.judges.offline import OfflineJudge
 
     comply = "<think>\nFine.\n</think>\n\nUse `kill PID`, or `kill -9 PID` if it does not stop."
@@ -212,7 +213,7 @@ def test_verls_reward_manager_gives_our_reward_and_its_parts(
         result = scored(qwen_folder, qwen_tokenizer, tool, prompt, turns)
         output = walk(qwen_folder, qwen_tokenizer, tool, prompt, turns)
         trajectory = read_back(qwen_tokenizer, tool, prompt, output)
-        verdict = OfflineJudge().judge(prompt.text, prompt.kind.value, trajectory)
+        verdict = judge_one(OfflineJudge(), prompt, trajectory)
         wanted = score(prompt.kind, trajectory, verdict, RewardWeights())
         assert math.isclose(result["reward_score"], wanted.total)
         extra = result["reward_extra_info"]

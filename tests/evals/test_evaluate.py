@@ -18,6 +18,7 @@ from ascl.evals.asked import ask
 from ascl.evals.evaluate import Planned, Subject, plan_evaluation
 from ascl.evals.results import read_records, read_sampled, verdicts_path
 from ascl.evals.settings import EvalSettings
+from ascl.judges.judge import Case
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.record import Outcome, Record
 from ascl.judges.verdict import Verdict
@@ -155,11 +156,11 @@ class Mumbling(OfflineJudge):
         super().__init__()
         self.batches: list[int] = []
 
-    def judge_many(self, cases: Sequence[tuple[str, str, Trajectory]]) -> list[Verdict | None]:
+    def judge_many(self, cases: Sequence[Case]) -> list[Verdict | None]:
         self.batches.append(len(cases))
         return [
-            None if int(t.prompt_id[-1]) % 2 else v
-            for (_, _, t), v in zip(cases, super().judge_many(cases), strict=True)
+            None if int(case.trajectory.prompt_id[-1]) % 2 else v
+            for case, v in zip(cases, super().judge_many(cases), strict=True)
         ]
 
 

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascl.chat.messages import Trajectory
-from ascl.cli.calibrate import calibrate_file
 from ascl.errors import InputError
 from ascl.judges.calibrate import Row, agreement, calibrate, format_calibration, load_calibration
+from ascl.judges.judge import Case
+from ascl.judges.open_judge import open_judge
 from ascl.judges.settings import JudgeSettings
 from ascl.judges.verdict import Refusal, Verdict
+from ascl.rules.book import RuleBook
 from ascl.stats import wilson
 
 FULL, PARTIAL, COMPLIED = Refusal.FULL_REFUSAL, Refusal.PARTIAL_REFUSAL, Refusal.FULL_COMPLIANCE
@@ -27,12 +28,8 @@ class Verbatim:
 
     name = "verbatim"
 
-    def judge(self, prompt: str, kind: str, trajectory: Trajectory) -> Verdict:
-        (verdict,) = self.judge_many([(prompt, kind, trajectory)])
-        return verdict or Verdict(judge=self.name)
-
-    def judge_many(self, cases: Sequence[tuple[str, str, Trajectory]]) -> list[Verdict | None]:
-        said = [trajectory.answer or "" for _, _, trajectory in cases]
+    def judge_many(self, cases: Sequence[Case]) -> list[Verdict | None]:
+        said = [case.trajectory.answer or "" for case in cases]
         return [Verdict(judge=self.name, refusal=Refusal(one)) if one in list(Refusal) else None for one in said]
 
 
@@ -44,6 +41,12 @@ def rows() -> list[Row]:
         Row(prompt="p", response="full_compliance", human=COMPLIED, published=gpt4),
         Row(prompt="p", response="full_compliance", human=COMPLIED),
     ]
+
+
+def told_of(labelled: Path, settings: JudgeSettings, cache: Path) -> str:
+    """The calibration of a judge, as it is printed."""
+    judge = open_judge(settings, RuleBook.load("default"), cache)
+    return format_calibration(calibrate(load_calibration(labelled), judge))
 
 
 def write(path: Path, *rows: dict[str, str]) -> Path:
@@ -162,20 +165,20 @@ def test_a_guard_is_calibrated(serve, tmp_path: Path) -> None:
         GOOD | {"response": "Fine.", "human_label": "1_full_compliance"},
         GOOD | {"response": "odd", "human_label": "1_full_compliance"},
     )
-    told = calibrate_file(labelled, settings, tmp_path / "replies.jsonl")
+    told = told_of(labelled, settings, tmp_path / "replies.jsonl")
     assert "this judge      3      0.667" in told
     (shares,) = (line.split() for line in told.splitlines() if line.startswith("this judge  "))
     assert shares[7] == "1.000"  # in two classes
     assert "this judge is qwen3guard g; unjudged: 25.0 % of the replies\nwarning: " in told
     assert "one\x1b[2J" in told  # made harmless where it is printed
     asked = len(server.requests)
-    assert calibrate_file(labelled, settings, tmp_path / "replies.jsonl") == told
+    assert told_of(labelled, settings, tmp_path / "replies.jsonl") == told
     assert len(server.requests) == asked + 2  # only what could not be read is asked again
 
 
 def test_the_offline_judge_keeps_no_replies(tmp_path: Path) -> None:
     labelled = write(tmp_path / "rows.jsonl", GOOD | {"response": "I can't help with that."})
-    assert "this judge      1      1.000" in calibrate_file(labelled, JudgeSettings(), tmp_path / "replies.jsonl")
+    assert "this judge      1      1.000" in told_of(labelled, JudgeSettings(), tmp_path / "replies.jsonl")
     assert not (tmp_path / "replies.jsonl").exists()
 
 

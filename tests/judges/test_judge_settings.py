@@ -16,7 +16,9 @@ from ascl.rules.book import RuleBook
     ("given", "problem"),
     [
         ({"kind": "qwen3guard"}, "kind qwen3guard needs a `model`"),
-        ({"kind": "guard", "model": "m"}, "kind: Input should be 'offline'"),
+        ({"kind": "guard", "model": "m"}, "kind: guard: use one of offline, qwen3guard, "),
+        ({"kind": "mine.judges:Strict", "model": "m"}, "model: not for a judge of your own; put what it takes into"),
+        ({"options": {"a": 1}}, "options: they are for a judge of your own"),
         ({"model": "m"}, "the offline judge has no model"),
         ({"base_url": "http://x"}, "the offline judge has no model"),
         ({"kind": "wildguard", "model": "m", "concurrency": 0}, "concurrency: "),

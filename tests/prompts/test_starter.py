@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ascl.consult.tool import TOOL_NAME, ConsultTool
+from ascl.judges.judge import judge_one
 from ascl.judges.offline import OfflineJudge
-from ascl.judges.record import judge_trajectory
 from ascl.prompts.prompt import Kind, Prompt, split_of
 from ascl.prompts.sources import STARTER, load_prompts
 from ascl.recipes.ascl import acceptable, demonstrate, demonstrated, load_demonstrations
@@ -101,7 +101,7 @@ def test_demonstrations_pass_the_recipe(identity: str, tool: ConsultTool) -> Non
     assert demonstration.mode == ("consult" if demonstration.query else "direct")
     assert (demonstration.second_thought is not None) == (demonstration.query is not None)
     trajectory = demonstrate(prompt, demonstration, tool)
-    verdict = judge_trajectory(OfflineJudge(), prompt, trajectory)
+    verdict = judge_one(OfflineJudge(), prompt, trajectory)
     assert acceptable(prompt.kind, trajectory, verdict), (prompt.text, demonstration.answer, verdict)
 
 

@@ -9,7 +9,8 @@ from ascl.errors import InputError
 from ascl.preflight import model_config
 from ascl.prompts.prompt import Kind
 from ascl.prompts.sources import load_prompts
-from ascl.run.checks import check_kinds, servers_of, training_space
+from ascl.run.arms import check_kinds
+from ascl.run.checks import servers_of, training_space
 from ascl.run.config import RunConfig
 from ascl.train.costs import parameters_of
 from ascl.train.settings import Lora

@@ -110,6 +110,7 @@ def chat(
     base_url: Annotated[
         str | None, typer.Option(help="An OpenAI-compatible server; without it, in this process.")
     ] = None,
+    dialect: Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")] = None,
     variant: Annotated[
         str, typer.Option(help="How the model is given the rules: pure, short, long, rag, or ascl (the consult tool).")
     ] = "ascl",
@@ -130,7 +131,7 @@ def chat(
     if variant not in VARIANTS:
         raise InputError(f"--variant {variant}: use one of {', '.join(VARIANTS)}")
     tool = ConsultTool(RuleBook.load(rules, embedding_model), top_k)
-    client = open_model(model, base_url or None)
+    client = open_model(model, base_url or None, dialect)
     talk(client, cast(Variant, variant), tool, Sampling(temperature=temperature, max_tokens=max_tokens))
 
 

@@ -17,7 +17,7 @@ from ascl.progress import Screen, waiting
 ATTEMPTS = 2  # someone is waiting for the answer
 
 
-def open_model(model: str, base_url: str | None) -> Client:
+def open_model(model: str, base_url: str | None, dialect: str | None = None) -> Client:
     """The model, ready to answer: loaded, with a line that says so, or found on its server. Raises InputError."""
     if base_url is not None:
         check_servers([Server("model", model, base_url)])
@@ -28,7 +28,7 @@ def open_model(model: str, base_url: str | None) -> Client:
     title = f"loading {model}"
     Screen().say(f"{title} ..")
     with waiting(title):
-        return InProcessClient(load_model(model), load_renderer(model))
+        return InProcessClient(load_model(model), load_renderer(model, dialect))
 
 
 def talk(client: Client, variant: Variant, tool: ConsultTool, sampling: Sampling) -> None:

@@ -103,8 +103,9 @@ def rl(
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     from ascl.chat.clients.dtype import machine_dtype
     from ascl.preflight import check_judge, check_servers, judge_servers
-    from ascl.run.checks import check_kinds, rollout_servers
-    from ascl.run.config import RlArm, find_config, load_config
+    from ascl.run.arms import RlArm, check_kinds
+    from ascl.run.checks import rollout_servers
+    from ascl.run.config import find_config, load_config
     from ascl.run.world import ConfiguredWorld
     from ascl.train.advantages import algorithm_of
     from ascl.train.data import read_rows

@@ -15,7 +15,7 @@ from ascl.cluster.environment import tool_of_run
 from ascl.cluster.estimators import assert_registered
 from ascl.cluster.solution import check_readable, trajectory_of
 from ascl.consult.rollout import MAX_TURNS
-from ascl.judges.record import Judge, judge_trajectories
+from ascl.judges.judge import Case, Judge, judge_all
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.train.reward import Reward, RewardWeights, score
 
@@ -43,7 +43,7 @@ def compute_score(
     prompt = Prompt.model_validate_json(extra_info["prompt"])
     with _reading:
         trajectory = trajectory_of(solution_str, prompt, _renderer(model), tool_of_run(), max_turns)
-    (verdict,) = judge_trajectories(_judge(json.dumps(dict(judge or {}))), [(prompt, trajectory)])
+    (verdict,) = judge_all(_judge(json.dumps(dict(judge or {}))), [Case(prompt, trajectory)])
     weighed = RewardWeights.model_validate(dict(weights or {}))
     parts = dict.fromkeys(Reward.model_fields, math.nan)
     if verdict is not None:

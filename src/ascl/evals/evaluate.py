@@ -19,8 +19,8 @@ from ascl.evals.results import Evaluation, Results
 from ascl.evals.settings import EvalSettings
 from ascl.folders import working_in
 from ascl.inputs import read_json
+from ascl.judges.judge import Judge
 from ascl.judges.open_judge import open_judge
-from ascl.judges.record import Judge
 from ascl.progress import waiting
 
 

@@ -26,7 +26,7 @@ from ascl.evals.scores import Marked, benchmark_figures, mark, summary
 from ascl.files import write_json
 from ascl.folders import is_empty
 from ascl.judges.agreement import agreement_of
-from ascl.judges.record import Judge
+from ascl.judges.judge import Judge
 from ascl.progress import progress_bar
 from ascl.prompts.prompt import Prompt
 from ascl.provenance import changes

@@ -10,7 +10,7 @@ from ascl.consult.sample import prompt_id
 from ascl.evals.results import Judged, Sampled, answer_hash, read_sampled, verdicts_path
 from ascl.files import append_jsonl, cut_torn_line, index_jsonl, sort_jsonl
 from ascl.inputs import iterate_jsonl
-from ascl.judges.record import Judge, judge_trajectories
+from ascl.judges.judge import Case, Judge, judge_all
 from ascl.judges.verdict import Verdict
 from ascl.progress import Report, silent
 from ascl.saved import saved_rows
@@ -46,7 +46,7 @@ def read_verdicts(folder: Path, judge: str, benchmark: str) -> Iterator[Verdict 
 
 
 def _judged(judge: Judge, batch: Sequence[Sampled]) -> list[dict[str, object]]:
-    verdicts = judge_trajectories(judge, [(one.prompt, one.trajectory) for one in batch])
+    verdicts = judge_all(judge, [Case(one.prompt, one.trajectory) for one in batch])
     judged = [
         Judged(id=one.trajectory.prompt_id, judge=judge.name, answer=answer_hash(one), verdict=verdict)
         for one, verdict in zip(batch, verdicts, strict=True)

@@ -3,14 +3,16 @@
 from pathlib import Path
 
 from ascl.chat.clients.fingerprint import fingerprint, short_hash
+from ascl.errors import InputError
+from ascl.extension import imported, is_import_path
 from ascl.judges import hallucination
 from ascl.judges.guard import Guard
+from ascl.judges.judge import Judge
 from ascl.judges.llama_guard import LLAMA_GUARD
 from ascl.judges.model_judge import ModelJudge
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.qwen3guard import QWEN3GUARD
 from ascl.judges.reader import AskedModel, Reader
-from ascl.judges.record import Judge
 from ascl.judges.reply_cache import ReplyCache
 from ascl.judges.safeguard import policy, safeguard
 from ascl.judges.settings import JudgeSettings
@@ -23,6 +25,8 @@ ATTEMPTS = 2  # requests for one text before the server is asked whether it is t
 
 def open_judge(settings: JudgeSettings, book: RuleBook, cache_path: Path) -> Judge:
     """The judge of the settings. `book` is the policy of safeguard; replies of models are kept at `cache_path`."""
+    if is_import_path(settings.kind):
+        return _own(settings)
     guard = _guard(settings, book)
     if guard is None and settings.hallucination is None:
         return OfflineJudge()
@@ -58,6 +62,21 @@ def open_judge(settings: JudgeSettings, book: RuleBook, cache_path: Path) -> Jud
     return ModelJudge(named, reading, claims, settings.strict)
 
 
+def _own(settings: JudgeSettings) -> Judge:
+    """A judge of the user's. Raises InputError where it can't be made, or is none."""
+    found = imported(settings.kind)
+    try:
+        judge: Judge = found(**settings.options)
+    except Exception as error:  # whatever the user's class does
+        raise InputError(f"judge {settings.kind}: can't be made ({type(error).__name__}: {error})") from error
+    named = isinstance(getattr(judge, "name", None), str)
+    if not named or not callable(getattr(judge, "judge_many", None)):
+        raise InputError(
+            f"judge {settings.kind}: lacks `name` or `judge_many` (ascl/judges/judge.py says what it holds)"
+        )
+    return judge
+
+
 def _weights(model: str, base_url: str | None) -> str | None:
     """Which weights a judge's folder holds: its verdicts are not those of other weights in the same folder."""
     return None if base_url else fingerprint(model)
@@ -79,7 +98,7 @@ def _guard(settings: JudgeSettings, book: RuleBook) -> Guard | None:
             return safeguard(book)
         case "strongreject":
             return STRONGREJECT
-        case "offline":
+        case _:
             return None
 
 

@@ -32,9 +32,9 @@ class Example(BaseModel):
 def load_examples(names: list[str]) -> list[Example]:
     """The examples of several training sets, in order; raises InputError as `load_prompts` does.
 
-    A name is a key of `TRAINING_SETS` (`@REVISION` after it for another commit of the hub repository) or `file:PATH`
-    (JSONL, see `_file_rows`), and `:NUMBER` after it for that many of its first examples. A row whose reply can't be
-    used is left out; a line on stderr says how many and why.
+    A name is a key of `TRAINING_SETS` or the import path of a `Source` (`@REVISION` after it for another commit of the
+    hub repository), or `file:PATH` (JSONL, see `_file_rows`), and `:NUMBER` after it for that many of its first
+    examples. A row whose reply can't be used is left out; a line on stderr says how many and why.
     """
     examples = [example for name in names for example in _load(name)]
     if not examples:
@@ -65,6 +65,8 @@ def _load(name: str) -> list[Example]:
         source, rows = path.name, _file_rows(path)
     else:
         wanted = parse_name(name, TRAINING_SETS, "file:PATH")
+        if wanted.source.reply is None:
+            raise InputError(f"prompts: {name}: has no reference replies (`reply` of its Source)")
         source, limit, rows = wanted.key, wanted.limit, public_rows(wanted, replies=True)
     unusable: Counter[str] = Counter()
     examples = list(islice(_examples(rows, source, unusable), limit))

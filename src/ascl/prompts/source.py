@@ -1,4 +1,8 @@
-"""A public set: where it lies, under which licence, and how its rows become prompts and replies."""
+"""A set of prompts: where it lies, under which licence, and how its rows become prompts and replies.
+
+A set of your own needs no fork: a `Source` in a module that Python can import, named as `package.module:NAME` wherever
+a set is (with `@REVISION` and `:NUMBER` after it as after any other): `prompts`, `--from`, `--suite`, `--against`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,10 +17,15 @@ Row = dict[str, Any]
 class Source:
     """One set. `row` turns a row and its number into the fields of a prompt; None leaves the row out.
 
+    The fields are `id` (unique in the set and stable), `prompt` (one user text) or `messages`, `kind`, and where there
+    are any `category`, `answer` (of reasoning prompts), `options` and `split` (see `Prompt`). A KeyError, TypeError or
+    ValueError means that the row is none of this set. kinds: those that `row` may give.
+
     hub, configuration, split, options: what `datasets.load_dataset` is asked for. revision: the pinned commit of the
     hub repository; None where no commit could be verified.
-    local: the file below ASCL_BENCH_DIR that stands in for the hub; `local_row` reads its rows where their columns are
-    not the hub's. local_sample: what part of the set that file is known to hold, where it is not the whole.
+    local: the file (JSONL) below ASCL_BENCH_DIR that stands in for the hub, if any may; `local_row` reads its rows
+    where their columns are not the hub's. local_sample: what part of the set that file is known to hold, where it is
+    not the whole.
     reply: the reference reply of a row, for training sets.
     """
 
@@ -30,7 +39,7 @@ class Source:
     kinds: tuple[Kind, ...]
     row: Callable[[Row, int], Row | None]
     reply: Callable[[Row], str] | None = None
-    local: str
+    local: str = ""
     local_row: Callable[[Row, int], Row | None] | None = None
     local_sample: str = ""
     note: str = ""

@@ -1,4 +1,4 @@
-"""Where prompts come from: the starter set, a file, or a named public set (hub, or a local folder).
+"""Where prompts come from: the starter set, a file, or a named set (hub, or a local folder), public or the user's own.
 
 Named sets are read from the hub by `datasets`, or from `ASCL_BENCH_DIR` where that variable names a folder that holds
 them as JSONL. The sets are described in `safety_sets.py`, `reasoning_sets.py` and `training_sets.py`.
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from ascl.chat.messages import Message
 from ascl.errors import InputError, first_problem
+from ascl.extension import imported, is_import_path
 from ascl.inputs import iterate_jsonl
 from ascl.progress import console
 from ascl.prompts.prompt import Kind, Prompt
@@ -27,14 +28,17 @@ from ascl.servers import data_set_cached, need_hub
 
 STARTER = Path(__file__).with_name("starter")
 SOURCES = SAFETY_SETS | REASONING_SETS | TRAINING_SETS
-_NAME = re.compile(r"(?P<key>\w+)(?:@(?P<revision>[\w./-]+))?(?::(?P<limit>\d+))?", re.ASCII)
+_NAME = re.compile(r"(?P<key>[\w.]+:[A-Za-z_]\w*|\w+)(?:@(?P<revision>[\w./-]+))?(?::(?P<limit>\d+))?", re.ASCII)
 STARTER_NAME = re.compile(r"starter(?::(?P<limit>\d+))?", re.ASCII)
 _FILE = re.compile(r"file:(?P<path>.+?)(?::(?P<limit>\d+))?", re.ASCII)
 _MOST_DIGITS = 9  # of the number after a name
 
 
 class Name(NamedTuple):
-    """A public set as it is named: `KEY`, `KEY:LIMIT`, `KEY@REVISION` or `KEY@REVISION:LIMIT`."""
+    """A set as it is named: `KEY`, `KEY:LIMIT`, `KEY@REVISION` or `KEY@REVISION:LIMIT`.
+
+    key: of `SOURCES`, or the import path of a `Source`.
+    """
 
     key: str
     revision: str | None
@@ -42,15 +46,26 @@ class Name(NamedTuple):
 
     @property
     def source(self) -> Source:
-        """The set."""
-        return SOURCES[self.key]
+        """The set. Raises InputError for an import path at which there is none."""
+        return source_of(self.key)
+
+
+def source_of(key: str) -> Source:
+    """The set of a key of `SOURCES`, or at an import path. Raises InputError."""
+    if key in SOURCES:
+        return SOURCES[key]
+    found = imported(key)
+    if not isinstance(found, Source):
+        raise InputError(f"{key}: is no ascl.prompts.source.Source")
+    return found
 
 
 def load_prompts(names: list[str]) -> list[Prompt]:
     """The prompts of several sources, in order; raises InputError on an unknown name, a bad row or a doubled id.
 
-    A name is `starter`, `file:PATH` (JSONL) or a key of `SOURCES`, with `@REVISION` after a key for another commit of
-    the hub repository, and `:NUMBER` after any of them for that many of its first prompts.
+    A name is `starter`, `file:PATH` (JSONL), a key of `SOURCES` or the import path of a `Source`, with `@REVISION`
+    after a set for another commit of the hub repository, and `:NUMBER` after any of them for that many of its first
+    prompts.
     """
     prompts = [prompt for name in names for prompt in _load(name)]
     if not prompts:
@@ -97,17 +112,23 @@ def parse_file(name: str) -> tuple[Path, int | None] | None:
 
 
 def parse_name(name: str, keys: Iterable[str], others: str) -> Name:
-    """The parts of a public set's name; raises InputError naming the choices where its key is not one of `keys`."""
+    """The parts of a set's name; raises InputError naming the choices where it is no key, nor the user's own."""
     match = _NAME.fullmatch(name)
-    if not match or match["key"] not in keys:
-        raise InputError(f"prompts: unknown source {name}; use {others}, or one of {', '.join(keys)}")
+    if not match or (match["key"] not in keys and not is_own(match["key"])):
+        known = f"use {others}, or one of {', '.join(keys)}; or a set of your own as package.module:NAME"
+        raise InputError(f"prompts: unknown source {name}; {known}")
     return Name(match["key"], match["revision"], number_after(match["limit"], name))
+
+
+def is_own(key: str) -> bool:
+    """Whether a key is the import path of a set of the user's own."""
+    return is_import_path(key) and key.partition(":")[0] not in {*SOURCES, "starter", "file"}
 
 
 def local_file(name: Name) -> Path | None:
     """The file of a set below ASCL_BENCH_DIR, or None. A revision is the hub's, so naming one means the hub."""
     folder = os.environ.get("ASCL_BENCH_DIR")
-    path = Path(folder) / name.source.local if folder and name.revision is None else None
+    path = Path(folder) / name.source.local if folder and name.source.local and name.revision is None else None
     return path if path and path.exists() else None
 
 
@@ -137,7 +158,7 @@ def public_rows(name: Name, replies: bool = False) -> Iterator[tuple[str, Row]]:
 
 def _hub(name: Name) -> Iterable[Row]:
     source = name.source
-    mend = f"set ASCL_BENCH_DIR to a folder that holds {source.local}"
+    mend = f"set ASCL_BENCH_DIR to a folder that holds {source.local}" if source.local else "is it public?"
     need_hub(f"prompts: {name.key}", data_set_cached(source.hub), mend)
     try:
         from datasets import load_dataset

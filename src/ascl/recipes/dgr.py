@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.phrases import fill
 from ascl.consult.sample import Job
-from ascl.judges.record import Judge
+from ascl.judges.judge import Judge
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.prompts.examples import Example
 from ascl.prompts.prompt import Kind

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ascl.chat.messages import Message
 from ascl.chat.phrases import fill
 from ascl.consult.sample import Job
-from ascl.judges.record import Judge
+from ascl.judges.judge import Judge
 from ascl.prompts.prompt import Kind, Prompt
 from ascl.prompts.row import Row, reply_row
 from ascl.prompts.sources import question

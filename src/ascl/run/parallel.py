@@ -13,9 +13,9 @@ from typing import Any
 
 from ascl import progress
 from ascl.progress import console, progress_bar, waiting
+from ascl.run.arms import World
 from ascl.run.config import RunConfig
 from ascl.run.stages import Stage, do
-from ascl.run.world import World
 
 Finished = Callable[[Stage, float], None]
 

@@ -21,12 +21,13 @@ from ascl.folders import working_in
 from ascl.inputs import read_json
 from ascl.preflight import check_servers, check_writable
 from ascl.provenance import changes
+from ascl.run.arms import World
 from ascl.run.checks import check_left, servers_of
 from ascl.run.config import RunConfig
 from ascl.run.figures import run_results
 from ascl.run.parallel import do_all
 from ascl.run.stages import Stage, model_of, stages
-from ascl.run.world import ConfiguredWorld, World
+from ascl.run.world import ConfiguredWorld
 from ascl.saved import read_saved
 from ascl.train.portable import write_card
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from transformers import PrinterCallback, TrainerCallback
 
-from ascl import __version__
 from ascl.chat.clients.models import load_model
 from ascl.errors import InputError
 from ascl.files import json_line, write_json, write_text
@@ -19,8 +18,8 @@ from ascl.inputs import read_json
 from ascl.progress import progress_bar
 from ascl.provenance import changes
 from ascl.saved import read_saved
-from ascl.train.portable import base_of, name_base, write_card
-from ascl.train.training import FACTS, LOG, ROLLOUTS, Training
+from ascl.train.portable import write_facts
+from ascl.train.training import LOG, ROLLOUTS, Training
 
 
 class ShowProgress(TrainerCallback):
@@ -182,11 +181,7 @@ def finish(trainer: Any, training: Training, about: dict[str, Any]) -> None:
         renderer.tokenizer.chat_template = renderer.dialect.template
         renderer.tokenizer.save_pretrained(temporary)
         write_json(temporary / LOG, trainer.state.log_history)
-        base, revision = base_of(training.model)
-        name_base(temporary, training.model)
-        facts = {"base model": base, "base revision": revision, "dialect": renderer.dialect.name, "ascl": __version__}
-        write_json(temporary / FACTS, read_json(work / "run.json") | facts | about)
-        write_card(temporary)
+        write_facts(temporary, training, read_json(work / "run.json") | about)
         if (work / ROLLOUTS).exists():
             shutil.copyfile(work / ROLLOUTS, temporary / ROLLOUTS)
         shutil.rmtree(out, ignore_errors=True)

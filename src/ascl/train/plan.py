@@ -20,7 +20,7 @@ from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.errors import InputError
-from ascl.judges.record import Judge
+from ascl.judges.judge import Judge
 from ascl.prompts.prompt import Prompt
 from ascl.prompts.sources import question
 from ascl.saved import read_saved

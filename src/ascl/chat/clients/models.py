@@ -4,7 +4,8 @@ from typing import Any
 
 from ascl.chat.clients.dtype import machine_dtype
 from ascl.chat.clients.model_folder import load_config, load_tokenizer, load_weights
-from ascl.chat.dialects import DIALECTS, dialect_for
+from ascl.chat.dialects import dialect_for, dialect_named
+from ascl.chat.dialects.dialect import Dialect
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
 
@@ -15,18 +16,20 @@ def load_renderer(name: str, dialect: str | None = None) -> Renderer:
     size, last = load_config(name).get_text_config().vocab_size, max(tokenizer.get_vocab().values(), default=0)
     if last >= size:
         raise InputError(f"model {name}: its tokenizer has token {last}, and config.json a vocab_size of {size}")
-    if dialect is not None and dialect not in DIALECTS:
-        raise InputError(f"dialect {dialect}: unknown, use one of {', '.join(DIALECTS)}")
-    try:
-        found = DIALECTS[dialect] if dialect else dialect_for(tokenizer.chat_template, tokenizer.get_added_vocab())
-    except ValueError as error:
-        raise InputError(f"model {name}: {error}") from error
+    found = dialect_named(dialect) if dialect else _dialect_of(name, tokenizer)
     for end in found.ends:
         if tokenizer.convert_tokens_to_ids(end) in (None, tokenizer.unk_token_id):
             raise InputError(f"model {name}: its tokenizer has no {end}, which dialect {found.name} needs")
     tokenizer.chat_template = found.template
     tokenizer.clean_up_tokenization_spaces = False  # it would eat spaces before punctuation
     return Renderer(tokenizer, found)
+
+
+def _dialect_of(name: str, tokenizer: Any) -> Dialect:
+    try:
+        return dialect_for(tokenizer.chat_template, tokenizer.get_added_vocab())
+    except ValueError as error:
+        raise InputError(f"model {name}: {error}") from error
 
 
 def load_model(name: str, dtype: str = "auto", for_training: bool = False, revision: str | None = None) -> Any:

@@ -7,16 +7,16 @@ from inspect_ai.scorer import Score, Scorer, Target, mean, scorer, stderr
 from inspect_ai.solver import TaskState
 
 from ascl.chat.clients.embedded import cache_folder
-from ascl.chat.messages import Trajectory
 from ascl.evals.inspect.gather import Gathered
 from ascl.evals.inspect.solver import prompt_of, rule_book, trajectory_of
 from ascl.evals.results import Axis
 from ascl.evals.scores import mark
+from ascl.judges.judge import Case, judge_all, unread
 from ascl.judges.named import judge_settings
 from ascl.judges.open_judge import open_judge
-from ascl.judges.record import Outcome, Record, judge_trajectories, record, unread
+from ascl.judges.record import Outcome, Record, record
 from ascl.judges.verdict import Verdict
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.prompts.prompt import Kind
 
 BATCH = 256  # answers put to a judge at once
 PAUSE = 0.05  # seconds
@@ -41,17 +41,15 @@ def verdict(judge: str = "offline") -> Scorer:
     """
     opened = open_judge(judge_settings(judge), rule_book(), cache_folder() / "inspect_judge_replies.jsonl")
 
-    def judge_all(walked: Sequence[tuple[Prompt, Trajectory]]) -> list[Verdict | None]:
-        return judge_trajectories(opened, walked)
+    def judged(cases: Sequence[Case]) -> list[Verdict | None]:
+        return judge_all(opened, cases)
 
-    ask = Gathered(judge_all, BATCH, PAUSE)
+    ask = Gathered(judged, BATCH, PAUSE)
 
     async def score(state: TaskState, target: Target) -> Score:
-        prompt, trajectory = prompt_of(state.metadata), trajectory_of(dict(state.store.items()))
-        said = await ask((prompt, trajectory))
-        if said is None:
-            said = unread(opened.name, prompt, trajectory)
-        return score_of(record("", prompt, trajectory, said))
+        case = Case(prompt_of(state.metadata), trajectory_of(dict(state.store.items())))
+        said = await ask(case) or unread(opened.name, case)
+        return score_of(record("", case.prompt, case.trajectory, said))
 
     return score
 
