@@ -116,7 +116,7 @@ def rl(
     settings = load_config(path)
     settings = settings.model_copy(update={"model": model or settings.model})
     try:
-        arm = RlArm(method="rl", algorithm=algorithm_of(algorithm))
+        arm = RlArm.model_validate({"method": "rl", "algorithm": algorithm_of(algorithm)})
     except InputError as error:
         raise InputError(f"--algorithm {error}") from error
     folder = out or Path("runs") / f"{path.stem}-{arm.algorithm.type.rpartition(':')[2].lower()}"

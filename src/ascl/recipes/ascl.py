@@ -173,4 +173,4 @@ def _reasons(walks: dict[str, Walk]) -> dict[str, int | float]:
 
 
 def _classes(rows: list[Row]) -> dict[str, int | float]:
-    return dict(sorted(Counter(f"{row.kind.value}, {row.mode}" for row in rows).items()))
+    return dict(sorted(Counter(f"{row.kind}, {row.mode}" for row in rows).items()))
