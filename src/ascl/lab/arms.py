@@ -4,9 +4,9 @@ import random
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
@@ -170,23 +170,35 @@ def reinforce(folder: Path, name: str, settings: LabSettings, seed: int) -> Path
     return out
 
 
+Number = Annotated[float, Field(ge=-1e15, le=1e15)]  # that sums of it can be calculated with; not nan
+
+
 class Measured(BaseModel):
     """`seedN/NAME.json`: what an arm, or the model it begins with, came to with one seed."""
 
     name: str
     arm: dict[str, Any] | None = None
     seed: int
-    seconds: dict[str, float]
-    measured: dict[str, float | None]
-    consult_by_look: dict[str, float]
-    curve: list[dict[str, float]]
+    seconds: dict[str, Number]
+    measured: dict[str, Number | None]
+    consult_by_look: dict[str, Number]
+    curve: list[dict[str, Number]]
 
     @field_validator("measured")
     @classmethod
     def _has_rates(cls, measured: dict[str, float | None]) -> dict[str, float | None]:
         if lacking := [key for key in ("consult_harmful", "consult_sensitive") if measured.get(key) is None]:
             raise ValueError(f"there is no {' and no '.join(lacking)}")
+        if other := sorted(set(measured) ^ set(measure([], resamples=1))):
+            raise ValueError(f"{other[0]} is there and is no figure, or is a figure and not there")
         return measured
+
+    @field_validator("seconds")
+    @classmethod
+    def _has_all(cls, seconds: dict[str, float]) -> dict[str, float]:
+        if "all" not in seconds:
+            raise ValueError("there is no `all`")
+        return seconds
 
 
 def result(folder: Path, name: str, settings: LabSettings, seed: int) -> dict[str, Any]:
