@@ -93,6 +93,14 @@ def test_a_file_without_end_is_not_read_into_memory(
     assert "is longer than" in fault(read, path)
 
 
+def test_a_file_that_may_have_no_line_yet_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "x"  # as `/proc/kmsg`, which not everyone may read, is a file
+    path.write_text("here")
+    with inputs.open_input(path) as file:
+        assert not os.get_blocking(file.fileno())
+        assert file.read() == b"here"
+
+
 def test_a_line_may_be_as_long_as_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"a": 1}\n{"b": 12}\n')

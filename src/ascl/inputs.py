@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import os
 import stat
 from collections.abc import Hashable, Iterator
 from itertools import count
@@ -29,7 +30,7 @@ def open_input(path: Path) -> IO[bytes]:
         if not stat.S_ISREG(mode):
             kind = "Is a directory" if stat.S_ISDIR(mode) else "a device, a FIFO or a socket, not a file"
             raise _unreadable(path, kind)
-        return path.open("rb")
+        return open(path, "rb", opener=_not_waiting)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except OSError as error:
@@ -38,6 +39,11 @@ def open_input(path: Path) -> IO[bytes]:
         raise
     except ValueError as error:  # a NUL in the name, or half a surrogate pair
         raise InputError(f"{str(path)!a}: no name that a file could have") from error
+
+
+def _not_waiting(path: str, flags: int) -> int:
+    """Of a file that gives its lines only when there are any (`/proc/kmsg`), those that are there now are read."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _unreadable(path: Path, reason: object) -> InputError:
@@ -55,7 +61,7 @@ def read_text(path: Path, longest: int = LONGEST_TEXT) -> str:
     """
     with open_input(path) as file:
         try:
-            content = file.read(longest + 1)
+            content = file.read(longest + 1) or b""
         except OSError as error:
             raise _unreadable(path, error.strerror) from error
     if len(content) > longest:

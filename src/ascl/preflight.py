@@ -144,7 +144,7 @@ def check_judge(judge: "Judge") -> None:
     for reader in (judge.guard, judge.claims) if isinstance(judge, ModelJudge) else ():
         if reader is not None and isinstance(reader.model, LocalModel):
             model_config(reader.model.model, reader.model.revision)
-            reader.model.markers  # noqa: B018 - reads its tokenizer and template
+            reader.model.untrusted("")  # reads its tokenizer and template
 
 
 def model_config(name: str, revision: str | None = None) -> Any:

@@ -146,6 +146,12 @@ FAMILIES = {
     "olmo": "|||IP_ADDRESS||| |||EMAIL_ADDRESS||| |||PHONE_NUMBER||| <|endofprompt|> <functions> <function_calls>",
     "longcat and ling": "<longcat_think> </longcat_think> <longcat_tool_call> <longcat_arg_key>"
     " <role> </role> <|role_end|>",
+    "code llama and santacoder": "<PRE> <SUF> <MID> <EOT> <FILL_ME> <fim-prefix> <fim-middle> <NAME> <EMAIL>",
+    "telechat, moss and minicpm": "<_user> <_bot> <_end> <_system> <eoh> <eom> <eoc> <eor> <usr> <sys> <用户> <AI>"
+    " <ans>",
+    "llm-jp": "<CLS|LLM-jp> <EOD|LLM-jp> <MASK|LLM-jp>",
+    "qwen-vl and internvl": "<ref> </ref> <box> </box> <quad> </quad> <img> </img> <IMG_CONTEXT>",
+    "function gemma": "<start_function_call> <end_function_call> <start_function_response> <escape>",
     "t5 and bert": "<extra_id_99> [CLS] [SEP] [MASK] [PAD] [UNK] [unused12]",
 }
 

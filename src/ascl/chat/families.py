@@ -16,8 +16,8 @@ _WORDS = (
     "answer", "arguments", "bos", "cls", "commit", "dna", "documents", "eoa", "eod", "eoh", "eom", "eop", "eos",
     "eosys", "eot", "filename", "function", "functions", "image", "ipython", "mask", "observation", "output", "pad",
     "parameter", "protein", "reponame", "response", "result", "results", "rna", "role", "sep", "sop", "sot", "tool",
-    "toolcall", "tool_calls", "unk", "video", "audio", "invoke", "CLS", "EOD", "MASK", "PAD", "SEP", "SMILES", "THINK",
-    "TOOLCALL", "TOOLS", "UNK", "BOS", "EOS", "EOT",
+    "toolcall", "tool_calls", "unk", "video", "audio", "invoke", "ans", "box", "cap", "eoc", "eor",
+    "escape", "functioncall", "grounding", "img", "od", "quad", "ref", "sys", "usr", "AI", "用户",
 )  # fmt: skip
 TOKENS: tuple[str, ...] = (
     *(f"<{word}>" for word in _WORDS), *(f"</{word}>" for word in _WORDS),
@@ -39,6 +39,9 @@ SHAPES: tuple[tuple[str, str], ...] = (
     ("<", r"[^\s<>|｜]{1,80}[|｜]>"),  # <turn|>
     ("<", r"\[[^\s\[\]]{1,80}\]>"),  # <[begin_of_sentence]>
     ("<", rf"/?{_NAME}>"),  # <end_of_turn>, <SPECIAL_11>, <extra_id_1>, </TOOL_RESPONSE>
+    ("<", r"/?(?!SYS>>)[A-Z][A-Z0-9-]{1,40}(?:\|[^\s<>|]{1,40})?>"),  # <EOT>, <PRE>, <CLS|LLM-jp>
+    ("<", r"/?_[a-z]{2,40}>"),  # <_user>
+    ("<", r"fim-[a-z]{3,10}>"),  # <fim-prefix>
     ("<", r"/?[A-Za-z]{3,40}\d+>"),  # <unused0>
     ("<", r"/?[a-z][a-z0-9_-]*:(?!:)[A-Za-z0-9_:-]{1,80}>"),  # <seed:bos>, <minimax:tool_call>, <mask:1>
     ("[", r"/?\|[^\s\[\]|]{1,80}\|\]"),  # [|endofturn|]

@@ -25,6 +25,7 @@ from ascl.evals.results import (
 from ascl.evals.scores import Marked, benchmark_figures, mark, summary
 from ascl.files import write_json
 from ascl.folders import is_empty
+from ascl.inputs import lines
 from ascl.judges.agreement import agreement_of
 from ascl.judges.judge import Judge
 from ascl.progress import progress_bar
@@ -114,7 +115,7 @@ def _refused(folder: Path) -> Counter[str]:
 
 def _whole_lines(path: Path) -> list[bytes]:
     """The lines of a file that a kill may have torn; none where there is no file."""
-    return [line for line in path.read_bytes().splitlines(True) if line.endswith(b"\n")] if path.exists() else []
+    return [line for _, line in lines(path) if line.endswith(b"\n")] if path.exists() else []
 
 
 def judge_evaluation(folder: Path, judges: Sequence[Judge], again: bool = False) -> Results:

@@ -1,4 +1,8 @@
-"""A judging model in this process, with its own chat template, asked in batches."""
+"""A judging model in this process, with its own chat template, asked in batches.
+
+Its control tokens come from that template and from our own question alone: each untrusted text stands between two
+characters until it is tokenised (`chat/tokenise.py`), and a system message, which may hold rules, is such a text.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,10 +12,14 @@ from typing import Any
 from ascl.chat.clients.model_folder import load_tokenizer
 from ascl.chat.clients.models import load_model
 from ascl.chat.clients.sampling import Sampling
+from ascl.chat.neutralise import neutralise
+from ascl.chat.tokenise import Rendered, Tokeniser
 from ascl.errors import InputError
 from ascl.judges.guard import Messages
 from ascl.judges.spoken import after_thought
 from ascl.progress import console
+
+_BEGIN, _END = "\U0010fffe", "\U0010ffff"  # of an untrusted text; noncharacters, which mean nothing anywhere
 
 
 @dataclass
@@ -39,16 +47,23 @@ class LocalModel:
         return load_model(self.model, revision=self.revision).eval()
 
     @cached_property
-    def markers(self) -> tuple[str, ...]:
-        """The tokenizer's added tokens."""
-        return tuple(sorted(self._tokenizer.get_added_vocab()))
+    def _tokeniser(self) -> Tokeniser:
+        return Tokeniser(self._tokenizer)
+
+    def untrusted(self, text: str) -> str:
+        """See `AskedModel`. Blanks around a text stay outside: many templates take them away."""
+        text = neutralise(text.translate(dict.fromkeys(map(ord, (_BEGIN, _END)), "\ufffd")), self._tokeniser.markers)
+        inner = text.strip()
+        before, _, after = text.partition(inner) if inner else ("", "", text)
+        return f"{before}{_BEGIN}{inner}{_END}{after}"
 
     def ask(self, conversations: list[Messages], sampling: Sampling, heard: Callable[[int, str | None], None]) -> None:
         """See `AskedModel`. A text that does not fit the model is left out: a cut one would be judged as if whole."""
         if not conversations:
             return
+        conversations = [list(map(self._placed, conversation)) for conversation in conversations]
         render = self._renderer(conversations[0])
-        contexts = [self._tokenizer(render(c), add_special_tokens=False)["input_ids"] for c in conversations]
+        contexts = [self._tokeniser.ids(render(conversation)) for conversation in conversations]
         config = self._weights.config.get_text_config()
         room = getattr(config, "max_position_embeddings", 1 << 30) - sampling.max_tokens
         order = sorted(range(len(contexts)), key=lambda number: len(contexts[number]))  # little padding
@@ -61,22 +76,32 @@ class LocalModel:
             for number, reply in zip(numbers, self._generate([contexts[n] for n in numbers], sampling), strict=True):
                 heard(number, reply)
 
-    def _renderer(self, example: Messages) -> Callable[[Messages], str]:
-        """How conversations like this one become text. Some templates take contents as they are, others as parts.
+    def _placed(self, message: dict[str, str]) -> dict[str, str]:
+        """The message, its content marked as a whole where it is a policy, which holds none of the texts."""
+        return message | {"content": self.untrusted(message["content"])} if message["role"] == "system" else message
+
+    def _renderer(self, example: Messages) -> Callable[[Messages], Rendered]:
+        """How conversations like this one are rendered. Some templates take contents as they are, others as parts.
 
         A template that is given the other form, or that knows no such roles, shows the model an empty conversation, and
         every answer in it is safe. So both are tried with words that must come out again.
         """
-        probe = [{"role": m["role"], "content": f"words-of-turn-{i}"} for i, m in enumerate(example)]
+        probe = [{"role": m["role"], "content": self.untrusted(f"words-of-turn-{i}")} for i, m in enumerate(example)]
         for form in (_plain, _in_parts):
             try:
                 text = self._render(form(probe))
             except Exception:  # whatever the template does with the form it does not know
                 continue
             if all(message["content"] in text for message in probe):
-                return lambda messages, form=form: self._render(form(messages))  # type: ignore[misc]
+                return lambda messages, form=form: self._rendered(self._render(form(messages)))  # type: ignore[misc]
         roles = ", ".join(message["role"] for message in example)
         raise InputError(f"model {self.model}: its chat template does not show it {roles}; is the judge's kind right?")
+
+    def _rendered(self, marked: str) -> Rendered:
+        try:
+            return Rendered.of_marked(marked, _BEGIN, _END)
+        except ValueError as error:
+            raise InputError(f"model {self.model}: its chat template takes a text apart ({error})") from error
 
     def _render(self, messages: list[dict[str, Any]]) -> str:
         return self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)

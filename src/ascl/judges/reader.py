@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from ascl.chat.clients.sampling import Sampling
-from ascl.chat.neutralise import neutralise
 from ascl.judges.guard import Messages
 from ascl.judges.reply_cache import ReplyCache, reply_key
 
@@ -16,9 +15,8 @@ Texts = tuple[str, str]  # prompt and answer, or thought and answer: untrusted
 class AskedModel(Protocol):
     """A judging model: behind a server (`served.py`) or in this process (`local.py`)."""
 
-    @property
-    def markers(self) -> tuple[str, ...]:
-        """Control tokens of its own that no untrusted text may hold."""
+    def untrusted(self, text: str) -> str:
+        """A text as it may stand in a conversation: no control token of the model comes out of it."""
         ...
 
     def ask(self, conversations: list[Messages], sampling: Sampling, heard: Callable[[int, str | None], None]) -> None:
@@ -57,7 +55,6 @@ class Reader(Generic[T]):
             return {}
         unread: dict[str, Texts] = {}
         keys = list(waiting)
-        markers = self.model.markers
 
         def heard(number: int, reply: str | None) -> None:
             key = keys[number]
@@ -66,7 +63,7 @@ class Reader(Generic[T]):
             elif reply is not None:
                 unread[key] = waiting[key]
 
-        conversations = [self.messages(*(neutralise(text, markers) for text in waiting[key])) for key in keys]
+        conversations = [self.messages(*map(self.model.untrusted, waiting[key])) for key in keys]
         try:
             self.model.ask(conversations, sampling, heard)
         finally:

@@ -16,6 +16,7 @@ from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.retry import RequestFailed
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Trajectory
+from ascl.chat.neutralise import neutralise
 from ascl.judges.guard import Messages
 from ascl.progress import tell
 from ascl.servers import WAIT
@@ -35,16 +36,19 @@ HARMLESS: Messages = [{"role": "user", "content": "Hello."}]
 class ServedModel:
     """The model that `client` asks. name: what it is called in messages. wait: seconds between looks for a lost server.
 
-    Texts reach `ask` neutralised (see `Reader`), so the conversations leave as they are: their markers are meant.
+    Texts reach `ask` neutralised (`untrusted`), so the conversations leave as they are: their markers are meant.
     """
 
     name: str
     client: OpenAIClient
     wait: float = WAIT
-    markers: tuple[str, ...] = ()
     answered: bool = False  # the server has answered at least once
     refused: int = 0  # texts it would not take
     failures: int = 0  # requests that failed in a way that may pass: of texts, and looks for the server
+
+    def untrusted(self, text: str) -> str:
+        """See `AskedModel`."""
+        return neutralise(text)
 
     def ask(self, conversations: list[Messages], sampling: Sampling, heard: Callable[[int, str | None], None]) -> None:
         """See `AskedModel`. Waits while the server is down; raises InputError where it can't be used as it is named."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -148,7 +149,8 @@ def alone(training: Training) -> Iterator[None]:
 def last_checkpoint(work: Path) -> str | None:
     """The newest checkpoint that is whole (marked by `MarkComplete`), or None. Torn ones are removed."""
     whole = []
-    for path in sorted(work.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1])):
+    numbered = [path for path in work.glob("checkpoint-*") if re.fullmatch(r"checkpoint-[0-9]{1,18}", path.name)]
+    for path in sorted(numbered, key=lambda path: int(path.name.split("-")[1])):
         if (path / "complete").exists():
             whole.append(path)
         else:

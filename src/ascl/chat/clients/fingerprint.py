@@ -1,11 +1,11 @@
 """What a model in this process is, as short hashes: what a resumed run compares, lest it mix the answers of two."""
 
 import hashlib
-import json
 from contextlib import suppress
 from pathlib import Path
 
 from ascl.errors import InputError
+from ascl.inputs import read_json
 
 WEIGHTS = (".safetensors", ".bin", ".gguf", ".pt", ".pth")
 SMALL = 64 << 20  # bytes of a file that is read whole
@@ -47,7 +47,7 @@ def _hash_of(folder: Path) -> str:
                     hashed.update(file.read(BLOCK if size > SMALL else SMALL))
     base = None
     with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):  # loading it says what is wrong
-        base = json.loads((folder / "adapter_config.json").read_bytes())["base_model_name_or_path"]
+        base = read_json(folder / "adapter_config.json")["base_model_name_or_path"]
     if isinstance(base, str) and base and Path(base).is_dir() and not (Path(base) / "adapter_config.json").exists():
         hashed.update(_hash_of(Path(base)).encode())
     return hashed.hexdigest()[:16]

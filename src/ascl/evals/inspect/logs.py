@@ -1,8 +1,9 @@
 """An evaluation's folder as logs of Inspect, and a log of our tasks as an evaluation's folder."""
 
 import hashlib
-import tempfile
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import repeat
@@ -40,7 +41,7 @@ from ascl.evals.inspect.solver import TRAJECTORY, prompt_of, trajectory_of
 from ascl.evals.inspect.tasks import UNTRUSTED, VERSION, generate_config, sample_of
 from ascl.evals.results import Asked, Evaluation, Sampled, read_evaluation, read_records, read_sampled, slug
 from ascl.files import append_jsonl, index_jsonl, sort_jsonl, write_json
-from ascl.folders import is_empty
+from ascl.folders import is_empty, working_in
 from ascl.judges.record import Record
 
 OURS = "ascl/"  # our model API, as whose answers all are logged
@@ -146,14 +147,20 @@ def evaluation_from_log(log: Path, folder: Path) -> Path:
     if not is_empty(folder):
         raise InputError(f"{folder}: is not empty; move it away, or judge it itself: ascl eval rejudge {folder}")
     [name] = evaluation.benchmarks
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as work:  # a log that breaks off leaves nothing behind
-        made = Path(work) / "evaluation"
-        path = made / "trajectories" / f"{name}.jsonl"
-        append_jsonl(path, (one.model_dump(mode="json") for one in sampled))
-        sort_jsonl(path, index_jsonl(path, prompt_id))
-        write_json(made / "evaluation.json", evaluation.model_dump(mode="json"))
-        made.rename(folder)
+    work = folder.with_name(f".{folder.name}.from_log")
+    made = work / "evaluation"
+    path = made / "trajectories" / f"{name}.jsonl"
+    with working_in(work):
+        shutil.rmtree(made, ignore_errors=True)  # what a killed process left
+        try:
+            append_jsonl(path, (one.model_dump(mode="json") for one in sampled))
+            sort_jsonl(path, index_jsonl(path, prompt_id))
+            write_json(made / "evaluation.json", evaluation.model_dump(mode="json"))
+            made.rename(folder)
+        finally:  # a log that breaks off leaves nothing behind
+            shutil.rmtree(made, ignore_errors=True)
+    with suppress(OSError):  # another process is beginning there
+        work.rmdir()
     return folder
 
 

@@ -65,14 +65,13 @@ class _Counting:
 
     model: AskedModel
 
-    @property
-    def markers(self) -> tuple[str, ...]:
-        return self.model.markers
+    def untrusted(self, text: str) -> str:
+        return self.model.untrusted(text)
 
     def ask(self, conversations: list[Messages], sampling: Sampling, heard: Callable[[int, str | None], None]) -> None:
         def counted(number: int, reply: str | None) -> None:
-            count, _, _ = conversations[number][-1]["content"].partition(" steps\n")
-            complete = reply is None or len(parse(reply) or ()) == int(count)
+            count = re.search(r"\d+", conversations[number][-1]["content"])
+            complete = reply is None or (count is not None and len(parse(reply) or ()) == int(count[0]))
             heard(number, reply if complete else "")
 
         self.model.ask(conversations, sampling, counted)
