@@ -17,6 +17,7 @@ from ascl.chat.clients.retry import RequestFailed
 from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Trajectory
 from ascl.judges.guard import Messages
+from ascl.judges.spoken import END_OF_THOUGHT
 from ascl.progress import tell
 from ascl.servers import WAIT
 
@@ -99,7 +100,7 @@ class ServedModel:
                     failed = error
 
     async def _say(self, server: "openai.AsyncOpenAI", messages: Messages, sampling: Sampling, attempts: int) -> str:
-        """The model's reply; empty where it was cut, out of form or endless.
+        """The model's reply, its thought before it; empty where it was cut, out of form or endless.
 
         Raises RequestFailed; InputError for ENDS_RUN.
         """
@@ -113,7 +114,10 @@ class ServedModel:
             raise
         self.answered = True
         sound = turn.ended and turn.stop is None and not turn.calls and len(turn.content) <= MAX_REPLY
-        return turn.content if sound else ""
+        if not sound:
+            return ""
+        # A thought may be none, but words that come before a text the model quotes: `after_thought` looks at it.
+        return f"{END_OF_THOUGHT.sub('', turn.thought)}</think>{turn.content}" if turn.thought else turn.content
 
     async def _until_up(self, server: "openai.AsyncOpenAI") -> None:
         """Wait until the server answers something harmless. Raises InputError where it can't be used as it is named."""
