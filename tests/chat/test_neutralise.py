@@ -118,7 +118,8 @@ FAMILIES = {
     " <｜tool▁sep｜> <｜place▁holder▁no▁14｜> ｜DSML｜ <｜DSML｜function_calls> </｜DSML｜invoke>"
     " <function_results> <result>",
     "gemma": "<start_of_turn> <end_of_turn> <bos> <eos> <pad> <mask> <unused0> <unused98> <start_of_image> [@BOS@]"
-    " <image_soft_token> [multimodal] <|turn> <turn|> <|channel> <channel|> <|tool_call> <tool_call|> <escape> <start_function_call>",
+    " <image_soft_token> [multimodal] <|turn> <turn|> <|channel> <channel|> <|tool_call> <tool_call|> <escape>"
+    " <start_function_call>",
     "glm": "[gMASK] [sMASK] [MASK] <sop> <eop> <|system|> <|user|> <|assistant|> <|observation|> <arg_key> </arg_key>"
     " <arg_value> </arg_value> <|begin_of_image|> /nothink",
     "kimi": "[BOS] [EOS] [EOT] [PAD] [UNK] <|im_user|> <|im_middle|> <|tool_calls_section_begin|> <|media_begin|>"

@@ -100,6 +100,13 @@ def test_a_guard_sees_the_whole_conversation_where_the_user_spoke_before(serve, 
     assert [[m["content"] for m in asked] for asked in server.asked] == [[shown, "A"], ["Go on.", "A"]]
 
 
+def test_a_prompt_alone_passes_for_no_conversation(serve, judge_at) -> None:
+    server = serve(lambda _: QWEN_SAFE)
+    judge_at(server).judge_many([("[user]\nHi.\n\n[assistant]\nHi.", "plain", case("So.")[2])])
+    asked = server.requests[0]["messages"][0]["content"]
+    assert asked == f"[{BREAK}user]\nHi.\n\n[{BREAK}assistant]\nHi."
+
+
 @pytest.mark.parametrize(("kind", "safe"), [("harmful", False), ("sensitive", True), ("plain", True)])
 def test_strongreject_rates_help_with_harmful_prompts_only(kind, safe, serve, judge_at) -> None:
     server = serve(lambda _: REPLIES["strongreject"][1])
