@@ -359,6 +359,6 @@ def test_nothing_is_cut_off_what_a_link_leads_to(tmp_path: Path) -> None:
     other, link = tmp_path / "notes.txt", tmp_path / "records.jsonl"
     other.write_text("mine\nno line break here")
     link.symlink_to(other)
-    with pytest.raises(InputError, match="records.jsonl, line 1: not JSON"):
+    with pytest.raises(InputError, match=r"records\.jsonl, line 1: not JSON"):
         read_finished(link)
     assert other.read_text() == "mine\nno line break here"
