@@ -8,7 +8,6 @@ Whether it is down, or only fails on one text, is found out by asking it somethi
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -49,14 +48,9 @@ class ServedModel:
 
     def ask(self, conversations: list[Messages], sampling: Sampling, heard: Callable[[int, str | None], None]) -> None:
         """See `AskedModel`. Waits while the server is down; raises InputError where it can't be used as it is named."""
-        asking = self._ask(conversations, sampling, heard)
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            asyncio.run(asking)
-            return
-        with ThreadPoolExecutor(1) as thread:  # a loop is running here (`consult/concurrent.py`), and waits
-            thread.submit(asyncio.run, asking).result()
+        from ascl.http_client import run_here  # a loop may be running (`consult/concurrent.py`)
+
+        run_here(self._ask(conversations, sampling, heard))
 
     async def _ask(
         self, conversations: list[Messages], sampling: Sampling, heard: Callable[[int, str | None], None]
