@@ -107,6 +107,12 @@ def rules_of(text: str) -> str:
     return "category: a\ntitle: a\nrules:\n" + "".join(rules)
 
 
+def many(text: str) -> list[rule.Rule]:
+    """Rules, each with a title of its own."""
+    parts = (text[at : at + 20] or "x" for at in range(0, len(text), 20))
+    return [rule.Rule(id=f"a.r{i}", category="a", title=f"t{i}", text=part) for i, part in enumerate(parts)]
+
+
 def completion_of(content: str, **more: object) -> dict[str, object]:
     return {"choices": [{"message": {"content": content, **more}, "finish_reason": "stop"}]}
 
@@ -261,6 +267,10 @@ PARSERS: dict[str, Parser] = {
     "ids.make_ids same": Parser(
         lambda t: ids.make_ids([("a", t[at : at + 40]) for at in range(0, len(t), 40)], ()), (), rate=3
     ),
+    "ids.recognise": Parser(
+        lambda t: ids.recognise([(rule.title, rule.text) for rule in many(t)], many(t)), (), rate=20
+    ),
+    "safeguard.policy": Parser(lambda t: safeguard.policy(RuleBook(many(t))), (safeguard,), rate=20),
     "rule.count_words": Parser(rule.count_words, ()),
     "rule.is_id": Parser(rule.is_id, ()),
     "words.content_words": Parser(words.content_words, (), rate=3),

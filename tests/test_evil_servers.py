@@ -4,7 +4,10 @@ No reply ends a run with another exception, fills the memory, or has the texts s
 """
 
 import asyncio
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import httpx2
 import pytest
@@ -173,3 +176,37 @@ def test_of_too_many_calls_the_first_are_run(server: EvilServer) -> None:
     asked, *results = trajectory.completion
     assert len(asked.tool_calls) == len(results) == len(trajectory.consultations) == MAX_CALLS
     assert trajectory.faults == ["too_many_calls"]
+
+
+@contextmanager
+def dripping(head: bytes) -> Iterator[str]:
+    """A server that sends `head` again and again, and never a reply; its address."""
+    over = threading.Event()
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.readline()
+            with suppress(OSError):
+                while not over.wait(0.01):
+                    self.wfile.write(head)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+        over.set()
+        server.shutdown()
+        thread.join()
+
+
+HEADS = {"informational": b"HTTP/1.1 100 Continue\r\n\r\n", "status line": b"H", "nothing": b""}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_embeddings_whose_head_never_ends_are_not_waited_for(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ascl.rules.search.SECONDS", 0.2)
+    with dripping(HEADS[head]) as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        with pytest.raises(InputError, match=r"embedding model endpoint:m at http.*(no answer within 0.2 s|timed out)"):
+            searcher(["tea", "coffee"], "endpoint:m")

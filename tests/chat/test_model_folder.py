@@ -201,6 +201,15 @@ def test_weights_of_other_shapes(folder: Path) -> None:
     assert f"{key} has shape [16, 32] in the weights, [32, 16] by config.json" in refused(folder)
 
 
+@pytest.mark.parametrize("named", ["sub/other.safetensors", "adapter_model.bin", "", 5])
+def test_a_configuration_names_no_other_weights(folder: Path, named: Any) -> None:
+    (folder / "sub").mkdir()
+    save({name: torch.ones_like(tensor) for name, tensor in weights(folder).items()}, folder, "sub/other.safetensors")
+    torch.save(weights(folder), folder / "adapter_model.bin")
+    change(folder / "config.json", transformers_weights=named)
+    assert "transformers_weights" in refused(folder)
+
+
 def test_weights_without_tensors(folder: Path) -> None:
     save({}, folder)
     assert "no tensors" in refused(folder)

@@ -10,7 +10,7 @@ from walks import case
 from ascl.chat.clients.sampling import Sampling
 from ascl.errors import InputError
 from ascl.judges import llama_guard
-from ascl.judges.guard import Guard, Messages
+from ascl.judges.guard import Guard, Messages, Safety
 from ascl.judges.local import LocalModel
 from ascl.judges.model_judge import ModelJudge
 from ascl.judges.open_judge import open_judge
@@ -211,16 +211,18 @@ def test_warm_replies_are_the_same_every_time(tiny_model) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "spoken"),
+    ("said", "safety"),
     [
-        ("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>safe", "safe"),
-        ("<think>safe</think>\n\nunsafe\nS1", "\n\nunsafe\nS1"),
-        ("safe", "safe"),
+        ("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>safe", Safety.SAFE),
+        ("<think>safe</think>\n\nunsafe\nS1", Safety.UNSAFE),
+        ("safe", Safety.SAFE),
     ],
 )
-def test_what_a_model_thinks_is_not_what_it_says(said, spoken, tiny_model) -> None:
+def test_what_a_model_thinks_is_not_what_it_says(said, safety, tiny_model) -> None:
     model = LocalModel(str(tiny_model))
     end = model._tokenizer.eos_token_id
     ids = model._tokenizer(said, add_special_tokens=False)["input_ids"]
-    assert model._spoken([*ids, end, end], [end]) == spoken
+    reading = llama_guard.parse(model._spoken([*ids, end, end], [end]))
+    assert reading is not None
+    assert reading.safety is safety
     assert model._spoken(ids, [end]) == ""

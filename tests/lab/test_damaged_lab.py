@@ -8,6 +8,8 @@ import random
 import shutil
 from pathlib import Path
 
+from ascl.lab.arms import ARMS, BC, Measured
+from ascl.lab.sweep import report
 from mutations import damage
 
 from ascl.chat.messages import Message, StopReason, Trajectory
@@ -16,8 +18,6 @@ from ascl.evals.metrics import measure
 from ascl.files import write_json, write_jsonl
 from ascl.judges.offline import OfflineJudge
 from ascl.judges.record import judge_trajectory, record
-from ascl.lab.arms import ARMS, BC, Measured
-from ascl.lab.sweep import report
 from ascl.prompts.sources import load_prompts
 from ascl.saved import read_saved
 

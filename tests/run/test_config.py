@@ -7,8 +7,8 @@ import yaml
 
 import ascl
 from ascl.errors import InputError
-from ascl.run.commented import commented
 from ascl.run.arms import SftArm
+from ascl.run.commented import commented
 from ascl.run.config import RunConfig, find_config, load_config
 from ascl.train.advantages import Ifpo
 from ascl.train.settings import RlSettings

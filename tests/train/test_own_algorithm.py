@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from ascl.config import RunConfig, load_config
 from pydantic import Field
 from scripted_rollouts import GROUP
 from trainers import Make, one_batch
 
-from ascl.config import RunConfig, load_config
 from ascl.errors import InputError
 from ascl.files import read_finished
 from ascl.train.advantages import BaseAlgorithm, Grpo, algorithm_of

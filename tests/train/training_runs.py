@@ -17,6 +17,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+from ascl.recipes.rows import native_row
 from scripted_rollouts import ANSWERS, GROUP, PROMPTS, SampledClient, ScriptedClient
 
 from ascl.chat.clients.models import load_model, load_renderer
@@ -26,7 +27,6 @@ from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.judges.offline import OfflineJudge
 from ascl.prompts.prompt import Prompt
-from ascl.recipes.rows import native_row
 from ascl.rules.book import RuleBook
 from ascl.train.advantages import BaseAlgorithm, Decoupled, Ifpo
 from ascl.train.reward import RewardWeights

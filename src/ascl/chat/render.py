@@ -6,6 +6,7 @@ that was enough. The same ids serve SFT, RL, evaluation and serving.
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ascl.chat.dialects.dialect import Dialect

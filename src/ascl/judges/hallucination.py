@@ -31,7 +31,7 @@ def messages(thought: str, answer: str) -> Messages:
 
 def parse(text: str) -> bool | None:
     """Whether the reply says yes; None where it is anything but the one word."""
-    return {"yes": True, "no": False}.get(spoken(text).lower())
+    return {"yes": True, "no": False}.get(spoken(text, verdict=r"(?:yes|no)\b").lower())
 
 
 def in_question(trajectory: Trajectory) -> bool:

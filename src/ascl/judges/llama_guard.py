@@ -25,7 +25,7 @@ def parse(text: str) -> Reading | None:
 
     Codes may be missing, unknown, or stand on any number of lines. The guard does not say whether the answer refuses.
     """
-    found = _REPLY.fullmatch(spoken(text))
+    found = _REPLY.fullmatch(spoken(text, verdict=r"(?:un)?safe\b"))
     if found is None:
         return None
     broken = _LABEL.sub("", found["broken"] or "")

@@ -16,7 +16,6 @@ from ascl.chat.neutralise import neutralise
 from ascl.chat.tokenise import Rendered, Tokeniser
 from ascl.errors import InputError
 from ascl.judges.guard import Messages
-from ascl.judges.spoken import after_thought
 from ascl.progress import console
 
 _BEGIN, _END = "\U0010fffe", "\U0010ffff"  # of an untrusted text; noncharacters, which mean nothing anywhere
@@ -134,8 +133,8 @@ class LocalModel:
         end = next((i for i, token in enumerate(ids) if token in ends), None)
         if end is None:
             return ""
-        text = self._tokenizer.decode(ids[:end], skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return after_thought(text)
+        text: str = self._tokenizer.decode(ids[:end], skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return text
 
     def _leave_out(self, tokens: int, room: int) -> None:
         self.left_out += 1

@@ -51,10 +51,10 @@ _REFUSALS = {
 
 def policy(book: RuleBook) -> str:
     """The rule book as a policy for the guard, its rules under their categories. Rule texts are untrusted."""
-    lines = []
-    for title in book.titles:
-        lines.append(f"## {_line(title)}")
-        lines += [f"- {rule.id}: {_line(rule.text)}" for rule in book.rules if rule.title == title]
+    under: dict[str, list[str]] = {}
+    for rule in book.rules:
+        under.setdefault(rule.title, []).append(f"- {rule.id}: {_line(rule.text)}")
+    lines = [line for title, rules in under.items() for line in (f"## {_line(title)}", *rules)]
     return _POLICY.replace("{rules}", "\n".join(lines))
 
 

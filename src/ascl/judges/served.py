@@ -8,16 +8,17 @@ Whether it is down, or only fails on one text, is found out by asking it somethi
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ascl.chat.clients.openai_server import OpenAIClient
 from ascl.chat.clients.retry import RequestFailed
 from ascl.chat.clients.sampling import Sampling
+from ascl.chat.inline_thought import CLOSES
 from ascl.chat.messages import Trajectory
 from ascl.chat.neutralise import neutralise
 from ascl.judges.guard import Messages
+from ascl.judges.spoken import END_OF_THOUGHT
 from ascl.progress import tell
 from ascl.servers import WAIT
 
@@ -52,14 +53,9 @@ class ServedModel:
 
     def ask(self, conversations: list[Messages], sampling: Sampling, heard: Callable[[int, str | None], None]) -> None:
         """See `AskedModel`. Waits while the server is down; raises InputError where it can't be used as it is named."""
-        asking = self._ask(conversations, sampling, heard)
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            asyncio.run(asking)
-            return
-        with ThreadPoolExecutor(1) as thread:  # a loop is running here (`consult/concurrent.py`), and waits
-            thread.submit(asyncio.run, asking).result()
+        from ascl.http_client import run_here  # a loop may be running (`consult/concurrent.py`)
+
+        run_here(self._ask(conversations, sampling, heard))
 
     async def _ask(
         self, conversations: list[Messages], sampling: Sampling, heard: Callable[[int, str | None], None]
@@ -103,7 +99,7 @@ class ServedModel:
                     failed = error
 
     async def _say(self, server: "openai.AsyncOpenAI", messages: Messages, sampling: Sampling, attempts: int) -> str:
-        """The model's reply; empty where it was cut, out of form or endless.
+        """The model's reply, its thought before it; empty where it was cut, out of form or endless.
 
         Raises RequestFailed; InputError for ENDS_RUN.
         """
@@ -117,7 +113,10 @@ class ServedModel:
             raise
         self.answered = True
         sound = turn.ended and turn.stop is None and not turn.calls and len(turn.content) <= MAX_REPLY
-        return turn.content if sound else ""
+        if not sound:
+            return ""
+        # A thought may be none, but words that come before a text the model quotes: `after_thought` looks at it.
+        return f"{END_OF_THOUGHT.sub('', turn.thought)}{CLOSES}{turn.content}" if turn.thought else turn.content
 
     async def _until_up(self, server: "openai.AsyncOpenAI") -> None:
         """Wait until the server answers something harmless. Raises InputError where it can't be used as it is named."""

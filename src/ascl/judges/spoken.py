@@ -12,24 +12,41 @@ from collections.abc import Mapping
 from typing import Any
 
 from ascl.chat import inline_thought
-from ascl.chat.dialects.gpt_oss import FINAL
+from ascl.chat.dialects.gpt_oss import CHANNEL, FINAL, START
 
+# A model that thinks aloud begins with one of the first, and speaks after one of the others.
+_BEGINS_TO_THINK = (inline_thought.OPENS, CHANNEL, START)
+END_OF_THOUGHT = re.compile(f"{re.escape(FINAL)}|{re.escape(inline_thought.CLOSES)}")
 _CONTROL = re.compile(r"<[|｜][^\s<>|｜]{1,40}[|｜]>|</?s>|<(?:end_of_turn|start_of_turn|eos|pad)>|\[/?INST\]")
 _FENCE = re.compile(r"^[ \t]*```[ \t]*+\w*+[ \t]*+$", re.MULTILINE)
 _ROLE = re.compile(r"\A\s*assistant\s*\n", re.IGNORECASE)  # the header of the turn, where its control tokens are gone
 _EDGE = " \t\r\n\ufeff*_`\"'>#.,;!|()[]-•"  # what may stand around a word or a line and changes nothing in it
 _LONGEST = 20_000  # characters of a reply
+_LOOKED_AT = 1000  # .. and of what comes before the end of a thought
 _NEVER = re.compile(r"(?!)")
+_BARE = r"(?:(?:un)?safe|controversial)\b"  # a value that may stand without its label
 
 
-def after_thought(reply: str) -> str:
-    """The reply without the thought before it."""
-    return inline_thought.after(reply.rpartition(FINAL)[2])
+def after_thought(reply: str, verdict: str = _NEVER.pattern) -> str:
+    """The reply without the thought before it; empty where a text that it quotes may pass for the end of its thought.
+
+    verdict: a pattern of how the words that are looked for begin. A reply that begins so, not with the mark of a
+    thought, has no thought before them; and one thought has one end.
+    """
+    ends = list(END_OF_THOUGHT.finditer(reply))
+    if not ends:
+        return reply
+    before = unicodedata.normalize("NFKC", reply[: ends[0].start()].lstrip()[:_LOOKED_AT])
+    spoke = not before.startswith(_BEGINS_TO_THINK) and re.match(rf"[\W_]*(?:{verdict})", before, re.IGNORECASE)
+    return "" if len(ends) > 1 or spoke else reply[ends[0].end() :]
 
 
-def spoken(reply: str) -> str:
-    """The words of a reply without what a chat template, Markdown or a keyboard puts around them."""
-    text = _FENCE.sub("", _CONTROL.sub("\n", after_thought(reply)))
+def spoken(reply: str, verdict: str = _NEVER.pattern) -> str:
+    """The words of a reply without what a chat template, Markdown or a keyboard puts around them.
+
+    verdict: see `after_thought`.
+    """
+    text = _FENCE.sub("", _CONTROL.sub("\n", after_thought(reply, verdict)))
     return unicodedata.normalize("NFKC", _ROLE.sub("", text)).strip(_EDGE)
 
 
@@ -48,7 +65,8 @@ def labelled(
     or be there twice with the same value. None where it has two values, where anything else stands beside the lines,
     and where it is longer than 20,000 characters.
     """
-    text = spoken(reply)
+    verdict = "|".join(rf"{label}[^\w\n]{{0,40}}[:=]" for label in labels.values()) + (rf"|{_BARE}" if bare else "")
+    text = spoken(reply, verdict)
     if len(text) > _LONGEST:
         return None
     if text.startswith("{"):

@@ -10,9 +10,11 @@ Every list item is a rule, nested ones too: its paragraphs, without marks, are t
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 
@@ -24,6 +26,7 @@ from ascl.rules.rule import count_words, is_id
 _NO_HEADING = "General"
 _MAX_NESTING = 200  # of blocks; markdown-it drops what is nested deeper
 _MAX_MARKS = 20  # of marks inside a paragraph; deeper ones are text. The time for a `[` grows with it
+_CLOSINGS = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>", "<!": ">"}  # of HTML that is no tag, the longest first
 _LISTS = ("bullet_list", "ordered_list")
 _NOT_READ = {
     "fence": "a code block",
@@ -65,6 +68,7 @@ def read_list(file: Path, text: str) -> RuleList:
     front = _front_matter(text)
     text = "\n" * front.count("\n") + text[len(front) :]  # lines keep their numbers
     parser = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable(["table", "strikethrough"])
+    parser.inline.ruler.before("html_inline", "unread", _unread)
     parser.core.ruler.before("inline", "marks", lambda state: state.md.options.update(maxNesting=_MAX_MARKS))
     try:
         tokens = parser.parse(text)
@@ -73,6 +77,32 @@ def read_list(file: Path, text: str) -> RuleList:
         return _Reader(file, text.split("\n"), SyntaxTreeNode(tokens)).found
     except RecursionError as error:
         raise InputError(f"{file}: can't be read: nested too deeply") from error
+
+
+def _unread(state: StateInline, silent: bool) -> bool:
+    """A comment or another piece of HTML that is no tag; one that is not closed is text.
+
+    In place of markdown-it's own rule, which looks from every `<!--` to the end of the text.
+    """
+    opening = next((mark for mark in _CLOSINGS if state.src.startswith(mark, state.pos)), None)
+    if opening is None or (opening == "<!" and not state.src[state.pos + 2 : state.pos + 3].isalpha()):
+        return False
+    closing = _CLOSINGS[opening]
+    if _last(state.src, closing) < state.pos + 2:
+        end = state.pos + len(opening)
+        if not silent:
+            state.pending += opening
+    else:
+        end = state.src.index(closing, state.pos + 2) + len(closing)
+        if not silent:
+            state.push("html_inline", "", 0).content = state.src[state.pos : end]
+    state.pos = end
+    return True
+
+
+@lru_cache(maxsize=16)
+def _last(text: str, sign: str) -> int:
+    return text.rfind(sign)
 
 
 class _Reader:

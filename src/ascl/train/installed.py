@@ -15,9 +15,7 @@ def check_installed(settings: SftSettings | RlSettings) -> None:
         if settings.vllm != "off":
             wanted.append(("vllm", "vllm"))
         elif os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in ("1", "true"):
-            raise InputError(
-                "rl.vllm: off can't sample from weights that FSDP has split; use colocate or server"
-            )
+            raise InputError("rl.vllm: off can't sample from weights that FSDP has split; use colocate or server")
     for field, package in wanted:
         if importlib.util.find_spec(package) is None:
             raise InputError(f"{where}.{field}: the package {package} is not installed (pip install {package})")

@@ -167,6 +167,8 @@ def _check_config(name: str, raw: dict[str, Any]) -> None:
     """Raise InputError for what transformers would loop over, load from the hub, or skip without a word."""
     from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 
+    if raw.get("transformers_weights") is not None:  # which transformers would load in their place, a pickle too
+        raise InputError(f"model {name}: config.json: transformers_weights: weights are read of {WEIGHTS} alone")
     waiting = [raw]
     while waiting:
         section = waiting.pop()

@@ -13,6 +13,7 @@ from ascl.judges.open_judge import asked_model
 from ascl.judges.reader import AskedModel, Reader
 from ascl.judges.reply_cache import ReplyCache
 from ascl.judges.settings import ClaimsSettings, JudgeSettings
+from ascl.judges.spoken import after_thought
 
 CHUNKS_PER_REQUEST = 100  # a longer trace is asked about in parts
 MAX_TOKENS = 2048  # of a reply; the model may think first
@@ -49,9 +50,9 @@ def messages(count: str, shown: str) -> Messages:
 
 
 def parse(reply: str) -> list[Intent] | None:
-    """The intents of a reply that is lines `NUMBER: LABEL`, counted from 1, and nothing else; None of any other."""
+    """The intents of a reply that is lines `NUMBER: LABEL`, counted from 1, after a thought at most; else None."""
     intents = []
-    for number, line in enumerate(reply.strip().split("\n"), 1):
+    for number, line in enumerate(after_thought(reply, verdict="1:").strip().split("\n"), 1):
         found = _LINE.fullmatch(line.strip())
         if found is None or int(found["number"]) != number:
             return None
