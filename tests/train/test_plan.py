@@ -1,4 +1,4 @@
-"""What RL will need: memory against counts of real tiny models and limits known by hand, and a step that is measured."""
+"""What RL will need: memory against counts of real tiny models and limits known by hand, and a measured step."""
 
 from pathlib import Path
 from typing import Any
