@@ -1,5 +1,6 @@
 """A guard in this process: its own template, its own end, and verdicts that can't be read."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -226,3 +227,22 @@ def test_what_a_model_thinks_is_not_what_it_says(said, safety, tiny_model) -> No
     assert reading is not None
     assert reading.safety is safety
     assert model._spoken(ids, [end]) == ""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_beams": 2, "num_return_sequences": 2, "return_dict_in_generate": True, "forced_eos_token_id": 5},
+        {"num_beams": 10**6, "repetition_penalty": 1e-9, "min_new_tokens": 8, "suppress_tokens": [1, 2, 3]},
+    ],
+)
+def test_how_a_guard_s_folder_would_have_it_sampled_changes_no_reply(settings, tiny_model, tmp_path) -> None:
+    folder = tmp_path / "guard"
+    shutil.copytree(tiny_model, folder)
+    path = folder / "generation_config.json"
+    path.write_text(json.dumps((json.loads(path.read_text()) if path.exists() else {}) | settings))
+    asked = [[{"role": "user", "content": text}] for text in ("a", "a longer text")]
+    heard: list[dict[int, str | None]] = [{}, {}]
+    for model, replies in zip((tiny_model, folder), heard, strict=True):
+        LocalModel(str(model)).ask(asked, Sampling(max_tokens=8), replies.__setitem__)
+    assert heard[0] == heard[1]

@@ -43,7 +43,12 @@ class LocalModel:
 
     @cached_property
     def _weights(self) -> Any:
-        return load_model(self.model, revision=self.revision).eval()
+        from transformers import GenerationConfig
+
+        model = load_model(self.model, revision=self.revision).eval()
+        # How its folder would have it sampled (beams, penalties, forced tokens) is no part of a verdict.
+        model.generation_config = GenerationConfig(eos_token_id=model.generation_config.eos_token_id)
+        return model
 
     @cached_property
     def _tokeniser(self) -> Tokeniser:
