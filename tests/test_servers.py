@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from ascl.config import Teacher
 from ascl.errors import InputError
 from ascl.judges.settings import ClaimsSettings, JudgeSettings
+from ascl.run.config import ArmData
 from ascl.servers import server_address
 from ascl.train.settings import RlSettings
 
@@ -72,7 +72,7 @@ def test_what_is_no_address_is_one_line_wherever_it_stands(url: str, monkeypatch
     for settings, fields in (
         (JudgeSettings, {"kind": "qwen3guard", "model": "x", "base_url": url}),
         (ClaimsSettings, {"model": "x", "base_url": url}),
-        (Teacher, {"model": "x", "base_url": url}),
+        (ArmData, {"model": "x", "base_url": url}),
         (RlSettings, {"vllm_server": url}),
     ):
         with pytest.raises(ValidationError):

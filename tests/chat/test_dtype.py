@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from ascl.chat.clients.dtype import machine_dtype
-from ascl.config import RunConfig
 from ascl.errors import InputError
+from ascl.run.config import RunConfig
 
 
 @pytest.mark.parametrize("name", ["bfloat16", "float32"])
