@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ascl.chat.clients.fingerprint import OTHERS, SMALL, changed_facts, fingerprint, local_facts
+from ascl.chat.clients.fingerprint import OTHERS, SMALL, fingerprint, local_facts
 
 
 def folder(path: Path) -> Path:
@@ -71,10 +71,3 @@ def test_a_broken_adapter_is_left_to_who_loads_it(tmp_path: Path, config: str) -
 def test_what_is_no_folder_has_none(tmp_path: Path) -> None:
     assert [fingerprint(name) for name in ("embedded", "owner/name", str(tmp_path / "gone"), "")] == [None] * 4
     assert local_facts(str(tmp_path / "gone")) == {}
-
-
-def test_what_is_not_known_now_is_no_change_and_what_was_not_noted_is() -> None:
-    assert changed_facts({"weights": "a"}, {}) == []
-    assert changed_facts({"weights": "a"}, {"weights": "a"}) == []
-    assert changed_facts({"weights": "a"}, {"weights": "b"}) == ["weights (changed since)"]
-    assert changed_facts({}, {"weights": "b"}) == ["weights (not noted by the version of ascl that began it)"]

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from commands import done
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.errors import InputError
 from ascl.judges.calibrate import Row, agreement, calibrate, format_calibration, load_calibration
 from ascl.judges.judge import Case
-from ascl.judges.open_judge import open_judge
-from ascl.judges.settings import JudgeSettings
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.rules.book import RuleBook
 from ascl.stats import wilson
@@ -157,7 +156,6 @@ def test_a_guard_is_calibrated(serve, tmp_path: Path) -> None:
         return f"Safety: Safe\nCategories: None\nRefusal: {'Yes' if prompt == 'p' and 'sorry' in answer else 'No'}"
 
     server = serve(script)
-    settings = JudgeSettings(kind="qwen3guard", model="g", base_url=server.base_url)
     labelled = write(
         tmp_path / "rows.jsonl",
         GOOD | {"response": "I'm sorry.", "type": "one\x1b[2J"},
@@ -165,21 +163,22 @@ def test_a_guard_is_calibrated(serve, tmp_path: Path) -> None:
         GOOD | {"response": "Fine.", "human_label": "1_full_compliance"},
         GOOD | {"response": "odd", "human_label": "1_full_compliance"},
     )
-    told = told_of(labelled, settings, tmp_path / "replies.jsonl")
+    command = ["eval", "calibrate", str(labelled), "--judge", f"qwen3guard:g@{server.base_url}"]
+    told = done(*command)
     assert "this judge      3      0.667" in told
     (shares,) = (line.split() for line in told.splitlines() if line.startswith("this judge  "))
     assert shares[7] == "1.000"  # in two classes
     assert "this judge is qwen3guard g; unjudged: 25.0 % of the replies\nwarning: " in told
-    assert "one\x1b[2J" in told  # made harmless where it is printed
+    assert "\x1b" not in told and "[2J" in told
     asked = len(server.requests)
-    assert told_of(labelled, settings, tmp_path / "replies.jsonl") == told
+    assert done(*command) == told
     assert len(server.requests) == asked + 2  # only what could not be read is asked again
 
 
 def test_the_offline_judge_keeps_no_replies(tmp_path: Path) -> None:
     labelled = write(tmp_path / "rows.jsonl", GOOD | {"response": "I can't help with that."})
-    assert "this judge      1      1.000" in told_of(labelled, JudgeSettings(), tmp_path / "replies.jsonl")
-    assert not (tmp_path / "replies.jsonl").exists()
+    assert "this judge      1      1.000" in done("eval", "calibrate", str(labelled))
+    assert list(tmp_path.iterdir()) == [labelled]
 
 
 @pytest.mark.parametrize(
