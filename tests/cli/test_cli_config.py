@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ascl.run.config import RunConfig, load_config
+from ascl.run.config import RunConfig, find_config, load_config
 
 Ascl = Callable[..., tuple[int, str]]
 Complaint = Callable[..., str]
@@ -29,9 +29,11 @@ def test_init_starts_a_project_that_can_be_checked(ascl: Ascl, complaint: Compla
         *["mine/ascl.yaml", "mine/rules.yaml"],
         "edit them, then: ascl config check mine/ascl.yaml",
     ]
-    assert load_config(folder / "mine" / "ascl.yaml").rules.source == "mine/rules.yaml"
+    config = load_config(folder / "mine" / "ascl.yaml")
+    assert config == load_config(find_config("quickstart"))
+    assert '`source: "mine/rules.yaml"`' in (folder / "mine" / "ascl.yaml").read_text(encoding="utf-8")
     code, printed = ascl("rules", "lint", "mine/rules.yaml")
-    assert code == 0
+    assert code == 0, "a book that can be read"
     (folder / "mine" / "rules.yaml").unlink()
     before = (folder / "mine" / "ascl.yaml").read_bytes()
     assert complaint("init", "mine", "--config", "rivals") == "mine/ascl.yaml: is there already; name another folder"

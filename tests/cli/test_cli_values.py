@@ -14,6 +14,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from ascl import files
 from ascl.cli.main import app
 from ascl.errors import InputError
 
@@ -132,7 +133,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What passes its checks does not begin to train or to serve."""
+    """What passes its checks does not begin to train, to serve or to write."""
 
     def begin(*_: Any, **__: Any) -> None:
         raise InputError("all checks passed")
@@ -140,6 +141,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> None:
     from ascl.consult import mcp_server
     from ascl.run import run
 
+    monkeypatch.setattr(files, "write_text", begin)  # `init` would write to / as well
     monkeypatch.setattr(run, "do_all", begin)
     monkeypatch.setattr(mcp_server.MCPServer, "run", begin)
 

@@ -14,7 +14,6 @@ from ascl.errors import InputError
 from ascl.judges.calibrate import Row, agreement, calibrate, format_calibration, load_calibration
 from ascl.judges.judge import Case
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.rules.book import RuleBook
 from ascl.stats import wilson
 
 FULL, PARTIAL, COMPLIED = Refusal.FULL_REFUSAL, Refusal.PARTIAL_REFUSAL, Refusal.FULL_COMPLIANCE
@@ -40,12 +39,6 @@ def rows() -> list[Row]:
         Row(prompt="p", response="full_compliance", human=COMPLIED, published=gpt4),
         Row(prompt="p", response="full_compliance", human=COMPLIED),
     ]
-
-
-def told_of(labelled: Path, settings: JudgeSettings, cache: Path) -> str:
-    """The calibration of a judge, as it is printed."""
-    judge = open_judge(settings, RuleBook.load("default"), cache)
-    return format_calibration(calibrate(load_calibration(labelled), judge))
 
 
 def write(path: Path, *rows: dict[str, str]) -> Path:

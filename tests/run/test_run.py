@@ -302,7 +302,7 @@ def test_an_arm_a_seed_and_a_variant_are_added_and_nothing_is_done_again(worksho
     found = {arm.name: arm for arm in results(more).arms}
     assert {name: arm.seeds for name, arm in found.items()} == {"pure": [0], "short": [0], "bc": [0, 1], "dr": [0, 1]}
     assert {one.seeds for one in results(more).differences if (one.first, one.second) == ("bc", "dr")} == {2}
-    assert found["bc"].figures["safety"].n == 2, "seeds, not prompts"
+    assert found["bc"].figures["consult_harmful"].n == 2, "seeds, not prompts"
 
 
 def kill_points(seed: int) -> list[tuple[str, Callable[[Path], bool]]]:

@@ -129,8 +129,10 @@ def init(
     from ascl.run.config import find_config
 
     files = {"ascl.yaml": read_text(find_config(config)), "rules.yaml": read_text(TEMPLATE)}
-    source = json.dumps(str(folder / "rules.yaml"), ensure_ascii=False)  # JSON is YAML
-    files["ascl.yaml"] = files["ascl.yaml"].replace("source: default", f"source: {source}", 1)
+    own = json.dumps(str(folder / "rules.yaml"), ensure_ascii=False)  # JSON is YAML
+    note = f"# Your own rules: `source: {own}`. The shipped demonstrations speak of the shipped rules, so clone then"
+    note += "\n# what a model says to them (arms.bc.data.model), or rows of your own (arms.bc.data.rows).\n"
+    files["ascl.yaml"] = files["ascl.yaml"].replace("\nrules:", f"\n{note}rules:", 1)
     if there := [name for name in files if (folder / name).exists()]:
         raise InputError(f"{folder / there[0]}: is there already; name another folder")
     for name, text in files.items():

@@ -77,8 +77,8 @@ def fitting(tool: ConsultTool) -> tuple[list[tuple[Prompt, Trajectory]], list[Pr
             written = sum(prompt.kind is kind and trajectory.consulted for prompt, trajectory in shown)
             raise InputError(
                 f"rules: of the {written} {kind.value} demonstrations that consult, this rule book answers "
-                f"{consulting[kind]} with the rule they speak of; {LEAST} are needed. Let a model demonstrate "
-                "(`model` in the arm's `data`), or name rows of your own (`rows` there)"
+                f"{consulting[kind]} with the rule they speak of; {LEAST} are needed. Name a model "
+                "that is sampled instead (arms.NAME.data.model), or rows of your own (arms.NAME.data.rows)"
             )
     return kept, [prompt for prompt, trajectory in shown if not grounded(trajectory)]
 
