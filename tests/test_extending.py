@@ -35,8 +35,8 @@ from ascl.train.advantages import algorithm_of
 
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
 BROKEN = {
-    "mine.none:Thing": "mine.none: can't be imported (ModuleNotFoundError",
-    "mine.broken:Thing": "mine.broken: can't be imported (ZeroDivisionError: division by zero)",
+    "mine.none:Thing": "mine.none:Thing: can't be imported (ModuleNotFoundError",
+    "mine.broken:Thing": "mine.broken:Thing: can't be imported (ZeroDivisionError: division by zero)",
     "mine.signs:Sgns": "mine.signs:Sgns: can't be imported (module mine.signs has no Sgns)",
 }
 

@@ -30,18 +30,22 @@ def imported_module(name: str) -> ModuleType:
     """The module of that name. Raises InputError where it can't be imported, whatever it does then."""
     if not re.fullmatch(_MODULE, name, re.ASCII):
         raise InputError(f"{name}: is no name of a module (package.module)")
+    return _import(name, name)
+
+
+def _import(module: str, named: str) -> ModuleType:
     try:
-        return importlib.import_module(name)
+        return importlib.import_module(module)
     except Exception as error:  # it is the user's code
         what = f"{type(error).__name__}: {error}"
-        raise InputError(f"{name}: can't be imported ({what}); {_HINT}") from error
+        raise InputError(f"{named}: can't be imported ({what}); {_HINT}") from error
 
 
 def imported(path: str) -> Any:
     """What stands at `package.module:NAME`. Raises InputError."""
     module, _, name = path.partition(":")
     try:
-        return getattr(imported_module(module), name)
+        return getattr(_import(module, path), name)
     except AttributeError as error:
         raise InputError(f"{path}: can't be imported (module {module} has no {name})") from error
 

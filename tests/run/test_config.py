@@ -119,7 +119,7 @@ ARM_FAULTS = [
     ("a: {}", "arms.a: Unable to extract tag using discriminator 'method'"),
     (
         "a: {method: dpo}",
-        "arms.a: Input tag 'dpo' found using 'method' does not match any of the expected tags: 'sft', 'rl'",
+        "arms.a: method: dpo: use one of sft, rl, or a class of your own as package.module:ClassName",
     ),
     ("a: {method: sft, from: b}", "arms.a.from: there is no arm b"),
     ("a: {method: sft, from: a}", "arms.a.from: it leads back to a"),
@@ -157,7 +157,7 @@ ARM_FAULTS = [
     ),
     (
         "a: {method: rl, algorithm: 'ascl.run.config:RunConfig'}",
-        "arms.a.algorithm: ascl.run.config:RunConfig: is no subclass of ascl.train.advantages.BaseAlgorithm",
+        "arms.a.algorithm: ascl.run.config:RunConfig: is no subclass of ascl.train.advantages.algorithm.BaseAlgorithm",
     ),
     (
         "a: {method: sft, settings: {form: split}}",
