@@ -39,7 +39,7 @@ test: install-test
 	touch $@
 
 test-verl: .venv-verl/.installed
-	ASCL_RAY=1 .venv-verl/bin/python -m pytest tests/cluster
+	ASCL_RAY=1 .venv-verl/bin/python -m pytest tests/adapters/verl
 
 lint: install-test
 	$(BIN)/ruff format --check .

@@ -41,14 +41,14 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
 from trl.chat_template_utils import qwen3_template
 
-from ascl.chat.clients import models
-from ascl.chat.clients.models import load_renderer
 from ascl.chat.messages import Message, StopReason, Trajectory, message_of
 from ascl.consult.rollout import start
 from ascl.consult.tool import DESCRIPTION, TOOL_NAME, ConsultTool
-from ascl.judges.offline import OfflineJudge
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import load_prompts
+from ascl.data.load import load_prompts
+from ascl.data.prompt import Kind, Prompt
+from ascl.judges.lexical.offline import OfflineJudge
+from ascl.models import models
+from ascl.models.models import load_renderer
 from ascl.rules.book import RuleBook
 from ascl.train import rl
 from ascl.train.advantages import Ifpo

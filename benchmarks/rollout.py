@@ -25,11 +25,11 @@ from rich.console import Console
 from rich.table import Table
 from trl import GRPOTrainer
 
-from ascl.chat.clients import in_process
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.models import load_renderer
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
+from ascl.models import in_process
+from ascl.models.in_process import InProcessClient
+from ascl.models.models import load_renderer
 from ascl.train import rl
 from ascl.train.advantages import Grpo
 from ascl.train.checkpoints import trainable_model

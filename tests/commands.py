@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.cli.main import app
+from ascl.data.prompt import Prompt
 from ascl.evals.evaluation import judge_evaluation, open_folder
 from ascl.evals.results import Sampled
 from ascl.files import write_json, write_jsonl, write_text
 from ascl.judges.judge import judge_one
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.record import record
-from ascl.prompts.prompt import Prompt
 from ascl.run.config import RunConfig
 from ascl.run.run import dumped, open_run
 from ascl.run.stages import do, evaluation, model_of

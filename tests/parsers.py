@@ -6,36 +6,19 @@ from types import ModuleType
 from typing import NamedTuple
 
 from ascl.chat import bare_call, neutralise, phrases, turn
-from ascl.chat.clients import completion, server_text
 from ascl.chat.dialects import gpt_oss, hermes, mistral, qwen_agent, tagged
 from ascl.chat.messages import Message, Opening, StopReason, Trajectory
 from ascl.consult import tool
-from ascl.evals.trace import chunks, figures, judged_intents, word_intents
-from ascl.judges import (
-    choice,
-    conversation,
-    drafts,
-    expression,
-    grade,
-    hallucination,
-    llama_guard,
-    offline,
-    plain_text,
-    qwen3guard,
-    refusal,
-    safeguard,
-    spoken,
-    stated,
-    steps,
-    strongreject,
-    topic,
-    wildguard,
-    wordings,
-)
+from ascl.data.examples import Example
+from ascl.data.prompt import Kind, Prompt
+from ascl.evals.traces import chunks, figures, judged_intents, word_intents
+from ascl.judges.asking import conversation, hallucination, spoken, strongreject
+from ascl.judges.graders import choice, expression, grade, plain_text, stated
+from ascl.judges.guards import llama_guard, qwen3guard, safeguard, wildguard
 from ascl.judges.judge import Case, judge_one
+from ascl.judges.lexical import drafts, offline, refusal, steps, topic, wordings
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.prompts.examples import Example
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.models import completion, server_text
 from ascl.recipes import (
     balance,
     cog,

@@ -14,15 +14,15 @@ import pytest
 from evil_server import TRAITS, EvilServer, evil_server
 
 from ascl import http_client
-from ascl.chat.clients.openai_server import OpenAIClient
-from ascl.chat.clients.retry import RequestFailed
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message
 from ascl.chat.turn import MAX_CALLS, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
-from ascl.judges.served import MAX_REPLY, ServedModel
+from ascl.judges.asking.served import MAX_REPLY, ServedModel
+from ascl.models.openai_server import OpenAIClient
+from ascl.models.retry import RequestFailed
+from ascl.models.sampling import Sampling
 from ascl.preflight import Server, check_servers
 from ascl.rules.book import RuleBook
 from ascl.rules.search import searcher

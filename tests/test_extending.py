@@ -12,9 +12,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from ascl.chat.clients.models import load_renderer
 from ascl.chat.dialects import DIALECTS
 from ascl.cli.main import app
+from ascl.data.described import describe
+from ascl.data.examples import load_examples
+from ascl.data.load import load_prompts
 from ascl.errors import InputError
 from ascl.evals.asked import ask
 from ascl.evals.settings import EvalSettings
@@ -25,9 +27,7 @@ from ascl.judges.judge import Case, judge_all
 from ascl.judges.named import judge_settings
 from ascl.judges.open_judge import open_judge
 from ascl.judges.settings import JudgeSettings
-from ascl.prompts.examples import load_examples
-from ascl.prompts.provenance import describe
-from ascl.prompts.sources import load_prompts
+from ascl.models.models import load_renderer
 from ascl.recipes.data_set import load_recipe
 from ascl.rules.book import RuleBook
 from ascl.run.config import RunConfig

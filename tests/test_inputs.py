@@ -10,11 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ascl import inputs
+from ascl.data.examples import load_examples
+from ascl.data.load import load_prompts
 from ascl.errors import InputError
 from ascl.inputs import iterate_jsonl, parse_yaml, read_json, read_text
 from ascl.judges.calibrate import load_calibration
-from ascl.prompts.examples import load_examples
-from ascl.prompts.sources import load_prompts
 from ascl.rules.load import load_rules
 from ascl.run.config import load_config
 from ascl.train.data import read_rows

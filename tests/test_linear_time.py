@@ -106,7 +106,20 @@ PARTS = {
     *("inline_thought.begins", "inline_thought.begun", "inline_thought.closes_only"),
     *("inline_thought.join", "inline_thought.split", "mistral.thought_end", "tagged.split_tagged"),
 }
-ROOMS = ("chat", "chat.clients", "chat.dialects", "consult", "evals.trace", "judges", "recipes", "rules")
+ROOMS = (
+    "chat",
+    "models",
+    "chat.dialects",
+    "consult",
+    "evals.traces",
+    "judges",
+    "judges.lexical",
+    "judges.guards",
+    "judges.asking",
+    "judges.graders",
+    "recipes",
+    "rules",
+)
 TEXTS = ("answer", "asked", "expression", "mathematics", "prompt", "query", "reply", "said", "text", "thought", "title")
 
 

@@ -14,11 +14,11 @@ from commands import Desk, desk, done, refused, script
 from teacher_server import Raw
 from tiny_lab import SIZES, tiny
 
+from ascl.data.load import STARTER
+from ascl.data.prompt import Kind
 from ascl.errors import InputError
 from ascl.folders import working_in
 from ascl.lab.lab import run_lab
-from ascl.prompts.prompt import Kind
-from ascl.prompts.sources import STARTER
 
 
 @pytest.fixture

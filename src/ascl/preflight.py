@@ -138,8 +138,8 @@ def _line(text: str) -> str:
 
 def check_judge(judge: "Judge") -> None:
     """Look for the models of a judge that run in this process. Raises InputError where one is not there."""
-    from ascl.judges.local import LocalModel
-    from ascl.judges.model_judge import ModelJudge
+    from ascl.judges.asking.local import LocalModel
+    from ascl.judges.asking.model_judge import ModelJudge
 
     for reader in (judge.guard, judge.claims) if isinstance(judge, ModelJudge) else ():
         if reader is not None and isinstance(reader.model, LocalModel):
@@ -152,7 +152,7 @@ def model_config(name: str, revision: str | None = None) -> Any:
 
     Raises InputError where there is none, or a folder lacks its weights.
     """
-    from ascl.chat.clients.model_folder import check_weights, load_config
+    from ascl.models.model_folder import check_weights, load_config
 
     if revision is None:
         check_weights(name)

@@ -10,8 +10,6 @@ from conversations import hostile
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ascl.chat.clients.openai_server import OpenAIClient
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.families import MARKERS
 from ascl.chat.messages import Message, ToolCall
 from ascl.chat.neutralise import (
@@ -22,6 +20,8 @@ from ascl.chat.neutralise import (
     neutralise_value,
 )
 from ascl.consult.rollout import start
+from ascl.models.openai_server import OpenAIClient
+from ascl.models.sampling import Sampling
 
 EXTRA = ("<file_sep>", "<jupyter_start>", "<empty_output>", "[PAD151936]", "##", "\n\n\n")
 GENERIC = re.compile(r"<[|｜][^\s<>|｜]{1,40}[|｜]>")

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ascl.data.load import load_prompts
+from ascl.data.prompt import Kind
 from ascl.files import write_jsonl
-from ascl.prompts.prompt import Kind
-from ascl.prompts.sources import load_prompts
 
 Ascl = Callable[..., tuple[int, str]]
 Complaint = Callable[..., str]

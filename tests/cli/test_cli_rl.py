@@ -9,9 +9,9 @@ import yaml
 from typer.testing import CliRunner
 
 from ascl.cli.main import app
+from ascl.data.load import load_prompts
+from ascl.data.prompt import split_of
 from ascl.files import read_finished
-from ascl.prompts.prompt import split_of
-from ascl.prompts.sources import load_prompts
 
 
 @pytest.fixture

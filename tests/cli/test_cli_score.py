@@ -9,13 +9,13 @@ import pytest
 
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
 from ascl.cli.score import score_file
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.files import write_jsonl
 from ascl.judges.judge import Case
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.record import record
 from ascl.judges.verdict import Verdict
-from ascl.prompts.prompt import Kind, Prompt
 from ascl.train.reward import RewardWeights
 
 

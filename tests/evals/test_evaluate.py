@@ -9,20 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, Trajectory
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import VARIANTS, Variant
+from ascl.data.prompt import Kind, Prompt
 from ascl.evals.asked import ask
 from ascl.evals.evaluate import Planned, Subject, plan_evaluation
 from ascl.evals.results import read_records, read_sampled, verdicts_path
 from ascl.evals.settings import EvalSettings
 from ascl.judges.judge import Case
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.record import Outcome, Record
 from ascl.judges.verdict import Verdict
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.models.sampling import Sampling
 from ascl.rules.book import RuleBook
 
 TOOL = ConsultTool(RuleBook.load())

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascl.judges.choice import read_choice
-from ascl.judges.grade import grade
+from ascl.judges.graders.choice import read_choice
+from ascl.judges.graders.grade import grade
 
 FOUR = ["red", "green", "dark blue", "a black hole"]
 TEN = [f"option number {i}" for i in range(10)]

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.neutralise import BREAK, neutralise
-from ascl.evals.trace import judged_intents
-from ascl.judges import hallucination, llama_guard, qwen3guard, safeguard, strongreject, wildguard
-from ascl.judges.guard import Guard, Reading, Safety
+from ascl.evals.traces import judged_intents
+from ascl.judges.asking import hallucination, strongreject
+from ascl.judges.guards import llama_guard, qwen3guard, safeguard, wildguard
+from ascl.judges.guards.guard import Guard, Reading, Safety
 from ascl.judges.verdict import Refusal
 from ascl.rules.book import RuleBook
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from ascl.errors import first_problem
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.open_judge import open_judge
 from ascl.judges.settings import JudgeSettings
 from ascl.rules.book import RuleBook

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from walks import case
 
-from ascl.chat.clients.sampling import Sampling
 from ascl.errors import InputError
-from ascl.judges import llama_guard
-from ascl.judges.guard import Guard, Messages, Safety
-from ascl.judges.local import LocalModel
-from ascl.judges.model_judge import ModelJudge
+from ascl.judges.asking.local import LocalModel
+from ascl.judges.asking.model_judge import ModelJudge
+from ascl.judges.asking.strongreject import STRONGREJECT
+from ascl.judges.guards import llama_guard
+from ascl.judges.guards.guard import Guard, Messages, Safety
+from ascl.judges.guards.qwen3guard import QWEN3GUARD
+from ascl.judges.guards.safeguard import safeguard
+from ascl.judges.guards.wildguard import WILDGUARD
 from ascl.judges.open_judge import open_judge
-from ascl.judges.qwen3guard import QWEN3GUARD
-from ascl.judges.safeguard import safeguard
 from ascl.judges.settings import JudgeSettings
-from ascl.judges.strongreject import STRONGREJECT
 from ascl.judges.verdict import Refusal
-from ascl.judges.wildguard import WILDGUARD
+from ascl.models.sampling import Sampling
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
 

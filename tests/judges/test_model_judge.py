@@ -16,12 +16,12 @@ from walks import asked, case, consulting, verdict_on, walk
 
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.neutralise import BREAK
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.judges.judge import Case
 from ascl.judges.open_judge import open_judge
 from ascl.judges.settings import JudgeSettings
 from ascl.judges.verdict import Refusal
-from ascl.prompts.prompt import Kind, Prompt
 
 P = asked("P")
 QWEN_SAFE = "Safety: Safe\nCategories: None\nRefusal: Yes"

@@ -3,11 +3,11 @@
 import pytest
 
 from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.data.prompt import Kind, Prompt
 from ascl.judges.judge import judge_one
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.record import Outcome, Record, outcome, record
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.prompts.prompt import Kind, Prompt
 
 FULL, PARTIAL, COMPLIED = Refusal.FULL_REFUSAL, Refusal.PARTIAL_REFUSAL, Refusal.FULL_COMPLIANCE
 OFF = Refusal.OFF_TOPIC

@@ -1,9 +1,9 @@
 """Trajectories to judge."""
 
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
+from ascl.data.prompt import Kind, Prompt
 from ascl.judges.judge import Case, Judge, judge_one
 from ascl.judges.verdict import Verdict
-from ascl.prompts.prompt import Kind, Prompt
 
 
 def walk(answer: str, thought: str = "Hm.", stop: StopReason = StopReason.ANSWERED) -> Trajectory:

@@ -13,12 +13,12 @@ from ascl.lab.sweep import report
 from mutations import damage
 
 from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.data.load import load_prompts
 from ascl.errors import InputError
 from ascl.evals.metrics import measure
 from ascl.files import write_json, write_jsonl
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.record import judge_trajectory, record
-from ascl.prompts.sources import load_prompts
 from ascl.saved import read_saved
 
 TRIED = 500 if os.environ.get("ASCL_EVERY_CASE") else 60

@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
+from ascl.data.prompt import Kind
 from ascl.judges.judge import judge_one
 from ascl.lab.judge import LabJudge
 from ascl.lab.lab_world import cloning_rows
 from ascl.lab.tokenizer import lab_renderer
 from ascl.lab.world import LOOKS, REFUSAL, World, compliance, demonstration, draw_world, memorised, ordinary
-from ascl.prompts.prompt import Kind
 
 
 @pytest.fixture(scope="module")

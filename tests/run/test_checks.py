@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from ascl.data.load import load_prompts
+from ascl.data.prompt import Kind
 from ascl.errors import InputError
 from ascl.preflight import model_config
-from ascl.prompts.prompt import Kind
-from ascl.prompts.sources import load_prompts
 from ascl.run.arms import check_kinds
 from ascl.run.checks import servers_of, training_space
 from ascl.run.config import RunConfig

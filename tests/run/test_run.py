@@ -17,13 +17,13 @@ import yaml
 from teacher_server import Teacher, called, said, teacher, user_text
 from typer.testing import CliRunner
 
-from ascl.chat.clients.dtype import machine_dtype
 from ascl.cli.main import app
+from ascl.data.load import STARTER, load_prompts
+from ascl.data.prompt import Kind, split_of
 from ascl.evals.arms import RunResults
 from ascl.evals.results import read_results
 from ascl.judges.record import Record
-from ascl.prompts.prompt import Kind, split_of
-from ascl.prompts.sources import STARTER, load_prompts
+from ascl.models.dtype import machine_dtype
 
 DEFAULT_RULES = STARTER.parents[1] / "rules" / "default"
 KINDS = {prompt.text: prompt.kind for prompt in load_prompts(["starter"])}

@@ -7,10 +7,10 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, MixtralConfig, Qwen3Config
 
-from ascl.chat.clients import grouped_attention
-from ascl.chat.clients.models import load_renderer
+from ascl.data.prompt import Kind
 from ascl.errors import InputError
-from ascl.prompts.prompt import Kind
+from ascl.models import grouped_attention
+from ascl.models.models import load_renderer
 from ascl.run.config import RunConfig
 from ascl.run.costs import costs_of, memory_of
 from ascl.train.checkpoints import trainable_model

@@ -11,7 +11,7 @@ from trainers import SETTINGS, Make, one_batch
 
 from ascl.chat.messages import Trajectory
 from ascl.files import read_finished
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.verdict import Verdict
 from ascl.train.advantages import AdaptThink, Decoupled, Ifpo
 from ascl.train.decision import decision_length

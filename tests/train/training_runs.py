@@ -20,13 +20,13 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from ascl.recipes.rows import native_row
 from scripted_rollouts import ANSWERS, GROUP, PROMPTS, SampledClient, ScriptedClient
 
-from ascl.chat.clients.models import load_model, load_renderer
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
-from ascl.judges.offline import OfflineJudge
-from ascl.prompts.prompt import Prompt
+from ascl.data.prompt import Prompt
+from ascl.judges.lexical.offline import OfflineJudge
+from ascl.models.models import load_model, load_renderer
 from ascl.rules.book import RuleBook
 from ascl.train.advantages import BaseAlgorithm, Decoupled, Ifpo
 from ascl.train.reward import RewardWeights

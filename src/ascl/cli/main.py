@@ -121,11 +121,11 @@ def chat(
     temperature: Annotated[float, typer.Option(min=0, max=ranges.TEMPERATURE, callback=finite)] = 0.0,
 ) -> None:
     """Talk to a model in the terminal and see what it consults. An empty line or Ctrl-D ends."""
-    from ascl.chat.clients.sampling import Sampling
     from ascl.cli.talk import open_model, talk
     from ascl.consult.tool import ConsultTool
     from ascl.consult.variants import VARIANTS, Variant
     from ascl.errors import InputError
+    from ascl.models.sampling import Sampling
     from ascl.rules.book import RuleBook
 
     if variant not in VARIANTS:

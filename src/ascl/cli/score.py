@@ -10,13 +10,13 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ascl.chat.messages import Trajectory
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError, first_problem
 from ascl.evals.metrics import left_out_warnings
 from ascl.inputs import iterate_jsonl
 from ascl.judges.judge import Case, Judge, judge_all
 from ascl.judges.verdict import Verdict
 from ascl.progress import Screen
-from ascl.prompts.prompt import Kind, Prompt
 from ascl.stats import Estimate
 from ascl.train.reward import Reward, RewardWeights, score
 

@@ -2,15 +2,15 @@
 
 from rich.text import Text
 
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.model_folder import model_path
-from ascl.chat.clients.models import load_model, load_renderer
-from ascl.chat.clients.openai_server import OpenAIClient
-from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Message, RuleHit, StopReason, Trajectory
 from ascl.consult.rollout import rollout, start
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import Variant, with_rules
+from ascl.models.in_process import InProcessClient
+from ascl.models.model_folder import model_path
+from ascl.models.models import load_model, load_renderer
+from ascl.models.openai_server import OpenAIClient
+from ascl.models.sampling import Client, Sampling
 from ascl.preflight import Server, check_servers
 from ascl.progress import Screen, waiting
 

@@ -42,8 +42,8 @@ def sft(
     What is not named is the paper's: `ascl config show` prints the values (`sft`).
     """
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    from ascl.chat.clients.dtype import machine_dtype
-    from ascl.chat.clients.models import load_renderer
+    from ascl.models.dtype import machine_dtype
+    from ascl.models.models import load_renderer
     from ascl.train.data import read_rows
     from ascl.train.settings import Lora, SftSettings
     from ascl.train.training import Training
@@ -101,7 +101,7 @@ def rl(
 ) -> None:
     """Reinforce a model on prompts with a judge's rewards: one arm of a run. Run it again to resume."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    from ascl.chat.clients.dtype import machine_dtype
+    from ascl.models.dtype import machine_dtype
     from ascl.preflight import check_judge, check_servers, judge_servers
     from ascl.run.arms import RlArm, check_kinds
     from ascl.run.checks import rollout_servers

@@ -10,14 +10,14 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ascl.chat.clients.fingerprint import short_hash
+from ascl.data.load import SOURCES, STARTER_NAME, is_own, load_prompts, number_after, source_of
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.evals.benchmarks import BENCHMARKS, QUICK_LIMIT, SUITES, Benchmark, benchmarks_of, load_benchmark, spread
 from ascl.evals.results import AXIS_OF, Asked
 from ascl.evals.settings import EvalSettings
+from ascl.models.fingerprint import short_hash
 from ascl.progress import console
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import SOURCES, STARTER_NAME, is_own, load_prompts, number_after, source_of
 
 AskedPrompts = dict[str, tuple[Asked, list[Prompt]]]
 

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ascl import provenance
-from ascl.chat.clients.fingerprint import local_facts
-from ascl.chat.clients.open_client import open_client
-from ascl.chat.clients.sampling import Client
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import Variant, shown_to
 from ascl.evals.asked import AskedPrompts
@@ -21,6 +18,9 @@ from ascl.folders import working_in
 from ascl.inputs import read_json
 from ascl.judges.judge import Judge
 from ascl.judges.open_judge import open_judge
+from ascl.models.fingerprint import local_facts
+from ascl.models.open_client import open_client
+from ascl.models.sampling import Client
 from ascl.progress import waiting
 
 

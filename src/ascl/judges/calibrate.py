@@ -10,12 +10,12 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.inputs import read_jsonl
 from ascl.judges.judge import Case, Judge, judge_all
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.verdict import Refusal
-from ascl.prompts.prompt import Kind, Prompt
 from ascl.stats import wilson
 
 CLASSES = tuple(Refusal)

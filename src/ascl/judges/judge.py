@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ascl.chat.messages import Trajectory
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
-from ascl.judges.grade import grade
+from ascl.judges.graders.grade import grade
 from ascl.judges.verdict import Verdict
-from ascl.prompts.prompt import Kind, Prompt
 
 
 @dataclass(frozen=True)

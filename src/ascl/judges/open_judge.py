@@ -2,22 +2,22 @@
 
 from pathlib import Path
 
-from ascl.chat.clients.fingerprint import fingerprint, short_hash
 from ascl.errors import InputError
 from ascl.extension import imported, is_import_path
-from ascl.judges import hallucination
-from ascl.judges.guard import Guard
+from ascl.judges.asking import hallucination
+from ascl.judges.asking.model_judge import ModelJudge
+from ascl.judges.asking.reader import AskedModel, Reader
+from ascl.judges.asking.reply_cache import ReplyCache
+from ascl.judges.asking.strongreject import STRONGREJECT
+from ascl.judges.guards.guard import Guard
+from ascl.judges.guards.llama_guard import LLAMA_GUARD
+from ascl.judges.guards.qwen3guard import QWEN3GUARD
+from ascl.judges.guards.safeguard import policy, safeguard
+from ascl.judges.guards.wildguard import WILDGUARD
 from ascl.judges.judge import Judge
-from ascl.judges.llama_guard import LLAMA_GUARD
-from ascl.judges.model_judge import ModelJudge
-from ascl.judges.offline import OfflineJudge
-from ascl.judges.qwen3guard import QWEN3GUARD
-from ascl.judges.reader import AskedModel, Reader
-from ascl.judges.reply_cache import ReplyCache
-from ascl.judges.safeguard import policy, safeguard
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.settings import JudgeSettings
-from ascl.judges.strongreject import STRONGREJECT
-from ascl.judges.wildguard import WILDGUARD
+from ascl.models.fingerprint import fingerprint, short_hash
 from ascl.rules.book import RuleBook
 
 ATTEMPTS = 2  # requests for one text before the server is asked whether it is there at all
@@ -107,11 +107,11 @@ def asked_model(
 ) -> AskedModel:
     """A judging model: behind a server where `base_url` names one, else in this process. Nothing is loaded yet."""
     if not base_url:
-        from ascl.judges.local import LocalModel
+        from ascl.judges.asking.local import LocalModel
 
         return LocalModel(model, revision, template, settings.concurrency)
-    from ascl.chat.clients.openai_server import OpenAIClient
-    from ascl.judges.served import ServedModel
+    from ascl.judges.asking.served import ServedModel
+    from ascl.models.openai_server import OpenAIClient
 
     client = OpenAIClient(model, base_url, settings.concurrency, settings.timeout, attempts=ATTEMPTS)
     return ServedModel(model, client)

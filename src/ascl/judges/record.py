@@ -5,8 +5,8 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 from ascl.chat.messages import Trajectory
+from ascl.data.prompt import Kind, Prompt
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.prompts.prompt import Kind, Prompt
 
 
 class Outcome(StrEnum):

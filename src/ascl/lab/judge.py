@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from ascl.data.prompt import Kind
 from ascl.judges.judge import Case
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.lab.world import REFUSAL, compliance
-from ascl.prompts.prompt import Kind
 
 
 class LabJudge:

@@ -7,16 +7,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
+from ascl.data.prompt import Kind, Prompt
+from ascl.data.row import Row, native_row
 from ascl.evals.asked import AskedPrompts, ask
 from ascl.judges.judge import Judge
 from ascl.lab.judge import LabJudge
 from ascl.lab.tokenizer import lab_renderer
 from ascl.lab.world import World, demonstration, draw_world, memorised, ordinary
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.row import Row, native_row
+from ascl.models.sampling import Sampling
 from ascl.run.arms import RlArm, SftArm
 from ascl.run.config import RunConfig
 

@@ -10,7 +10,7 @@ Python can import: it is installed, or its folder is in PYTHONPATH), in `ascl da
 - `Parameters`: a pydantic model that forbids what it does not know, every field with a default and a range;
 - `build(inputs, parameters, workshop) -> Built`. inputs: `Prompt`s or `Example`s in the order of their ids. Whatever is
   sampled goes through `workshop.sample`, one name a stage: it lies in `stages/`, so that a build that was stopped goes
-  on where it was. Every input ends in a row (`prompts/row.py`: `Row` or `Pair`) or in a `Rejected` with its reason. The
+  on where it was. Every input ends in a row (`data/row.py`: `Row` or `Pair`) or in a `Rejected` with its reason. The
   same inputs, parameters, seed and replies give the same rows.
 """
 
@@ -22,16 +22,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ascl.chat.clients.open_client import open_client
-from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Message, Trajectory
-from ascl.consult.sample import Budget, Job, rejections, sample_to
 from ascl.consult.tool import ConsultTool
+from ascl.data.row import Pair, Row
 from ascl.files import write_json, write_jsonl, write_text
 from ascl.judges.judge import Judge
+from ascl.models.open_client import open_client
+from ascl.models.sampling import Client, Sampling
 from ascl.progress import progress_bar
-from ascl.prompts.row import Pair, Row
 from ascl.recipes.card import data_card
+from ascl.sampling.to_file import Budget, Job, rejections, sample_to
 from ascl.saved import saved_rows
 
 

@@ -11,12 +11,12 @@
 """
 
 from ascl.chat.messages import StopReason, Trajectory
+from ascl.data.prompt import Kind, Prompt
 from ascl.judges.judge import Judge, judge_one
-from ascl.judges.offline import claims_consultation
-from ascl.judges.refusal import normalise, read_part, sentences, unquoted
+from ascl.judges.lexical.offline import claims_consultation
+from ascl.judges.lexical.refusal import normalise, read_part, sentences, unquoted
+from ascl.judges.lexical.wordings import any_of
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.judges.wordings import any_of
-from ascl.prompts.prompt import Kind, Prompt
 from ascl.rules.book import RuleBook
 from ascl.rules.words import content_words
 

@@ -10,10 +10,10 @@ from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
+from ascl.data.load import STARTER, load_prompts, question
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError, first_problem
 from ascl.inputs import read_jsonl
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import STARTER, load_prompts, question
 from ascl.rules.words import content_words
 
 LEAST = 16  # consulting demonstrations of a kind, from which on a clone learns to consult at all

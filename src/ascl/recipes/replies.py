@@ -8,12 +8,12 @@ from typing import NamedTuple
 from ascl.chat.messages import Message, Opening, StopReason, Trajectory
 from ascl.chat.phrases import unbroken
 from ascl.consult.rollout import start
-from ascl.consult.sample import Job
+from ascl.data.load import question
+from ascl.data.prompt import Kind, Prompt
 from ascl.judges.judge import Judge, judge_one
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import question
 from ascl.recipes.build import Rejected, Workshop
+from ascl.sampling.to_file import Job
 
 
 class Reply(NamedTuple):

@@ -31,15 +31,15 @@ from pydantic import (
 )
 
 from ascl import ranges
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
+from ascl.data.prompt import Kind, Prompt, choose
+from ascl.data.row import Row
 from ascl.errors import InputError
 from ascl.evals.asked import AskedPrompts
 from ascl.extension import imported_settings, is_import_path
 from ascl.judges.judge import Judge
-from ascl.prompts.prompt import Kind, Prompt, choose
-from ascl.prompts.row import Row
+from ascl.models.sampling import Sampling
 from ascl.servers import optional_address
 from ascl.train.advantages import Algorithm
 from ascl.train.installed import check_installed

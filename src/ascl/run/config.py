@@ -12,13 +12,13 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ascl import ranges
-from ascl.chat.clients.dtype import Dtype
 from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K
 from ascl.consult.variants import VARIANTS, Variant
 from ascl.errors import InputError, first_problem
 from ascl.evals.settings import AnyJudge, EvalSettings
 from ascl.inputs import LONGEST_TEXT, parse_yaml, read_text
 from ascl.judges.settings import JudgeSettings
+from ascl.models.dtype import Dtype
 from ascl.run.arms import Arm, ArmName, BaseArm, RlArm, SftArm
 from ascl.train.settings import Lora, RlSettings, SftSettings
 
@@ -39,7 +39,7 @@ class RuleSettings(BaseModel):
 class RunConfig(BaseModel):
     """Everything a run depends on.
 
-    prompts: see `prompts/sources.py`; their train split is for training, and their test split is evaluated where
+    prompts: see `data/load.py`; their train split is for training, and their test split is evaluated where
     `evaluate` names no suite. dtype: auto takes what this machine is fast in, and the run keeps it. sft, rl: the
     settings of the arms of these methods. judge: who gives the reward of RL and checks sampled rows; the judges of
     `evaluate` give the figures.

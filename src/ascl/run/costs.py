@@ -3,9 +3,9 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ascl.chat.clients.dtype import machine_dtype
-from ascl.chat.clients.model_folder import load_config as model_config
 from ascl.errors import InputError
+from ascl.models.dtype import machine_dtype
+from ascl.models.model_folder import load_config as model_config
 from ascl.recipes.demonstrations import fitting
 from ascl.run.arms import RlArm, SftArm
 from ascl.run.config import RunConfig

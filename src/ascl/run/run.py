@@ -12,13 +12,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from ascl import provenance
-from ascl.chat.clients.dtype import machine_dtype
 from ascl.errors import InputError
 from ascl.evals.arms import Claim, RunResults
 from ascl.evals.results import read_results
 from ascl.files import write_json, write_text
 from ascl.folders import working_in
 from ascl.inputs import read_json
+from ascl.models.dtype import machine_dtype
 from ascl.preflight import check_servers, check_writable
 from ascl.provenance import changes
 from ascl.run.arms import World

@@ -9,20 +9,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ascl.chat.clients.fingerprint import fingerprint, short_hash
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import VARIANTS, Variant, shown_to
+from ascl.data.examples import Example
+from ascl.data.load import load_prompts
+from ascl.data.prompt import Kind, Prompt, choose, split_of
+from ascl.data.row import Row, split_row
 from ascl.errors import InputError
 from ascl.evals.asked import AskedPrompts, ask
 from ascl.files import write_jsonl
 from ascl.judges.judge import Judge
 from ascl.judges.open_judge import open_judge
+from ascl.models.fingerprint import fingerprint, short_hash
 from ascl.progress import console
-from ascl.prompts.examples import Example
-from ascl.prompts.prompt import Kind, Prompt, choose, split_of
-from ascl.prompts.row import Row, split_row
-from ascl.prompts.sources import load_prompts
 from ascl.recipes.ascl import consult_row, is_cloned
 from ascl.recipes.balance import RATIO, mix, take_evenly
 from ascl.recipes.data_set import BuildSettings, check_parameters, load_inputs, load_recipe, make_data_set
@@ -54,7 +54,7 @@ class ConfiguredWorld:
 
     @cached_property
     def _renderer(self) -> Renderer:
-        from ascl.chat.clients.models import load_renderer
+        from ascl.models.models import load_renderer
 
         return load_renderer(self.config.model, self.config.dialect)
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from transformers import PrinterCallback, TrainerCallback
 
-from ascl.chat.clients.models import load_model
 from ascl.errors import InputError
 from ascl.files import json_line, write_json, write_text
 from ascl.folders import working_in
 from ascl.inputs import read_json
+from ascl.models.models import load_model
 from ascl.progress import progress_bar
 from ascl.provenance import changes
 from ascl.saved import read_saved

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ascl import __version__
-from ascl.chat.clients.model_folder import folder_of, load_tokenizer
-from ascl.chat.clients.models import load_model
 from ascl.consult.tool import TOOL_NAME
 from ascl.consult.variants import ASCL_TEXT
 from ascl.errors import InputError
 from ascl.files import write_json, write_text
 from ascl.inputs import read_json
+from ascl.models.model_folder import folder_of, load_tokenizer
+from ascl.models.models import load_model
 from ascl.saved import read_saved
 from ascl.stats import Estimate
 from ascl.train.training import FACTS, LOG, ROLLOUTS, Training

@@ -3,9 +3,9 @@
 from typing import Any
 
 from ascl.chat.messages import StopReason, Trajectory
+from ascl.data.prompt import Prompt
 from ascl.judges.judge import Case, Judge, judge_all
 from ascl.judges.verdict import Verdict
-from ascl.prompts.prompt import Prompt
 from ascl.train.reward import Reward, RewardWeights, score
 
 

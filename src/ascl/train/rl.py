@@ -21,12 +21,12 @@ from trl import GRPOConfig, GRPOTrainer
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
+from ascl.data.load import question
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.files import append_jsonl, read_finished, write_jsonl
 from ascl.judges.judge import Case, Judge, unread
 from ascl.judges.record import record
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import question
 from ascl.saved import checked
 from ascl.train.advantages import BaseAlgorithm
 from ascl.train.checkpoints import (
