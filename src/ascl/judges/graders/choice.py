@@ -15,7 +15,12 @@ _LETTER = re.compile(
     re.MULTILINE,
 )
 _ALSO = re.compile(
-    rf"{_CLOSE}\s*+((?:,\s*+)?(?:\b(?:and|or)\b|&|/|\+)|,){_OPEN}+{_NOUN}([A-Za-z])(?!\w|'\w){_CLOSE}\s*([a-z]*)"
+    rf"{_CLOSE}\s*+((?:,\s*+)?(?:\b(?:and|or)\b(?:/or\b)?|&&?|[/+;|、∨∧→])|,){_OPEN}+{_NOUN}([A-Za-z])(?!\w|'\w){_CLOSE}\s*([a-z]*)"
+)
+# Letters in a row that end a statement, and words that take a letter back.
+_ROW = re.compile(rf"{_CLOSE}(?:[^\S\n]+[(\[]?[A-Z](?!\w)[)\].]?)+[^\S\n]*(?:\n|\Z)")
+_TAKEN_BACK = re.compile(
+    rf"{_CLOSE}\s*+[-–—(,]?\s*+(?:(?:is|was)(?:n't|\s+not)|(?:(?:is|was)\s+)?(?:wrong|incorrect|false))\b"
 )
 _WHOLE = re.compile(rf"{_OPEN}{_NOUN}([A-Za-z]){_CLOSE}\s*")
 _LONGEST = 2000  # characters of an option
@@ -62,6 +67,8 @@ def _read(statement: Statement, letters: list[str], texts: list[str]) -> str | N
     if found is None:
         return _quoted(re.split(r"(?<=[.!?])\s|\n", statement.text, maxsplit=1)[0], letters, texts)
     letter = found[1] or found[2] or found[3]
+    if _ROW.match(statement.text, found.end()) or _TAKEN_BACK.match(statement.text, found.end()):
+        return ""
     also = _ALSO.match(statement.text, found.end())
     if also and also[2].upper() != letter.upper() and also[2].islower() <= letter.islower():
         clause = (
