@@ -3,6 +3,7 @@
 import codecs
 import json
 import os
+import re
 import stat
 from collections.abc import Hashable, Iterator
 from itertools import count
@@ -117,7 +118,7 @@ class _YamlLoader(_SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """The value; PyYAML's constructors raise whatever a text makes them stumble over, here it is one error."""
         try:
-            if isinstance(node, yaml.ScalarNode):
+            if isinstance(node, yaml.ScalarNode) and node not in self.constructed_objects:  # an alias is one node
                 self._check_scalar(node)
             return super().construct_object(node, deep)
         except (yaml.YAMLError, RecursionError):
@@ -129,7 +130,7 @@ class _YamlLoader(_SafeLoader):
     def _check_scalar(self, node: yaml.ScalarNode) -> None:
         if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and len(node.value) > _LONGEST_NUMBER:
             problem = f"a number of {len(node.value)} characters"
-        elif any(c == "\0" or "\ud800" <= c <= "\udfff" for c in node.value if not c.isprintable()):
+        elif re.search("[\0\ud800-\udfff]", node.value):
             problem = "a text that holds a NUL or half a surrogate pair"
         else:
             return

@@ -27,6 +27,7 @@ _NO_HEADING = "General"
 _MAX_NESTING = 200  # of blocks; markdown-it drops what is nested deeper
 _MAX_MARKS = 20  # of marks inside a paragraph; deeper ones are text. The time for a `[` grows with it
 _CLOSINGS = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>", "<!": ">"}  # of HTML that is no tag, the longest first
+_LONGEST_BEGINNING = 1000  # characters; each rule in the list repeats them
 _LISTS = ("bullet_list", "ordered_list")
 _NOT_READ = {
     "fence": "a code block",
@@ -146,6 +147,8 @@ class _Reader:
                 title, remark = text.rstrip(":： "), "the heading of its list"
             elif colon:
                 beginning, remark = f"{beginning}{text} ", "the beginning of the rules in its list"
+                if len(beginning) > _LONGEST_BEGINNING:
+                    raise self._error(node, f"a beginning of rules of more than {_LONGEST_BEGINNING} characters")
         if remark:
             self.found.notes.append((_line(node), f"a list item that is no rule: {remark}"))
         else:
@@ -181,7 +184,7 @@ class _Reader:
         mark = node.markup if node.type == "fence" and node.parent is not None and node.parent.is_root else ""
         if mark and (len(source) < 2 or not source[-1].strip().startswith(mark)):
             raise self._error(node, f"a code block that is not closed; close it with {mark}")
-        if node.type == "html_block" and "<!--" in re.sub(r"(?s)<!--.*?-->", "", node.content):
+        if node.type == "html_block" and _ends_in_comment(node.content):
             raise self._error(node, "a comment that is not closed; close it with -->")
         items = sum(bool(_ITEM.match(line)) for line in source)
         if items or node.type == "table":
@@ -194,6 +197,16 @@ class _Reader:
 
     def _error(self, node: SyntaxTreeNode, problem: str) -> InputError:
         return InputError(f"{self.file}, line {_line(node)}: {problem}")
+
+
+def _ends_in_comment(text: str) -> bool:
+    at = text.find("<!--")
+    while at >= 0:
+        end = text.find("-->", at + 4)
+        if end < 0:
+            return True
+        at = text.find("<!--", end)
+    return False
 
 
 def _inline(node: SyntaxTreeNode) -> list[Token]:
