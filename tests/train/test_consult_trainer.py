@@ -41,7 +41,7 @@ def test_without_weights_the_trainer_is_stock_grpo(make: Make, lora: Lora | None
 
 
 def test_advantages_are_grpos_times_the_weights_of_the_consult_flags(make: Make, tmp_path: Path) -> None:
-    log = tmp_path / "ifpo.jsonl"
+    log = tmp_path / "ifpo.trainer" / "rollouts.jsonl"
     trainer = make(ConsultTrainer, algorithm=Ifpo(), rollout_log=log)
     inputs, output = one_batch(trainer)
 

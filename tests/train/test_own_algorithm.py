@@ -12,6 +12,7 @@ from trainers import Make, one_batch
 
 from ascl.errors import InputError
 from ascl.files import read_finished
+from ascl.run.config import RlArm, RunConfig, load_config
 from ascl.train.advantages import BaseAlgorithm, Grpo, algorithm_of
 from ascl.train.decision import decision_length
 from ascl.train.rl import ConsultTrainer
@@ -34,10 +35,11 @@ class Signs(BaseAlgorithm):
 
 def test_a_configuration_names_it_by_its_import_path(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
-    path.write_text(f"model: embedded\nrl: {{arms: [grpo, {{type: '{PATH}', price: 0.25}}]}}\n", encoding="utf-8")
+    arms = f"grpo: {{method: rl, algorithm: grpo}}, signs: {{method: rl, algorithm: {{type: '{PATH}', price: 0.25}}}}"
+    path.write_text(f"model: embedded\narms: {{{arms}}}\n", encoding="utf-8")
     config = load_config(path)
-    assert config.rl.arms == [Grpo(), Signs(price=0.25)]
-    assert config.rl.names == ["grpo", "Signs"]
+    found = [arm.algorithm for arm in config.arms.values() if isinstance(arm, RlArm)]
+    assert found == [Grpo(), Signs(price=0.25)]
     assert RunConfig.model_validate(config.model_dump(mode="json")) == config  # as a run's folder keeps it
     assert algorithm_of(PATH) == Signs()
     with pytest.raises(InputError, match="price: Input should be greater than or equal to 0"):

@@ -10,9 +10,8 @@ import forked
 import pytest
 import torch
 from scripted_rollouts import ANSWERS, GROUP
-from training_runs import main, rl, rollout_log, sft, weights
+from training_runs import main, rl, rollouts, sft, weights
 
-from ascl.files import read_finished
 from ascl.train.checkpoints import last_checkpoint
 from ascl.train.settings import Lora
 
@@ -52,15 +51,15 @@ def test_sft_goes_on_from_the_last_whole_checkpoint(
 
 def test_rl_goes_on_from_the_last_whole_checkpoint(tiny_model: Path, tmp_path: Path) -> None:
     rl(tiny_model, tmp_path / "alone")
-    expected = read_finished(rollout_log(tmp_path / "alone"))
+    expected = rollouts(tmp_path / "alone")
     out = tmp_path / "killed"
     log = tmp_path / "killed.log"
     assert forked.finish(log, main, "rl", str(tiny_model), str(out), "step:5") == -signal.SIGKILL, log.read_text()
     assert checkpoints(out) == {"checkpoint-2": True, "checkpoint-4": True}
-    assert {row["step"] for row in read_finished(rollout_log(out))} == {1, 2, 3, 4, 5}
+    assert {row["step"] for row in rollouts(out)} == {1, 2, 3, 4, 5}
 
     rl(tiny_model, out)
-    found = read_finished(rollout_log(out))
+    found = rollouts(out)
     assert Counter((row["step"], row["group"]) for row in found) == {
         (step, group): GROUP for step in range(1, 7) for group in range(2)
     }

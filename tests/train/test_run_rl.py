@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from scripted_rollouts import GROUP, PROMPTS
 from torch.utils._python_dispatch import TorchDispatchMode
-from training_runs import both, in_processes, main, rl, rl_groups, rollout_log, sft, weights
+from training_runs import both, in_processes, main, rl, rl_groups, rollouts, sft, weights
 
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
-from ascl.files import read_finished
 from ascl.judges.record import Record
 from ascl.models.in_process import InProcessClient
 from ascl.models.models import load_renderer
@@ -42,12 +41,12 @@ def test_two_processes_train_as_one_does(tiny_model: Path, tmp_path: Path) -> No
     both(tiny_model, tmp_path / "one")
     run = in_processes(2, "both", tiny_model, tmp_path / "two")
     assert run.returncode == 0, run.stderr
-    stages = ["decoupled", "decoupled.jsonl", "rl", "rl.jsonl", "sft"]
+    stages = ["decoupled", "rl", "sft"]
     names = [f"{processes}-{stage}" for processes in ("one", "two") for stage in stages]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
     for stage in ("rl", "decoupled"):
-        one, two = (groups_of(read_finished(rollout_log(tmp_path / f"{name}-{stage}"))) for name in ("one", "two"))
+        one, two = (groups_of(rollouts(tmp_path / f"{name}-{stage}")) for name in ("one", "two"))
         assert one.keys() == two.keys() == {(step, group) for step in range(1, 5) for group in range(3)}
         for key, rows in one.items():
             assert len(rows) == GROUP
@@ -116,7 +115,7 @@ def test_a_steps_rollouts_cast_each_weight_once(tiny_model: Path, tmp_path: Path
 
 def test_every_group_of_the_log_adds_up(tiny_model: Path, tmp_path: Path) -> None:
     rl_groups(tiny_model, tmp_path / "arm")
-    log = read_finished(rollout_log(tmp_path / "arm"))
+    log = rollouts(tmp_path / "arm")
     lopsided = 0
     for rows in groups_of(log).values():
         records = [Record.model_validate(row) for row in rows]
@@ -135,7 +134,9 @@ def test_every_group_of_the_log_adds_up(tiny_model: Path, tmp_path: Path) -> Non
 def test_the_folder_loads_again_and_carries_our_template(tiny_model: Path, tmp_path: Path, lora: Lora | None) -> None:
     out = tmp_path / "arm"
     rl(tiny_model, out, lora, max_steps=2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["arm", "arm.jsonl"]
+    assert [path.name for path in tmp_path.iterdir()] == ["arm"]
+    assert {"README.md", "rollouts.jsonl", "training.json"} <= {path.name for path in out.iterdir()}
+    assert {row["variant"] for row in rollouts(out)} == {"arm"}
     assert (out / "adapter_config.json").exists() == (lora is not None)
     renderer = load_renderer(str(out))
     assert renderer.tokenizer.chat_template == renderer.dialect.template
@@ -183,7 +184,7 @@ def test_a_prompt_reaches_the_model_as_it_does_in_evaluation(
     prompts = [PROMPTS[0], asked(1, topic="rain"), asked(2, topic=3, more=[1])]
     rl(tiny_model, tmp_path / "arm", prompts=prompts, prompts_per_step=3, max_steps=1, max_tokens=1)
     seen = {}
-    for row in read_finished(rollout_log(tmp_path / "arm")):
+    for row in rollouts(tmp_path / "arm"):
         walked = Record.model_validate(row).trajectory
         seen[walked.prompt_id] = walked.messages[: walked.prompt_length]
     assert seen == {prompt.id: with_rules("ascl", prompt.messages, tool) for prompt in prompts}
@@ -196,7 +197,7 @@ def test_an_empty_set_is_refused(tiny_model: Path, tmp_path: Path) -> None:
 
 def test_fewer_prompts_than_a_step_takes_still_train(tiny_model: Path, tmp_path: Path) -> None:
     rl(tiny_model, tmp_path / "arm", prompts=PROMPTS[:2], prompts_per_step=3, epochs=1, warmup=0.0)
-    log = read_finished(rollout_log(tmp_path / "arm"))
+    log = rollouts(tmp_path / "arm")
     assert Counter((row["step"], row["group"]) for row in log) == {(1, group): GROUP for group in range(3)}
     before, after = weights(tiny_model), weights(tmp_path / "arm")
     assert any(not torch.equal(before[name], after[name]) for name in before)
@@ -259,7 +260,10 @@ def test_a_training_does_not_go_on_from_another_ones_checkpoint(tiny_model: Path
     assert forked.finish(tmp_path / "log", main, "rl", str(tiny_model), str(tmp_path / "arm"), "step:3") != 0
     work = tmp_path / "arm.trainer"
     assert any(work.glob("checkpoint-*"))
-    for changes, named in (({"algorithm": Grpo()}, "algorithm"), ({"learning_rate": 1e-3}, "settings")):
+    for changes, named in (
+        ({"algorithm": Grpo()}, r"algorithm\.type \(ifpo, now grpo\)"),
+        ({"learning_rate": 1e-3}, r"settings\.learning_rate \(0\.01, now 0\.001\)"),
+    ):
         with pytest.raises(InputError, match=f"arm.trainer: an unfinished training with another {named}"):
             rl(tiny_model, tmp_path / "arm", **changes)
     rl(tiny_model, tmp_path / "arm")
@@ -267,5 +271,5 @@ def test_a_training_does_not_go_on_from_another_ones_checkpoint(tiny_model: Path
 
 
 def test_a_package_that_is_not_there_is_named(tiny_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"rl.settings.vllm: the package vllm is not installed"):
+    with pytest.raises(InputError, match=r"rl.vllm: the package vllm is not installed"):
         rl(tiny_model, tmp_path / "arm", vllm="colocate")

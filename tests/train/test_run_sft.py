@@ -123,7 +123,7 @@ def test_another_runs_checkpoint_is_told_before_the_model_is_read(tiny_model: Pa
 
 def test_a_row_is_never_cut(tiny_model: Path, renderer: Renderer, tmp_path: Path) -> None:
     given = rows(tool())
-    lengths = {row["id"]: len(encode_row(row, renderer)["input_ids"]) for row in given}
+    lengths = {row.id: len(encode_row(row, renderer)["input_ids"]) for row in given}
     longest = max(lengths, key=lengths.__getitem__)
     with pytest.raises(InputError, match=rf"row {longest} has {lengths[longest]} tokens; raise sft.max_length"):
         sft(tiny_model, tmp_path / "out", max_length=lengths[longest] - 1)

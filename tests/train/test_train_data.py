@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ascl.chat.messages import Message
 from ascl.chat.render import Renderer
+from ascl.data.row import Row
 from ascl.errors import InputError
 from ascl.train.data import read_rows
 from ascl.train.tokens import IGNORED, encode_row
@@ -30,7 +32,7 @@ def written(path: Path, *rows: object) -> Path:
 def test_a_folder_stands_for_its_rows(tmp_path: Path) -> None:
     written(tmp_path / "set" / "train.jsonl", GOOD | {"id": "a"}, GOOD)
     rows = read_rows([tmp_path / "set", written(tmp_path / "more.jsonl", GOOD)])
-    assert [row["id"] for row in rows] == ["a", "train-2", "more-1"]
+    assert [row.id for row in rows] == ["a", "train-2", "more-1"]
 
 
 @pytest.mark.parametrize(
@@ -177,32 +179,33 @@ def test_a_row_that_went_through_arrow_trains_as_before(tmp_path: Path, renderer
     filled = Dataset.from_list(rows).to_list()
     assert filled[0]["messages"][1]["tool_calls"][0]["function"]["arguments"] == {"query": "x", "top_k": None}
     plain, through = (read_rows([written(tmp_path / "rows.jsonl", *some)]) for some in (rows, filled))
-    assert [row["tools"] for row in through] == [[tool], [other, tool], []]
+    assert [row.tools for row in through] == [[tool], [other, tool], []]
     assert [encode_row(row, renderer) for row in through] == [encode_row(row, renderer) for row in plain]
 
 
-def labelled(row: dict[str, object], renderer: Renderer) -> str:
+def labelled(row: Row, renderer: Renderer) -> str:
     return renderer.tokenizer.decode([i for i in encode_row(row, renderer)["labels"] if i != IGNORED])
 
 
-def test_loss_falls_behind_the_given_beginning_of_a_thought(renderer: Renderer) -> None:
-    messages = [
-        {"role": "user", "content": "Hi"},
-        {"role": "assistant", "content": "Earlier."},
-        {"role": "user", "content": "And?"},
-        {"role": "assistant", "content": "No.", "reasoning_content": "First I <think> of it. Wait, this is harmful."},
-    ]
-    row = {"id": "r", "messages": messages, "tools": [], "no_loss_prefix": "First I <think> of it."}
+def prefixed(prefix: str, **reply: str) -> Row:
+    said = [("user", "Hi"), ("assistant", "Earlier."), ("user", "And?")]
+    messages = [Message(role=role, content=content) for role, content in said]
+    last = Message(role="assistant", content="No.", **reply)
+    return Row(id="r7", messages=[*messages, last], no_loss_prefix=prefix)
+
+
+def test_loss_falls_after_the_given_beginning_of_a_thought(renderer: Renderer) -> None:
+    thought = "First I <think> of it. Wait, this is harmful."
+    row = prefixed("First I <think> of it.", reasoning_content=thought)
     assert labelled(row, renderer).split() == ["Wait,", "this", "is", "harmful.</think>", "No.<|im_end|>"]
-    whole = labelled(row | {"no_loss_prefix": ""}, renderer)
+    without = row.model_copy(update={"no_loss_prefix": ""})
+    whole = labelled(without, renderer)
     assert whole.startswith("Earlier.<|im_end|>") and "First I" in whole
-    ids = [encode_row(r, renderer)["input_ids"] for r in (row, row | {"no_loss_prefix": ""})]
+    ids = [encode_row(r, renderer)["input_ids"] for r in (row, without)]
     assert renderer.tokenizer.decode(ids[0]) == renderer.tokenizer.decode(ids[1]), "the text is the same"
 
 
 @pytest.mark.parametrize("prefix", ["Another beginning", "of it.", "No."])
 def test_a_prefix_that_is_not_the_beginning_is_an_error(renderer: Renderer, prefix: str) -> None:
-    reply = {"role": "assistant", "content": "No.", "reasoning_content": "First I think of it."}
-    row = {"id": "r7", "messages": [{"role": "user", "content": "Hi"}, reply], "tools": [], "no_loss_prefix": prefix}
     with pytest.raises(InputError, match="row r7: the last turn's thought does not begin with no_loss_prefix"):
-        encode_row(row, renderer)
+        encode_row(prefixed(prefix, reasoning_content="First I think of it."), renderer)

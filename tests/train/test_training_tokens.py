@@ -60,7 +60,7 @@ def turn_texts(turns: list[Turn]) -> list[str]:
 
 @pytest.mark.parametrize("turns", [DIRECT, CONSULT, TWICE], ids=["direct", "consult", "consult twice"])
 def test_labels_are_the_model_turns_and_nothing_else(turns: list[Turn], tool: ConsultTool, renderer: Renderer) -> None:
-    encoded = encode_row(row_of(turns, tool).dump(), renderer)
+    encoded = encode_row(row_of(turns, tool), renderer)
     assert labelled(encoded, renderer) == turn_texts(turns)
     text = renderer.tokenizer.decode(encoded["input_ids"])
     assert PROMPTS[0].text in text
@@ -72,7 +72,7 @@ def test_a_split_row_has_loss_on_its_last_turn_only(turns: list[Turn], tool: Con
     parts = split_row(row_of(turns, tool))
     assert len(parts) == len(turns)
     for number, (part, turn) in enumerate(zip(parts, turns, strict=True)):
-        encoded = encode_row(part.dump(), agent)
+        encoded = encode_row(part, agent)
         call = f'✿FUNCTION✿: {TOOL_NAME}\n✿ARGS✿: {{"query": "weapons"}}'
         last = f"<think>\n{turn.thought}\n</think>\n\n{call if turn.calls else turn.content}<|im_end|>"
         assert labelled(encoded, agent) == [last]
@@ -83,8 +83,8 @@ def test_a_split_row_has_loss_on_its_last_turn_only(turns: list[Turn], tool: Con
 
 
 def test_the_split_form_keeps_every_model_turn_once(tool: ConsultTool, agent: Renderer) -> None:
-    whole = labelled(encode_row(row_of(CONSULT, tool).dump(), agent), agent)
-    parts = [labelled(encode_row(part.dump(), agent), agent) for part in split_row(row_of(CONSULT, tool))]
+    whole = labelled(encode_row(row_of(CONSULT, tool), agent), agent)
+    parts = [labelled(encode_row(part, agent), agent) for part in split_row(row_of(CONSULT, tool))]
     assert [text for part in parts for text in part] == whole
 
 

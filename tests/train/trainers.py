@@ -18,6 +18,7 @@ from ascl.train.reward_function import RewardFunction
 from ascl.train.rl import ConsultTrainer, grpo_config, prompt_order, rl_dataset
 from ascl.train.rollouts import Rollouts
 from ascl.train.settings import Lora, RlSettings
+from ascl.train.training import Training
 
 Make = Callable[..., GRPOTrainer]
 SETTINGS = RlSettings(
@@ -33,8 +34,9 @@ def maker(model: Path, renderer: Renderer, tool: ConsultTool, work: Path) -> Mak
         algorithm = options.get("algorithm", Grpo())
         if cls is ConsultTrainer:
             options |= {"algorithm": algorithm, "settings": SETTINGS, "renderer": renderer}
+        training = Training(model=str(model), renderer=renderer, out=work, lora=lora, seed=3, dtype="float32")
         return cls(
-            model=trainable_model(str(model), "float32", lora, 3),
+            model=trainable_model(training),
             reward_funcs=RewardFunction(PROMPTS, OfflineJudge(), RewardWeights()),
             args=grpo_config(SETTINGS, work, 3, "float32"),
             train_dataset=Dataset.from_list([rows[i] for i in prompt_order([p.kind for p in PROMPTS], SETTINGS, 3)]),

@@ -25,12 +25,14 @@ from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.data.prompt import Prompt
+from ascl.data.row import Row, native_row
+from ascl.files import read_finished
 from ascl.judges.lexical.offline import OfflineJudge
 from ascl.models.models import load_model, load_renderer
 from ascl.rules.book import RuleBook
 from ascl.train.advantages import BaseAlgorithm, Decoupled, Ifpo
-from ascl.train.reward import RewardWeights
 from ascl.train.settings import Lora, RlSettings, SftSettings
+from ascl.train.training import ROLLOUTS, Training
 
 SFT = SftSettings(learning_rate=1e-2, epochs=2, batch_size=4, micro_batch_size=2, save_steps=2)  # 6 steps
 IFPO = Ifpo()
@@ -43,7 +45,7 @@ def tool() -> ConsultTool:
     return ConsultTool(RuleBook.load("default"), default_top_k=1)
 
 
-def rows(tool: ConsultTool) -> list[dict[str, Any]]:
+def rows(tool: ConsultTool) -> list[Row]:
     """Two demonstrations of each prompt: one that consults, one that does not."""
     found = []
     for prompt in PROMPTS:
@@ -52,8 +54,12 @@ def rows(tool: ConsultTool) -> list[dict[str, Any]]:
             trajectory = start(f"{prompt.id}-{number}", with_rules("ascl", prompt.messages, tool))
             for turn in turns:
                 advance(trajectory, turn, tool)
-            found.append(native_row(trajectory, prompt.kind, [tool.schema], "test", "test").dump())
+            found.append(native_row(trajectory, prompt.kind, [tool.schema], "test", "test"))
     return found
+
+
+def training(model: Path, out: Path, lora: Lora | None = None, dtype: str = "float32", seed: int = 5) -> Training:
+    return Training(model=str(model), renderer=load_renderer(str(model)), out=out, lora=lora, seed=seed, dtype=dtype)
 
 
 def sft(
@@ -62,18 +68,18 @@ def sft(
     lora: Lora | None = None,
     dtype: str = "float32",
     seed: int = 5,
-    rows: list[dict[str, Any]] | None = None,
+    rows: list[Row] | None = None,
     **changes: Any,
 ) -> None:
     from ascl.train.sft import run_sft
 
-    settings = SFT.model_copy(update=changes)
     given = globals()["rows"](tool()) if rows is None else rows
-    run_sft(str(model), given, load_renderer(str(model)), out, settings, lora, seed, dtype)
+    run_sft(training(model, out, lora, dtype, seed), given, SFT.model_copy(update=changes))
 
 
-def rollout_log(out: Path) -> Path:
-    return out.with_name(f"{out.name}.jsonl")
+def rollouts(out: Path) -> list[dict[str, Any]]:
+    """What RL logged: in the model's folder, or, of an unfinished training, in its work folder."""
+    return read_finished((out if out.exists() else out.with_name(f"{out.name}.trainer")) / ROLLOUTS)
 
 
 def rl(
@@ -88,22 +94,9 @@ def rl(
 ) -> None:
     from ascl.train.rl import run_rl
 
+    settings = RL.model_copy(update=changes)
     with patch("ascl.train.rollouts.InProcessClient", client):
-        run_rl(
-            model=str(model),
-            prompts=prompts,
-            renderer=load_renderer(str(model)),
-            tool=tool(),
-            judge=OfflineJudge(),
-            out=out,
-            algorithm=algorithm,
-            settings=RL.model_copy(update=changes),
-            rewards=RewardWeights(),
-            lora=lora,
-            seed=5,
-            rollout_log=rollout_log(out),
-            dtype=dtype,
-        )
+        run_rl(training(model, out, lora, dtype), prompts, tool(), OfflineJudge(), algorithm, settings)
 
 
 def rl_groups(model: Path, out: Path, algorithm: BaseAlgorithm = IFPO) -> None:
