@@ -16,8 +16,9 @@ from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.errors import InputError
 from ascl.evals.metrics import measure
 from ascl.files import write_json, write_jsonl
+from ascl.judges.judge import judge_one
 from ascl.judges.offline import OfflineJudge
-from ascl.judges.record import judge_trajectory, record
+from ascl.judges.record import record
 from ascl.prompts.sources import load_prompts
 from ascl.saved import read_saved
 
@@ -33,7 +34,7 @@ def finished(folder: Path) -> None:
             for prompt in prompts:
                 said = [Message(role="user", content=prompt.text), Message(role="assistant", content="I can't help.")]
                 walked = Trajectory(prompt_id=prompt.id, messages=said, prompt_length=1, stop=StopReason.ANSWERED)
-                records.append(record(name, prompt, walked, judge_trajectory(OfflineJudge(), prompt, walked)))
+                records.append(record(name, prompt, walked, judge_one(OfflineJudge(), prompt, walked)))
             found = {
                 "name": name,
                 "arm": ARMS[name].model_dump(mode="json") if name in ARMS else None,
