@@ -17,8 +17,15 @@ from ascl.data.load import load_prompts
 from ascl.errors import InputError
 from ascl.evals.metrics import measure
 from ascl.files import write_json, write_jsonl
+<<<<<<< HEAD
 from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.record import judge_trajectory, record
+=======
+from ascl.judges.judge import judge_one
+from ascl.judges.lexical.offline import OfflineJudge
+from ascl.judges.record import record
+from ascl.data.load import load_prompts
+>>>>>>> p7-extend
 from ascl.saved import read_saved
 
 TRIED = 500 if os.environ.get("ASCL_EVERY_CASE") else 60
@@ -33,7 +40,7 @@ def finished(folder: Path) -> None:
             for prompt in prompts:
                 said = [Message(role="user", content=prompt.text), Message(role="assistant", content="I can't help.")]
                 walked = Trajectory(prompt_id=prompt.id, messages=said, prompt_length=1, stop=StopReason.ANSWERED)
-                records.append(record(name, prompt, walked, judge_trajectory(OfflineJudge(), prompt, walked)))
+                records.append(record(name, prompt, walked, judge_one(OfflineJudge(), prompt, walked)))
             found = {
                 "name": name,
                 "arm": ARMS[name].model_dump(mode="json") if name in ARMS else None,

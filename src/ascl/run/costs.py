@@ -34,7 +34,7 @@ def costs_of(config: RunConfig, measured: bool = False) -> list[str]:
         f"{evaluations} evaluations of {answers} answers ({', '.join(asked)}), at most {most:,} tokens a turn of all",
     ]
     for name, arm in config.arms.items():
-        does = arm.method
+        does: str = arm.method
         if isinstance(arm, SftArm):
             does = _rows(arm, world)
         elif isinstance(arm, RlArm):
