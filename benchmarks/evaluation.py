@@ -24,7 +24,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ascl.evals.suite import collect_answers, judge_evaluation
 from rich.console import Console
 from rich.table import Table
 
@@ -32,6 +31,7 @@ from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.data.load import load_prompts
 from ascl.data.prompt import Kind, Prompt
+from ascl.evals.evaluation import collect_answers, judge_evaluation
 from ascl.evals.results import Asked, Axis, Evaluation
 from ascl.judges.lexical.offline import OfflineJudge
 from ascl.models.openai_server import OpenAIClient

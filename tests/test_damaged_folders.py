@@ -11,13 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from ascl.evals.suite import reward_judge
 from commands import Desk, desk, done, finished_run
 from mutations import damage
 from typer.testing import CliRunner
 
 from ascl.cli.main import app
 from ascl.errors import InputError
+from ascl.evals.evaluate import reward_judge
 from ascl.files import write_json, write_text
 from ascl.train.checkpoints import last_checkpoint, same_run
 

@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 import pytest
 import torch
-from ascl.config import RunConfig, load_config
 from pydantic import Field
 from scripted_rollouts import GROUP
 from trainers import Make, one_batch

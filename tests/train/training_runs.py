@@ -17,7 +17,6 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from ascl.recipes.rows import native_row
 from scripted_rollouts import ANSWERS, GROUP, PROMPTS, SampledClient, ScriptedClient
 
 from ascl.chat.turn import ParsedCall, Turn

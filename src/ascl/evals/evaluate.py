@@ -103,7 +103,7 @@ def plan_evaluation(
         shown=shown_to(variant, tool) | (local_facts(subject.model, subject.dialect) if local else {}),
         dtype=subject.dtype,
         batch=settings.batch if local else None,
-        reward_judge=_reward_judge(Path(subject.model)) if local else None,
+        reward_judge=reward_judge(Path(subject.model)) if local else None,
         arm=subject.arm,
         seed=subject.seed,
         created=provenance.now(),
@@ -125,7 +125,7 @@ def plan_evaluation(
     )
 
 
-def _reward_judge(model: Path) -> str | None:
+def reward_judge(model: Path) -> str | None:
     """The judge that gave the reward in a trained model's RL, where its folder says so."""
     path = model / "training.json"
     facts = read_json(path) if path.is_file() else None
