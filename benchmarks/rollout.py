@@ -1,6 +1,6 @@
 """Where the rollouts of an RL step spend their time, and how fast they are beside TRL's own.
 
-    python benchmarks/rollout.py --model runs/quickstart/checkpoints/bc [--rounds 1]
+    python benchmarks/rollout.py --model runs/quickstart/arms/bc-0 [--rounds 1]
 
 Samples the generation batches of stock TRL (`GRPOTrainer` with its tool loop: transformers' `generate`, SDPA attention)
 and of our in-process engine on the same prompts, model and settings, as `benchmarks/rl_step.py` sets both up, without
