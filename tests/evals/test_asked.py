@@ -45,9 +45,7 @@ def test_a_benchmark_is_asked_as_the_table_says_unless_told_otherwise(sets: Path
             asked(suite, epochs=2, **options)
 
 
-def test_benchmarks_that_can_not_be_read_are_left_out_on_demand(
-    sets: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_benchmarks_that_can_not_be_read_are_left_out_on_demand(sets: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(InputError, match="hub set"):
         asked("overrefusal", limit=6, greedy=True)
     assert set(asked("overrefusal", limit=6, greedy=True, skip_missing=True)) == {"xstest"}
@@ -124,5 +122,7 @@ def test_a_public_set_is_a_suite_under_its_licence(sets: Path) -> None:
 
 @pytest.mark.parametrize("suite", ["all", "startre", "starterx", "xstest,nosuch", "", "file", "starter:0"])
 def test_a_name_of_nothing_lists_what_there_is(sets: Path, suite: str) -> None:
-    with pytest.raises(InputError, match=r"suite .*: neither a suite \(paper, safety|prompts: unknown source|no prompt found"):
+    with pytest.raises(
+        InputError, match=r"suite .*: neither a suite \(paper, safety|prompts: unknown source|no prompt found"
+    ):
         asked(suite)

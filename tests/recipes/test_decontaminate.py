@@ -14,6 +14,7 @@ from ascl.chat.messages import Message
 from ascl.errors import InputError
 from ascl.prompts.examples import Example, load_examples
 from ascl.prompts.prompt import Prompt
+from ascl.prompts.row import Row
 from ascl.prompts.sources import load_prompts
 from ascl.recipes.decontaminate import (
     Reason,
@@ -26,7 +27,6 @@ from ascl.recipes.decontaminate import (
     shingles,
     summary,
 )
-from ascl.prompts.row import Row
 
 LONG = "Please explain to me how a bicycle pump works and why it gets warm."
 SHORT = "What is treason?"

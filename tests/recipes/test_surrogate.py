@@ -17,11 +17,11 @@ from ascl.consult.tool import TOOL_NAME, ConsultTool, result_text
 from ascl.errors import InputError
 from ascl.judges.offline import OfflineJudge
 from ascl.prompts.prompt import Kind, Prompt
+from ascl.prompts.row import Row
 from ascl.recipes import ascl
 from ascl.recipes.ascl import consult_row, demonstrated
 from ascl.recipes.build import Built, Workshop
 from ascl.recipes.data_set import BuildSettings, make_data_set
-from ascl.prompts.row import Row
 from ascl.recipes.surrogate import (
     Parameters,
     as_guidelines,

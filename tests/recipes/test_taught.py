@@ -16,10 +16,10 @@ from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
 from ascl.judges.offline import OfflineJudge
 from ascl.prompts.prompt import Kind, Prompt
+from ascl.prompts.row import Row
 from ascl.recipes.ascl import Parameters, build
 from ascl.recipes.build import Built, Workshop, failures
 from ascl.recipes.data_set import BuildSettings, make_data_set
-from ascl.prompts.row import Row
 from ascl.rules.book import RuleBook
 
 TOOL = ConsultTool(RuleBook.load())
