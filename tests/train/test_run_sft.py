@@ -72,7 +72,8 @@ def test_the_folder_loads_again_and_carries_our_template(tiny_model: Path, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["bc"]
 
     facts = json.loads((out / "training.json").read_text())
-    assert (facts["method"], facts["base model"], facts["data"]) == ("sft", str(tiny_model), "12 rows of the recipe test")
+    said = ("sft", str(tiny_model), "12 rows of the recipe test")
+    assert (facts["method"], facts["base model"], facts["data"]) == said
     assert f"| base model | {tiny_model} |" in (out / "README.md").read_text()
     if lora is not None:
         config = json.loads((out / "adapter_config.json").read_text())
