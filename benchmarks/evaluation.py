@@ -29,6 +29,7 @@ from rich.table import Table
 
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
+<<<<<<< HEAD
 from ascl.data.load import load_prompts
 from ascl.data.prompt import Kind, Prompt
 from ascl.evals.evaluation import collect_answers, judge_evaluation
@@ -36,6 +37,15 @@ from ascl.evals.results import Asked, Axis, Evaluation
 from ascl.judges.lexical.offline import OfflineJudge
 from ascl.models.openai_server import OpenAIClient
 from ascl.models.sampling import Sampling
+=======
+from ascl.evals.asked import ask
+from ascl.evals.evaluate import Subject, plan_evaluation
+from ascl.evals.evaluation import collect_answers, judge_evaluation
+from ascl.evals.settings import EvalSettings
+from ascl.judges.lexical.offline import OfflineJudge
+from ascl.data.prompt import Kind, Prompt
+from ascl.data.load import load_prompts
+>>>>>>> p7-testsA
 from ascl.rules.book import RuleBook
 
 LATENCY = 0.2
@@ -131,30 +141,14 @@ def bare(url: str, prompts: int, concurrency: int) -> dict[str, float]:
 def evaluated(url: str, prompts: int, concurrency: int) -> dict[str, float]:
     """Seconds of walking and of judging for as many prompts, half of them harmful and half sensitive."""
     tool = ConsultTool(RuleBook.load())
-    made = made_up(prompts)
-    axes: tuple[Axis, ...] = ("safety", "over_refusal")
-    by_name = {"harmful": made[::2], "sensitive": made[1::2]}
-    asked = {
-        name: Asked(axis=axis, source="starter", rows=len(of), prompts=len(of), sampling=Sampling())
-        for (name, of), axis in zip(by_name.items(), axes, strict=True)
-    }
-    evaluation = Evaluation(
-        name="benchmark",
-        model="m",
-        variant="ascl",
-        suite="made up",
-        benchmarks=asked,
-        rule_book={},
-        created="",
-        machine="",
-        versions={},
-    )
+    settings = EvalSettings(suite="made up", max_tokens=512, concurrency=concurrency)
+    asked, subject = ask(settings, made_up(prompts)), Subject(model="m", name="benchmark", base_url=url)
     with tempfile.TemporaryDirectory() as folder:
-        client = OpenAIClient("m", url, concurrency)
+        one = plan_evaluation(subject, "ascl", Path(folder) / "e", settings, asked, tool, judges=[OfflineJudge()])
         started = time.perf_counter()
-        collect_answers(Path(folder) / "e", evaluation, by_name, client, tool)
+        collect_answers(one.folder, one.evaluation, {name: of for name, (_, of) in asked.items()}, one.client, tool)
         walked = time.perf_counter()
-        judge_evaluation(Path(folder) / "e", [OfflineJudge()])
+        judge_evaluation(one.folder, one.judges)
         return {"walked": walked - started, "judged": time.perf_counter() - walked}
 
 

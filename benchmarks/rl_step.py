@@ -56,6 +56,7 @@ from ascl.train.checkpoints import trainable_model
 from ascl.train.reward import RewardWeights
 from ascl.train.reward_function import RewardFunction
 from ascl.train.settings import Lora, RlSettings
+from ascl.train.training import Training
 
 PARTS = ("step", "rollout", "learning")
 
@@ -240,6 +241,11 @@ def the_prompts() -> list[Prompt]:
     return [p for p in load_prompts(["starter"]) if p.kind in (Kind.HARMFUL, Kind.SENSITIVE)]
 
 
+def the_training(model: str, folder: Path) -> Training:
+    """Adapters of a model, trained into a folder."""
+    return Training(model=model, renderer=load_renderer(model), out=folder / "out", lora=Lora())
+
+
 def _run_ours(model: str, settings: RlSettings, folder: Path, clock: Clock, plain: bool) -> None:
     """`run_rl`; with `plain`, TRL's trainer in the place of ours."""
     callbacks, trainer = rl.callbacks, rl.ConsultTrainer
@@ -252,20 +258,7 @@ def _run_ours(model: str, settings: RlSettings, folder: Path, clock: Clock, plai
         patch.object(rl, "callbacks", lambda title: [*callbacks(title), clock]),
         patch.object(rl, "ConsultTrainer", plain_trainer if plain else trainer),
     ):
-        rl.run_rl(
-            model=model,
-            prompts=the_prompts(),
-            renderer=load_renderer(model),
-            tool=the_tool(),
-            judge=OfflineJudge(),
-            out=folder / "out",
-            algorithm=Ifpo(),
-            settings=settings,
-            rewards=RewardWeights(),
-            lora=Lora(),
-            seed=0,
-            rollout_log=folder / "log.jsonl",
-        )
+        rl.run_rl(the_training(model, folder), the_prompts(), the_tool(), OfflineJudge(), Ifpo(), settings)
 
 
 def stock_trainer(model: str, settings: RlSettings, folder: Path) -> GRPOTrainer:
@@ -279,7 +272,7 @@ def stock_trainer(model: str, settings: RlSettings, folder: Path) -> GRPOTrainer
     tokenizer.response_template = qwen3_template
     rows = rl.rl_dataset(prompts, tool)
     with patch.object(models, "_attention", lambda path: "sdpa"), patch.object(models, "keep_freed_memory"):
-        weights = trainable_model(model, "bfloat16", Lora(), 0)
+        weights = trainable_model(the_training(model, folder))
     trainer = GRPOTrainer(
         model=weights,
         reward_funcs=tool_loop_reward(RewardFunction(prompts, OfflineJudge(), RewardWeights())),

@@ -34,7 +34,7 @@ from ascl.train import rl
 from ascl.train.advantages import Grpo
 from ascl.train.checkpoints import trainable_model
 from ascl.train.rollouts import Rollouts
-from ascl.train.settings import Lora, RlSettings
+from ascl.train.settings import RlSettings
 
 NAMES = ("stock TRL", "ours")
 
@@ -122,7 +122,7 @@ def _our_trainer(model: str, settings: RlSettings, folder: Path) -> Any:
     prompts, tool, renderer = rl_step.the_prompts(), rl_step.the_tool(), load_renderer(model)
     rows = rl.rl_dataset(prompts, tool)
     return GRPOTrainer(
-        model=trainable_model(model, "bfloat16", Lora(), 0),
+        model=trainable_model(rl_step.the_training(model, folder)),
         reward_funcs=_no_reward,
         args=rl.grpo_config(settings, folder, 0, "bfloat16"),
         train_dataset=Dataset.from_list([rows[i] for i in rl.prompt_order([p.kind for p in prompts], settings, 0)]),

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ascl.consult.tool import ConsultTool
+<<<<<<< HEAD
 from ascl.data.examples import Example, load_examples
 from ascl.data.load import load_prompts, question
 from ascl.data.prompt import Kind, Prompt
@@ -29,12 +30,28 @@ from ascl.evals.evaluate import evaluate
 from ascl.files import write_json, write_text
 from ascl.inputs import read_json, read_jsonl
 from ascl.judges.lexical.offline import OfflineJudge
+=======
+from ascl.evals.asked import ask
+from ascl.evals.evaluate import Subject, plan_evaluation
+from ascl.evals.results import read_records, read_sampled
+from ascl.evals.settings import EvalSettings
+from ascl.files import write_json, write_text
+from ascl.inputs import read_json
+from ascl.judges.lexical.offline import OfflineJudge
+>>>>>>> p7-testsA
 from ascl.judges.record import Outcome, Record
 from ascl.models.in_process import InProcessClient
 from ascl.models.models import load_model, load_renderer
 from ascl.models.open_client import LocalClient
 from ascl.models.sampling import Sampling
 from ascl.progress import console
+<<<<<<< HEAD
+=======
+from ascl.data.examples import Example, load_examples
+from ascl.data.prompt import Kind, Prompt
+from ascl.data.row import Row, reply_row
+from ascl.data.load import load_prompts, question
+>>>>>>> p7-testsA
 from ascl.recipes import dgr
 from ascl.recipes.build import Workshop
 from ascl.recipes.shift import forward_kl, score_rows, summarise
@@ -44,6 +61,7 @@ from ascl.sampling.to_file import Job
 from ascl.stats import Estimate, pearson, proportion
 from ascl.train.settings import Lora, SftSettings
 from ascl.train.sft import run_sft
+from ascl.train.training import Training
 
 EVALUATION = {"gsm8k": 200, "arc_challenge": 100, "strongreject": 100, "xstest": 100}
 JUDGE = OfflineJudge()
@@ -154,9 +172,9 @@ class Study:
         figures: dict[str, Any] = {}
         model = self.options.model
         if size is not None:
-            rows = [row.dump() for row in self.rows(name, size)]
+            rows = self.rows(name, size)
             figures["rows"] = len(rows)
-            scored = rows[: min(len(rows), 200)]
+            scored = [row.dump() for row in rows[:200]]
             sums = score_rows(load_model(self.options.model), self.renderer, scored, 1)
             figures["nll"] = {k: v.model_dump() for k, v in summarise(sums).items()}
             settings = SftSettings(
@@ -170,7 +188,8 @@ class Study:
             if not checkpoint.exists():
                 rank = self.options.lora_rank
                 lora = Lora(r=rank, alpha=2 * rank) if rank else None
-                run_sft(self.options.model, rows, self.renderer, checkpoint, settings, lora, 0)
+                training = Training(model=self.options.model, renderer=self.renderer, out=checkpoint, lora=lora)
+                run_sft(training, rows, settings)
             model = str(checkpoint)
         figures |= self.measure(label, model, share)
         write_json(path, figures)
@@ -181,16 +200,18 @@ class Study:
         """The evaluation of one model."""
         loaded = load_model(model)
         client = InProcessClient(loaded, self.renderer)
+        subject = Subject(model=model, name=label, dtype="auto")
+        settings = EvalSettings(
+            suite="dgr", variants=["pure"], judges=["offline"], max_tokens=400, batch=self.options.sample_batch
+        )
         figures: dict[str, Any] = {}
         for name, prompts in self.evaluation.items():
             count = round(len(prompts) * share)
             chosen = [prompts[i * len(prompts) // count] for i in range(count)]
-            path = self.out / "eval" / f"{label}-{name}.jsonl"
+            asked, place = ask(settings, chosen), self.out / "evals" / f"{label}-{name}"
             console.print(f"{label}: {name}, {count} prompts", highlight=False)
-            sampling = Sampling(max_tokens=400)
-            records = evaluate(
-                label, "pure", chosen, client, self.tool, JUDGE, sampling, self.options.sample_batch, path
-            )
+            plan_evaluation(subject, "pure", place, settings, asked, self.tool, client=client).carry_out()
+            records = [record for benchmark in asked for record in read_records(place, JUDGE.name, benchmark)]
             figures[name] = figure(name, records).model_dump()
             figures[f"{name} no answer"] = sum(r.outcome is Outcome.NO_ANSWER for r in records)
         if label != "none":
@@ -199,8 +220,9 @@ class Study:
 
     def divergence(self, tuned: Any, count: int = 32) -> float:
         """Mean forward KL a token of the tuned model from the frozen one, on the latter's own GSM8K answers."""
-        own = [r for r in read_records(self.out / "eval" / "none-gsm8k.jsonl") if r.trajectory.answer is not None]
-        rows = [{"messages": [m.for_template() for m in r.trajectory.messages]} for r in own[:count]]
+        answered = (one.trajectory for one in read_sampled(self.out / "evals" / "none-gsm8k", "gsm8k_reasoning"))
+        own = [trajectory for trajectory in answered if trajectory.answer is not None]
+        rows = [{"messages": [m.for_template() for m in trajectory.messages]} for trajectory in own[:count]]
         pairs = forward_kl(load_model(self.options.model), tuned, self.renderer, rows)
         return sum(kl for kl, _ in pairs) / sum(n for _, n in pairs)
 
@@ -235,11 +257,6 @@ class Study:
         known = [(k, c) for k, c in correlations.items() if c["value"] is not None]
         lines += [f"| {k} | {c['value']:.2f} [{c['low']:.2f}, {c['high']:.2f}] |" for k, c in known]
         write_text(self.out / "table.md", "\n".join(lines) + "\n")
-
-
-def read_records(path: Path) -> list[Record]:
-    """The judged trajectories of a file."""
-    return [Record.model_validate(row) for _, row in read_jsonl(path)]
 
 
 def figure(name: str, records: list[Record]) -> Estimate:

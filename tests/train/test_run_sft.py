@@ -71,6 +71,14 @@ def test_the_folder_loads_again_and_carries_our_template(tiny_model: Path, tmp_p
     assert (out / "adapter_config.json").exists() == (lora is not None)
     assert [path.name for path in tmp_path.iterdir()] == ["bc"]
 
+    facts = json.loads((out / "training.json").read_text())
+    said = ("sft", str(tiny_model), "12 rows of the recipe test")
+    assert (facts["method"], facts["base model"], facts["data"]) == said
+    assert f"| base model | {tiny_model} |" in (out / "README.md").read_text()
+    if lora is not None:
+        config = json.loads((out / "adapter_config.json").read_text())
+        assert config["base_model_name_or_path"] == str(tiny_model)
+
     renderer = load_renderer(str(out))
     assert renderer.dialect.name == "smollm2"
     assert renderer.tokenizer.chat_template == renderer.dialect.template
