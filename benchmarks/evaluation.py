@@ -29,23 +29,13 @@ from rich.table import Table
 
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
-<<<<<<< HEAD
 from ascl.data.load import load_prompts
 from ascl.data.prompt import Kind, Prompt
-from ascl.evals.evaluation import collect_answers, judge_evaluation
-from ascl.evals.results import Asked, Axis, Evaluation
-from ascl.judges.lexical.offline import OfflineJudge
-from ascl.models.openai_server import OpenAIClient
-from ascl.models.sampling import Sampling
-=======
 from ascl.evals.asked import ask
 from ascl.evals.evaluate import Subject, plan_evaluation
 from ascl.evals.evaluation import collect_answers, judge_evaluation
 from ascl.evals.settings import EvalSettings
 from ascl.judges.lexical.offline import OfflineJudge
-from ascl.data.prompt import Kind, Prompt
-from ascl.data.load import load_prompts
->>>>>>> p7-testsA
 from ascl.rules.book import RuleBook
 
 LATENCY = 0.2

@@ -21,16 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from ascl.consult.tool import ConsultTool
-<<<<<<< HEAD
 from ascl.data.examples import Example, load_examples
 from ascl.data.load import load_prompts, question
 from ascl.data.prompt import Kind, Prompt
 from ascl.data.row import Row, reply_row
-from ascl.evals.evaluate import evaluate
-from ascl.files import write_json, write_text
-from ascl.inputs import read_json, read_jsonl
-from ascl.judges.lexical.offline import OfflineJudge
-=======
 from ascl.evals.asked import ask
 from ascl.evals.evaluate import Subject, plan_evaluation
 from ascl.evals.results import read_records, read_sampled
@@ -38,20 +32,12 @@ from ascl.evals.settings import EvalSettings
 from ascl.files import write_json, write_text
 from ascl.inputs import read_json
 from ascl.judges.lexical.offline import OfflineJudge
->>>>>>> p7-testsA
 from ascl.judges.record import Outcome, Record
 from ascl.models.in_process import InProcessClient
 from ascl.models.models import load_model, load_renderer
 from ascl.models.open_client import LocalClient
 from ascl.models.sampling import Sampling
 from ascl.progress import console
-<<<<<<< HEAD
-=======
-from ascl.data.examples import Example, load_examples
-from ascl.data.prompt import Kind, Prompt
-from ascl.data.row import Row, reply_row
-from ascl.data.load import load_prompts, question
->>>>>>> p7-testsA
 from ascl.recipes import dgr
 from ascl.recipes.build import Workshop
 from ascl.recipes.shift import forward_kl, score_rows, summarise

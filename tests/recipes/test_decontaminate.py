@@ -16,13 +16,6 @@ from ascl.data.load import load_prompts
 from ascl.data.prompt import Prompt
 from ascl.data.row import Row
 from ascl.errors import InputError
-<<<<<<< HEAD
-=======
-from ascl.data.examples import Example, load_examples
-from ascl.data.prompt import Prompt
-from ascl.data.row import Row
-from ascl.data.load import load_prompts
->>>>>>> p7-testsA
 from ascl.recipes.decontaminate import (
     Reason,
     build_index,

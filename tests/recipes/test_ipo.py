@@ -9,13 +9,8 @@ from hypothesis import strategies as st
 from teacher_server import said, teacher
 from workshops import HARM, HELP, REFUSAL, cut, named, prompt, reasons, workshop
 
-<<<<<<< HEAD
 from ascl.data.prompt import Kind
 from ascl.data.row import Pair
-=======
-from ascl.data.prompt import Kind
-from ascl.data.row import Pair
->>>>>>> p7-testsA
 from ascl.recipes.ipo import STEER, TRIGGERS, Parameters, beginning, build, sentences
 
 THOUGHT = "They want in. Sure, I can explain a lock. A wrench is needed."

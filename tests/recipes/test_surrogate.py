@@ -14,16 +14,10 @@ from ascl.consult.tool import TOOL_NAME, ConsultTool, result_text
 from ascl.data.prompt import Kind, Prompt
 from ascl.data.row import Row
 from ascl.errors import InputError
-<<<<<<< HEAD
 from ascl.judges.lexical.offline import OfflineJudge
 from ascl.models.models import load_renderer
 from ascl.models.openai_server import OpenAIClient
 from ascl.models.sampling import Sampling
-=======
-from ascl.judges.lexical.offline import OfflineJudge
-from ascl.data.prompt import Kind, Prompt
-from ascl.data.row import Row
->>>>>>> p7-testsA
 from ascl.recipes import ascl
 from ascl.recipes.ascl import consult_row, demonstrated
 from ascl.recipes.build import Built, Workshop

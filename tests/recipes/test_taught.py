@@ -13,16 +13,10 @@ from ascl.consult.tool import ConsultTool
 from ascl.data.prompt import Kind, Prompt
 from ascl.data.row import Row
 from ascl.errors import InputError
-<<<<<<< HEAD
 from ascl.judges.lexical.offline import OfflineJudge
 from ascl.models.embedded import embedded_model
 from ascl.models.openai_server import OpenAIClient
 from ascl.models.sampling import Sampling
-=======
-from ascl.judges.lexical.offline import OfflineJudge
-from ascl.data.prompt import Kind, Prompt
-from ascl.data.row import Row
->>>>>>> p7-testsA
 from ascl.recipes.ascl import Parameters, build
 from ascl.recipes.build import Built, Workshop, failures
 from ascl.recipes.data_set import BuildSettings, make_data_set
