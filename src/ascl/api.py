@@ -1,6 +1,6 @@
 """The front door for Python: what the commands do, each in one call (docs/python.md).
 
-    from ascl import consult, evaluate, ifpo_weights, judge, run_config, search
+    from ascl import evaluate, ifpo_weights, judge, rollout, run_config, search
 
 Everything here calls the rooms below and adds nothing: whoever needs more takes the same functions from there.
 """
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ascl.chat.messages import Message, Trajectory
 from ascl.chat.turn import Turn
-from ascl.consult.rollout import advance, rollout, start
+from ascl.consult.rollout import advance, start
+from ascl.consult.rollout import rollout as walk
 from ascl.consult.tool import DEFAULT_TOP_K, ConsultTool
 from ascl.consult.variants import Variant, with_rules
 from ascl.data.prompt import Kind, Prompt
@@ -38,17 +39,19 @@ def search(query: str, rules: str | Path = "default", top_k: int = DEFAULT_TOP_K
     return RuleBook.load(rules).search(query, top_k)
 
 
-def consult(
+def rollout(
     prompt: str | Sequence[Message],
     model: str | Client = "embedded",
     base_url: str | None = None,
     rules: str | Path = "default",
     variant: Variant = "ascl",
-    sampling: Sampling | None = None,
+    max_tokens: int = 512,
+    temperature: float = 0.0,
 ) -> Trajectory:
     """One rollout: the model decides whether to look rules up, reads them, and answers.
 
-    model: a hub id, a folder, a name on the server at `base_url`, or a client (to load a model once). The answer is
+    model: a hub id, a folder, a name on the server at `base_url`, or a client (to load a model once). max_tokens: of
+    one model turn. The answer is
     `trajectory.answer`, what it looked up `trajectory.consultations`. Raises InputError where the model can't be had.
     """
     if isinstance(model, str):
@@ -57,7 +60,7 @@ def consult(
     asked = [Message(role="user", content=prompt)] if isinstance(prompt, str) else list(prompt)
     walked = [start("prompt", with_rules(variant, asked, tool))]
     offered = tool if variant == "ascl" else None
-    return rollout(model, walked, offered, sampling or Sampling(temperature=0.0, max_tokens=512))[0]
+    return walk(model, walked, offered, Sampling(temperature=temperature, max_tokens=max_tokens))[0]
 
 
 def ifpo_weights(consulted: "torch.Tensor", tau: float = 0.5) -> "torch.Tensor":
