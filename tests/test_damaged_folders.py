@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ from mutations import damage
 from typer.testing import CliRunner
 
 from ascl.cli.main import app
+from ascl.errors import InputError
+from ascl.evals.evaluate import reward_judge
+from ascl.files import write_json, write_text
+from ascl.train.checkpoints import last_checkpoint, same_run
 
 SHARE = 1.0 if os.environ.get("ASCL_EVERY_CASE") else 0.06
 
@@ -34,7 +39,7 @@ def at(tmp_path_factory: pytest.TempPathFactory, embedded: Path) -> Iterator[Des
 AREAS = {
     "data": (600, ["build", "decontaminate"]),
     "eval": (700, ["eval", "rejudge", "trace", "compare", "inspect"]),
-    "run": (400, ["run", "run --check", "report", "rl --score"]),
+    "run": (400, ["run", "run --check", "report", "score"]),
 }
 
 
@@ -52,7 +57,7 @@ def command(at: Desk, name: str, area: str) -> list[str]:
         "run": ["run", settings, "--out", place],
         "run --check": ["run", settings, "--out", place, "--check"],
         "report": ["report", place],
-        "rl --score": ["rl", settings, "--score", str(at.folder / area / "data" / "eval" / "pure.jsonl")],
+        "score": ["score", str(at.folder / area / "arms" / "ifpo-0" / "rollouts.jsonl"), "--config", settings],
     }[name]
 
 
@@ -76,3 +81,30 @@ def test_what_is_damaged_is_one_line(at: Desk, area: str, name: str) -> None:
         if not ended or not isinstance(result.exception, SystemExit | None):
             bad.append(f"{path.relative_to(whole)} {what}: {result.exit_code}, {result.exception!r}")
     assert bad == [], "\n".join(bad)
+
+
+FACTS = {"model": "m", "settings": {"epochs": 1.0, "seed": 0}, "judge": "offline", "rows": "0123456789abcdef"}
+
+
+def begun(work: Path) -> None:
+    """What a training leaves that was killed after its second step."""
+    write_json(work / "run.json", FACTS)
+    write_text(work / "checkpoint-2" / "complete", "")
+    (work / "checkpoint-old").mkdir()  # a copy that somebody made
+
+
+@pytest.mark.parametrize("file", ["run.json", "training.json"])
+def test_what_a_training_depended_on_is_one_line_where_it_is_damaged(file: str, tmp_path: Path) -> None:
+    dice = random.Random(file)
+    for _ in range(40):
+        begun(tmp_path)
+        path = tmp_path / file
+        write_json(path, FACTS)
+        what, content = damage(path, dice)
+        path.unlink() if content is None else path.write_bytes(content)
+        with suppress(InputError):
+            assert reward_judge(tmp_path) in (None, "offline", "a" * 20, ""), what
+        with suppress(InputError):
+            same_run(tmp_path, FACTS)
+            assert last_checkpoint(tmp_path) == str(tmp_path / "checkpoint-2"), what
+        shutil.rmtree(tmp_path)

@@ -4,22 +4,25 @@ No reply ends a run with another exception, fills the memory, or has the texts s
 """
 
 import asyncio
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import httpx2
 import pytest
 from evil_server import TRAITS, EvilServer, evil_server
 
 from ascl import http_client
-from ascl.chat.clients.openai_server import OpenAIClient
-from ascl.chat.clients.retry import RequestFailed
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message
 from ascl.chat.turn import MAX_CALLS, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
-from ascl.judges.served import MAX_REPLY, ServedModel
+from ascl.judges.asking.served import MAX_REPLY, ServedModel
+from ascl.models.openai_server import OpenAIClient
+from ascl.models.retry import RequestFailed
+from ascl.models.sampling import Sampling
 from ascl.preflight import Server, check_servers
 from ascl.rules.book import RuleBook
 from ascl.rules.search import searcher
@@ -173,3 +176,37 @@ def test_of_too_many_calls_the_first_are_run(server: EvilServer) -> None:
     asked, *results = trajectory.completion
     assert len(asked.tool_calls) == len(results) == len(trajectory.consultations) == MAX_CALLS
     assert trajectory.faults == ["too_many_calls"]
+
+
+@contextmanager
+def dripping(head: bytes) -> Iterator[str]:
+    """A server that sends `head` again and again, and never a reply; its address."""
+    over = threading.Event()
+
+    class Handler(StreamRequestHandler):
+        def handle(self) -> None:
+            self.rfile.readline()
+            with suppress(OSError):
+                while not over.wait(0.01):
+                    self.wfile.write(head)
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+        over.set()
+        server.shutdown()
+        thread.join()
+
+
+HEADS = {"informational": b"HTTP/1.1 100 Continue\r\n\r\n", "status line": b"H", "nothing": b""}
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_embeddings_whose_head_never_ends_are_not_waited_for(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ascl.rules.search.SECONDS", 0.2)
+    with dripping(HEADS[head]) as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        with pytest.raises(InputError, match=r"embedding model endpoint:m at http.*(no answer within 0.2 s|timed out)"):
+            searcher(["tea", "coffee"], "endpoint:m")

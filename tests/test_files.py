@@ -353,3 +353,12 @@ def test_a_fifo_or_folder_with_a_drafts_name_is_left_alone(tmp_path: Path) -> No
     (tmp_path / ".c.1.tmp").symlink_to("nowhere")
     remove_drafts(tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_nothing_is_cut_off_what_a_link_leads_to(tmp_path: Path) -> None:
+    other, link = tmp_path / "notes.txt", tmp_path / "records.jsonl"
+    other.write_text("mine\nno line break here")
+    link.symlink_to(other)
+    with pytest.raises(InputError, match=r"records\.jsonl, line 1: not JSON"):
+        read_finished(link)
+    assert other.read_text() == "mine\nno line break here"

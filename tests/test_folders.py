@@ -34,6 +34,24 @@ def test_a_folder_that_is_taken_is_refused_by_name_and_process(tmp_path: Path) -
     assert [p.name for p in tmp_path.iterdir()] == ["file"] and not is_empty(tmp_path)
 
 
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "folder", "FIFO"])
+def test_what_stands_in_the_place_of_the_lock_is_not_written_to(tmp_path: Path, kind: str) -> None:
+    folder, other = tmp_path / "run", tmp_path / "notes.txt"
+    folder.mkdir()
+    other.write_text("mine")
+    match kind:
+        case "folder":
+            (folder / ".lock").mkdir()
+        case "FIFO":
+            os.mkfifo(folder / ".lock")
+        case _:
+            (folder / ".lock").symlink_to(other if kind == "link" else tmp_path / "new")
+    with pytest.raises(InputError, match="remove it"), working_in(folder):
+        pass
+    assert other.read_text() == "mine"
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("left", [".lock", ".evaluation.json.123.tmp"])
 def test_what_a_killed_process_leaves_makes_no_folder_full(tmp_path: Path, left: str) -> None:
     (tmp_path / left).touch()

@@ -10,11 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ascl import inputs
+from ascl.data.examples import load_examples
+from ascl.data.load import load_prompts
 from ascl.errors import InputError
 from ascl.inputs import iterate_jsonl, parse_yaml, read_json, read_text
 from ascl.judges.calibrate import load_calibration
-from ascl.prompts.examples import load_examples
-from ascl.prompts.sources import load_prompts
 from ascl.rules.load import load_rules
 from ascl.run.config import load_config
 from ascl.train.data import read_rows
@@ -91,6 +91,14 @@ def test_a_file_without_end_is_not_read_into_memory(
     with path.open("wb") as file:
         file.truncate(1 << 40)  # a terabyte of zeros that takes no room
     assert "is longer than" in fault(read, path)
+
+
+def test_a_file_that_may_have_no_line_yet_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "x"  # as `/proc/kmsg`, which not everyone may read, is a file
+    path.write_text("here")
+    with inputs.open_input(path) as file:
+        assert not os.get_blocking(file.fileno())
+        assert file.read() == b"here"
 
 
 def test_a_line_may_be_as_long_as_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

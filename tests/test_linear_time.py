@@ -49,7 +49,12 @@ SLOW_ONCE: dict[str, list[tuple[str, str, str]]] = {
     "fusar.check": [("", "\n", "¤")],
     "purify.diff lines": [("", "a ", "")],
     "ids.make_ids same": [("", "> ", "")],
-    "markdown.read_list item": [("", "[", "")],
+    "markdown.read_list": [("", "<!--", "")],
+    "markdown.read_list item": [
+        ("", "[", ""), ("x", "<!-- ", ""), ("x", "<!a", ""), ("<!--", "-", ""), ("a ", "[^a", "")
+    ],
+    "ids.recognise": [("", "a b ", "")],
+    "safeguard.policy": [("", "a b ", "")],
     "wildguard.ask": [("", "-", "")],
     "bare_call.unfenced": [("", "~", "")],
     "bare_call.is_bare_call brackets": [("", "1,", "")],
@@ -101,10 +106,23 @@ PARTS = {
     *("topic.topic_words", "topic.is_english", "topic.loops", "topic.off_topic", "wildguard.messages", "words.words"),
     *("decontaminate.normalise", "ipo.sentences", "replies.judge_reply", "rows.reply_row"),
     *("phrases.unbroken", "turn.read_json", "hermes.split_thought", "hermes.split_calls", "hermes.thought_end"),
-    *("inline_thought.after", "inline_thought.begins", "inline_thought.begun", "inline_thought.closes_only"),
+    *("inline_thought.begins", "inline_thought.begun", "inline_thought.closes_only"),
     *("inline_thought.join", "inline_thought.split", "mistral.thought_end", "tagged.split_tagged"),
 }
-ROOMS = ("chat", "chat.clients", "chat.dialects", "consult", "evals.trace", "judges", "recipes", "rules")
+ROOMS = (
+    "chat",
+    "models",
+    "chat.dialects",
+    "consult",
+    "evals.traces",
+    "judges",
+    "judges.lexical",
+    "judges.guards",
+    "judges.asking",
+    "judges.graders",
+    "recipes",
+    "rules",
+)
 TEXTS = ("answer", "asked", "expression", "mathematics", "prompt", "query", "reply", "said", "text", "thought", "title")
 
 

@@ -17,19 +17,12 @@ from ascl.judges.settings import ClaimsSettings, JudgeSettings
 from ascl.preflight import (
     Server,
     check_judge,
-    check_kinds,
     check_servers,
     check_space,
     check_writable,
     judge_servers,
-    model_config,
-    training_space,
 )
-from ascl.prompts.prompt import Kind
-from ascl.prompts.sources import load_prompts
 from ascl.rules.book import RuleBook
-from ascl.train.costs import parameters_of
-from ascl.train.settings import Lora
 
 Replies = dict[str, tuple[int, str]]  # by method: status and body
 Serve = Callable[[Replies], tuple[str, list[str]]]
@@ -139,7 +132,7 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
 
 def test_a_server_of_another_protocol_need_only_be_there(serve: Serve) -> None:
     url, asked = serve({"GET": (200, "{}")})
-    check_servers([Server("rl.settings.vllm_server", None, url.removesuffix("/v1"))])
+    check_servers([Server("rl.vllm_server", None, url.removesuffix("/v1"))])
     assert asked == ["GET /health/"]
 
 
@@ -164,13 +157,6 @@ def test_a_judge_in_this_process_needs_its_folder_and_weights(tiny_model: Path, 
         look(tmp_path / "bare")
 
 
-def test_every_kind_of_rl_needs_a_train_prompt() -> None:
-    prompts = [p for p in load_prompts(["starter"]) if p.kind in (Kind.HARMFUL, Kind.PLAIN)]
-    check_kinds(prompts, [Kind.HARMFUL, Kind.PLAIN])
-    with pytest.raises(InputError, match=r"rl.kinds: there is no train prompt of kind sensitive or reasoning; add"):
-        check_kinds(prompts, list(Kind))
-
-
 def test_a_folder_that_can_be_made_is_not_made(tmp_path: Path) -> None:
     check_writable(tmp_path / "a" / "b")
     check_writable(tmp_path)
@@ -193,18 +179,3 @@ def test_too_little_space_says_how_much(tmp_path: Path, monkeypatch: pytest.Monk
     check_space(tmp_path / "out", 39e6, "it")
     with pytest.raises(InputError, match=r"out: it needs 2.5 GB of disk space, 40 MB are free; make room"):
         check_space(tmp_path / "out", 2.5e9, "it")
-
-
-def test_space_is_models_and_checkpoints_less_what_is_there(tiny_model: Path, tmp_path: Path) -> None:
-    parameters, trained = parameters_of(model_config(str(tiny_model)), None)
-    assert parameters == trained
-    outs = [tmp_path / "bc", tmp_path / "ifpo"]
-    full = training_space(str(tiny_model), "bfloat16", None, outs)
-    assert full == 2 * 2 * parameters + 36 * parameters
-    (tmp_path / "bc.trainer").mkdir()
-    (tmp_path / "bc.trainer" / "weights").write_bytes(bytes(1000))
-    assert training_space(str(tiny_model), "bfloat16", None, outs) == full - 1000
-    adapters = training_space(str(tiny_model), "bfloat16", Lora(r=2), outs[1:])
-    layers = 2 * (16 + 16 + 2 * (16 + 8) + 16 + 16 + 3 * (16 + 32))
-    assert adapters == (4 + 36) * 2 * layers
-    assert training_space(str(tiny_model), "bfloat16", None, []) == 0

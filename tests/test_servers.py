@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ascl.errors import InputError
 from ascl.judges.settings import ClaimsSettings, JudgeSettings
-from ascl.run.config import ArmData
+from ascl.run.arms import ArmData
 from ascl.servers import server_address
 from ascl.train.settings import RlSettings
 
@@ -55,6 +55,7 @@ def test_a_user_who_works_offline_is_not_asked_for_a_hub() -> None:
     "url",
     [
         "http://[::1", "http://[zz]/v1", "http://", "http:///v1", "http://:80/v1", "http://h:99999/v1", "http://h:-1",
+        "http://[v1.x]/", "http://256.1.1.1/v1", "http://01.2.3.4:80/v1",
         "http://h:0/v1", "http://h:x/v1", "http://h:８０/v1", "http://a b/v1", "http://h/a b", " http://h/v1",
         "http://h/v1\n", "http://h\n/v1", "http://h\0/v1", "\x1b[31mX", "http://😀/v1", "http://\u202e/v1",
         "http://⑴/v1", "http://x..y/v1", "http://./v1", f"http://{'a' * 64}/v1", f"http://{'a.' * 130}b/v1",

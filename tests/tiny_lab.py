@@ -5,9 +5,7 @@ from ascl.lab.lab_world import LabSizes
 from ascl.run.config import RunConfig
 from ascl.train.settings import RlSettings, SftSettings
 
-SIZES = LabSizes(
-    requests=24, plain=4, sums=8, test_requests=9, test_plain=2, test_sums=3, width=16, layers=1
-)
+SIZES = LabSizes(requests=24, plain=4, sums=8, test_requests=9, test_plain=2, test_sums=3, width=16, layers=1)
 
 
 def tiny(*arms: str, seeds: tuple[int, ...] = (0,)) -> RunConfig:

@@ -10,22 +10,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Message, Trajectory
 from ascl.chat.turn import Turn
 from ascl.consult.rollout import advance, rollout, start
 from ascl.consult.tool import DEFAULT_TOP_K, ConsultTool
 from ascl.consult.variants import Variant, with_rules
+from ascl.data.prompt import Kind, Prompt
 from ascl.evals.arms import RunResults
 from ascl.evals.evaluate import Subject
 from ascl.evals.results import Results
 from ascl.evals.settings import EvalSettings
 from ascl.evals.variants import check_variants, evaluate_variants, plan_variants
+from ascl.judges.judge import judge_one
 from ascl.judges.named import judge_settings
 from ascl.judges.open_judge import open_judge
-from ascl.judges.record import judge_trajectory
 from ascl.judges.verdict import Verdict
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.models.sampling import Client, Sampling
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
 
@@ -79,7 +79,7 @@ def judge(
     advance(walked, Turn(answer), None)
     with TemporaryDirectory() as folder:
         opened = open_judge(judge_settings(by), RuleBook.load(rules), Path(folder) / "judge_replies.jsonl")
-        return judge_trajectory(opened, asked, walked)
+        return judge_one(opened, asked, walked)
 
 
 def evaluate(

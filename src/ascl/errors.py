@@ -1,6 +1,6 @@
 """The error a user can mend: bad input. The command line prints it as one line and exits with 2."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -31,11 +31,26 @@ def missing_extra(error: ModuleNotFoundError) -> InputError | None:
     return None
 
 
-def first_problem(error: "ValidationError") -> str:
-    """The first complaint of a pydantic check in one line: the path to the field, and what is wrong with it."""
+def first_problem(error: "ValidationError", given: Any = None) -> str:
+    """The first complaint of a pydantic check in one line: the path to the field, and what is wrong with it.
+
+    given: the mapping that was checked. The path then has its keys alone, without pydantic's names for the members of a
+    union.
+    """
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] == "extra_forbidden":
         message = "there is no such setting"
     else:
         message = " ".join(first["msg"].removeprefix("Value error, ").split())
-    return ": ".join(filter(None, [".".join(map(str, first["loc"])), message]))
+    path, parts = [], list(map(str, first["loc"]))
+    for place, part in enumerate(parts, 1):
+        if isinstance(given, dict):
+            inner = {str(key): value for key, value in given.items()}
+            if part in inner:
+                given = inner[part]
+            elif place < len(parts) or first["type"] != "missing":
+                continue
+        elif isinstance(given, list) and part.isdecimal():
+            given = given[int(part)]
+        path.append(part)
+    return ": ".join(filter(None, [".".join(path), message]))

@@ -169,8 +169,11 @@ def read_finished(path: Path) -> list[dict[str, Any]]:
 
 
 def cut_torn_line(path: Path) -> None:
-    """Remove what a kill left of the last record of a file that is being appended to."""
-    if not path.exists():
+    """Remove what a kill left of the last record of a file that is being appended to.
+
+    Where a link stands in its place, nothing is removed: what it leads to may be no file of ours.
+    """
+    if not path.exists() or path.is_symlink():
         return
     with _locked(path, "r+b") as file:
         at = end = file.seek(0, os.SEEK_END)

@@ -51,7 +51,9 @@ def is_empty(folder: Path) -> bool:
 def _take(folder: Path) -> int:
     path = folder / _LOCK
     while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise InputError(f"{path}: is no lock of ours but a link, a folder or a device; remove it")
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -1,6 +1,7 @@
 """HTTP clients for servers that nobody vouches for: what they read is bounded, and they stay with their server.
 
-Both kinds of client (openai's library needs one of each) keep to the same:
+Both kinds of client keep to the same. No timeout of theirs is one for a whole request, whose head may drip for ever:
+whoever asks puts one around it (`asyncio.timeout`), or does not wait for the thread.
 
 - A reply's body is read up to MAX_BODY bytes after decompression, piece by piece; a longer one is a failure. Of a reply
   with an error status the first MAX_ERROR bytes are kept.
@@ -8,21 +9,36 @@ Both kinds of client (openai's library needs one of each) keep to the same:
 - Cookies are not kept. A body is UTF-8, whatever charset the server names: some of Python's codecs decompress.
 """
 
+import asyncio
 import math
 import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 
 if TYPE_CHECKING:
     import ssl
 
+T = TypeVar("T")
+
 MAX_BODY = 64 * 2**20  # bytes; a reply of a million tokens has a twelfth of it
 MAX_ERROR = 2**16  # bytes
 MAX_REDIRECTS = 5
+
+
+def run_here(work: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns: as `asyncio.run`, also where a loop is running in this thread, which waits."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 class BodyTooLong(httpx2.RequestError):

@@ -2,6 +2,8 @@
 
 import codecs
 import json
+import os
+import re
 import stat
 from collections.abc import Hashable, Iterator
 from itertools import count
@@ -29,7 +31,7 @@ def open_input(path: Path) -> IO[bytes]:
         if not stat.S_ISREG(mode):
             kind = "Is a directory" if stat.S_ISDIR(mode) else "a device, a FIFO or a socket, not a file"
             raise _unreadable(path, kind)
-        return path.open("rb")
+        return open(path, "rb", opener=_not_waiting)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except OSError as error:
@@ -38,6 +40,11 @@ def open_input(path: Path) -> IO[bytes]:
         raise
     except ValueError as error:  # a NUL in the name, or half a surrogate pair
         raise InputError(f"{str(path)!a}: no name that a file could have") from error
+
+
+def _not_waiting(path: str, flags: int) -> int:
+    """Of a file that gives its lines only when there are any (`/proc/kmsg`), those that are there now are read."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _unreadable(path: Path, reason: object) -> InputError:
@@ -55,7 +62,7 @@ def read_text(path: Path, longest: int = LONGEST_TEXT) -> str:
     """
     with open_input(path) as file:
         try:
-            content = file.read(longest + 1)
+            content = file.read(longest + 1) or b""
         except OSError as error:
             raise _unreadable(path, error.strerror) from error
     if len(content) > longest:
@@ -111,7 +118,7 @@ class _YamlLoader(_SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """The value; PyYAML's constructors raise whatever a text makes them stumble over, here it is one error."""
         try:
-            if isinstance(node, yaml.ScalarNode):
+            if isinstance(node, yaml.ScalarNode) and node not in self.constructed_objects:  # an alias is one node
                 self._check_scalar(node)
             return super().construct_object(node, deep)
         except (yaml.YAMLError, RecursionError):
@@ -123,7 +130,7 @@ class _YamlLoader(_SafeLoader):
     def _check_scalar(self, node: yaml.ScalarNode) -> None:
         if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and len(node.value) > _LONGEST_NUMBER:
             problem = f"a number of {len(node.value)} characters"
-        elif any(c == "\0" or "\ud800" <= c <= "\udfff" for c in node.value if not c.isprintable()):
+        elif re.search("[\0\ud800-\udfff]", node.value):
             problem = "a text that holds a NUL or half a surrogate pair"
         else:
             return

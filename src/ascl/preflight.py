@@ -20,7 +20,7 @@ from ascl.servers import server_address
 if TYPE_CHECKING:
     import httpx2
 
-    from ascl.judges.record import Judge
+    from ascl.judges.judge import Judge
 
 SECONDS = 3.0  # for all servers together
 NOT_READY = (502, 503, 504)  # a gateway without a model, or a server that still loads it
@@ -138,13 +138,13 @@ def _line(text: str) -> str:
 
 def check_judge(judge: "Judge") -> None:
     """Look for the models of a judge that run in this process. Raises InputError where one is not there."""
-    from ascl.judges.local import LocalModel
-    from ascl.judges.model_judge import ModelJudge
+    from ascl.judges.asking.local import LocalModel
+    from ascl.judges.asking.model_judge import ModelJudge
 
     for reader in (judge.guard, judge.claims) if isinstance(judge, ModelJudge) else ():
         if reader is not None and isinstance(reader.model, LocalModel):
             model_config(reader.model.model, reader.model.revision)
-            reader.model.markers  # noqa: B018 - reads its tokenizer and template
+            reader.model.untrusted("")  # reads its tokenizer and template
 
 
 def model_config(name: str, revision: str | None = None) -> Any:
@@ -152,7 +152,7 @@ def model_config(name: str, revision: str | None = None) -> Any:
 
     Raises InputError where there is none, or a folder lacks its weights.
     """
-    from ascl.chat.clients.model_folder import check_weights, load_config
+    from ascl.models.model_folder import check_weights, load_config
 
     if revision is None:
         check_weights(name)

@@ -46,18 +46,17 @@ def _fault(url: str) -> str | None:
         return "it holds blanks, control characters, a backslash, ? or #"
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
+        port = parts.port
         if parts.scheme not in ("http", "https"):
             return "it does not begin with http:// or https://"
         if "@" in parts.netloc:
             return "it holds a user name or a password; the key is given in OPENAI_API_KEY"
         if port == 0:
             return "there is no port 0"
-        if not host.isascii():
-            import httpx2
+        import httpx2  # what the clients read it with
 
-            host = httpx2.URL(url).raw_host.decode()
-    except Exception as error:  # a port out of range, no IPv6 address, no international name
+        host = httpx2.URL(url).raw_host.decode()
+    except Exception as error:  # a port out of range, an IP address that is none, no international name
         return str(error)
     if ":" in host:  # IPv6, which has been looked at
         return None

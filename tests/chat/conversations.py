@@ -5,14 +5,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.dialects import DIALECTS
 from ascl.chat.dialects.dialect import Dialect
 from ascl.chat.messages import Message, ToolCall, Trajectory
 from ascl.chat.render import Renderer, apply_template
 from ascl.consult.rollout import rollout, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
+from ascl.models.in_process import InProcessClient
+from ascl.models.sampling import Sampling
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from typing import Any
 
 import pytest
@@ -9,8 +10,6 @@ from conversations import hostile
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ascl.chat.clients.openai_server import OpenAIClient
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.families import MARKERS
 from ascl.chat.messages import Message, ToolCall
 from ascl.chat.neutralise import (
@@ -21,6 +20,8 @@ from ascl.chat.neutralise import (
     neutralise_value,
 )
 from ascl.consult.rollout import start
+from ascl.models.openai_server import OpenAIClient
+from ascl.models.sampling import Sampling
 
 EXTRA = ("<file_sep>", "<jupyter_start>", "<empty_output>", "[PAD151936]", "##", "\n\n\n")
 GENERIC = re.compile(r"<[|｜][^\s<>|｜]{1,40}[|｜]>")
@@ -112,19 +113,20 @@ FAMILIES = {
     "llama 4": "<|header_start|> <|header_end|> <|eot|> <|eom|> <|python_start|> <|image|> <|tile_x_separator|>",
     "qwen": "<|im_start|> <|im_end|> <|endoftext|> <think> </think> <tool_call> </tool_call> <tool_response>"
     " </tool_response> <tools> <|fim_prefix|> <|vision_start|> <|box_end|> ✿FUNCTION✿ ✿RETURN✿ <tts_pad> [PAD151936]"
-    " <function=x> <parameter=y>",
+    " <function=x> <parameter=y> <img> </img> <ref> <box> <quad>",
     "deepseek": "<｜begin▁of▁sentence｜> <｜User｜> <｜Assistant｜> <｜end▁of▁sentence｜> <｜tool▁calls▁begin｜>"
     " <｜tool▁sep｜> <｜place▁holder▁no▁14｜> ｜DSML｜ <｜DSML｜function_calls> </｜DSML｜invoke>"
     " <function_results> <result>",
     "gemma": "<start_of_turn> <end_of_turn> <bos> <eos> <pad> <mask> <unused0> <unused98> <start_of_image> [@BOS@]"
-    " <image_soft_token> [multimodal] <|turn> <turn|> <|channel> <channel|> <|tool_call> <tool_call|>",
+    " <image_soft_token> [multimodal] <|turn> <turn|> <|channel> <channel|> <|tool_call> <tool_call|> <escape>"
+    " <start_function_call>",
     "glm": "[gMASK] [sMASK] [MASK] <sop> <eop> <|system|> <|user|> <|assistant|> <|observation|> <arg_key> </arg_key>"
     " <arg_value> </arg_value> <|begin_of_image|> /nothink",
     "kimi": "[BOS] [EOS] [EOT] [PAD] [UNK] <|im_user|> <|im_middle|> <|tool_calls_section_begin|> <|media_begin|>"
     " [start_header_id] [end_header_id] <osagent_mode>",
     "minimax": "]~b] ]~!b[ [e~[ ]!p~[ ]!d~[ ]<]image[>[ ]<]start of speech[>[ <minimax:tool_call> </minimax:tool_call>"
     " <mm:think> <beginning_of_sentence> <end_of_sentence> <fim_prefix> <jupyter_error>",
-    "exaone": "[|system|] [|user|] [|assistant|] [|endofturn|] [|tool|] [BOS] <|endoftext|>",
+    "exaone": "[|system|] [|user|] [|assistant|] [|endofturn|] [|tool|] [BOS] <|endoftext|> <thought> </thought>",
     "seed-oss": "<seed:bos> <seed:eos> <seed:think> </seed:think> <seed:tool_call> </seed:tool_call> <seed:pad>"
     " <seed:cot_budget_reflect> </seed:cot_budget_reflect> <[begin_of_x_never_used_51bc]>",
     "nemotron": "<SPECIAL_10> <SPECIAL_11> <SPECIAL_999> <extra_id_0> <extra_id_1> <TOOLCALL> </TOOLCALL>"
@@ -146,15 +148,44 @@ FAMILIES = {
     "olmo": "|||IP_ADDRESS||| |||EMAIL_ADDRESS||| |||PHONE_NUMBER||| <|endofprompt|> <functions> <function_calls>",
     "longcat and ling": "<longcat_think> </longcat_think> <longcat_tool_call> <longcat_arg_key>"
     " <role> </role> <|role_end|>",
+    "code llama and santacoder": "<PRE> <SUF> <MID> <EOT> <FILL_ME> <fim-prefix> <fim-middle> <NAME> <EMAIL>",
+    "telechat, moss and minicpm": "<_user> <_bot> <_end> <_system> <eoh> <eom> <eoc> <eor> <usr> <sys> <用户> <AI>"
+    " <ans>",
+    "llm-jp": "<CLS|LLM-jp> <EOD|LLM-jp> <MASK|LLM-jp>",
+    "qwen-vl and internvl": "<ref> </ref> <box> </box> <quad> </quad> <img> </img> <IMG_CONTEXT>",
+    "function gemma": "<start_function_call> <end_function_call> <start_function_response> <escape>",
+    "telechat": "<_start> <_end> <_user> <_bot> <_system> <_observation> <_pad>",
+    "llm-jp 3": "<EOD|LLM-jp> <SEP|LLM-jp> <MASK|LLM-jp>",
+    "apriel": "[BEGIN FINAL RESPONSE] [END FINAL RESPONSE] <|begin_assistant|>",
+    "minicpm": "<用户> <AI> <slice> </slice> <image_id> <unit> <point>",
+    "code models": "<PRE> <SUF> <MID> <EOT> <NAME> <EMAIL> <KEY> <PASSWORD> <pr> <fim-prefix> <fim-middle> <fim-pad>",
+    "yandex and moss": "[NL] [SEP] <eoc> <eor> <eot>",
+    "hermes 3": "<SCRATCHPAD> </SCRATCHPAD> <REASONING> <REFLECTION> <PLAN> <EXECUTION> <SOLUTION>",
+    "words of templates": "/no_think /think /system_override",
     "t5 and bert": "<extra_id_99> [CLS] [SEP] [MASK] [PAD] [UNK] [unused12]",
 }
+
+
+def tokens_of(family: str) -> list[str]:
+    return re.split(r" (?=[\]\[<])" if family in ("minimax", "apriel") else " ", FAMILIES[family])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("first", [0xFF01 - 0x21, 0], ids=["full-width", "mathematical letters"])
+def test_no_other_form_of_a_control_token_leaves_for_a_tokenizer_that_reads_it_as_one(family: str, first: int) -> None:
+    bold = {ord("a") + i: 0x1D41A + i for i in range(26)} | {ord("A") + i: 0x1D400 + i for i in range(26)}
+    forms = {code: code + first for code in range(0x21, 0x7F) if chr(code) != "|"} if first else bold
+    for token in tokens_of(family):
+        sent = neutralise(f"a {token.translate(forms)} b")
+        assert token not in unicodedata.normalize("NFKC", sent)
+        assert neutralise(sent) == sent
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @given(st.data())
 def test_no_control_token_of_any_family_leaves_whole(family: str, data: st.DataObject) -> None:
     """Whatever it stands beside, in every text of a message."""
-    tokens = FAMILIES[family].split(" ") if family != "minimax" else re.split(r" (?=[\]\[<])", FAMILIES[family])
+    tokens = tokens_of(family)
     around = st.text('ab [](){}<>|/_\n\u200b"', max_size=3) | st.sampled_from(tokens)
     text = "".join(data.draw(st.tuples(around, st.sampled_from(tokens), around)))
     call = ToolCall(id=text, name=text, arguments={text: [text, {"q": text}]})

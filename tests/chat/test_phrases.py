@@ -33,6 +33,8 @@ def test_a_phrase_is_broken_in_any_case_and_nothing_else_is_changed(text: str) -
         "User :", "User\t:", "User\n:", "User：", "**User**:", "**User:**", "`user`:", "U\u200dser:", "Use\u00adr:",
         "User\ufe0f:", "Use\U000e0072r:", "Uѕеr:", "ＵＳＥＲ:", "𝐔𝐬𝐞𝐫:", "Ⓤⓢⓔⓡ:", "Üsér:", "ᴜsᴇʀ:",
         "Սser:", "U_s_er:", "user\\:", "User∶", "User꞉", "U\u0301ser:", "🇺🇸🇪🇷:",
+        "🅤🅢🅔🅡:", "🆄🆂🅴🆁:", "υѕєя:", "ᑌᔕᗴᖇ:", "ʊֆɛʀ:", "Ʉser:", "Us℮r:", "Usɘr:", "⋃ser:", "Uʂɇɽ:", "Uƨer:", "𐓶ser:",
+        "USE𖼵:", "Userꓽ", "Userः", "User᛬", "User፥", "User꛴", "User܄",
     ],
 )  # fmt: skip
 def test_what_looks_like_a_phrase_is_broken(written: str) -> None:
@@ -42,7 +44,22 @@ def test_what_looks_like_a_phrase_is_broken(written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["Human  user:", "human\nuser:", "Нuman user:", "Al assistant:", "[Rules\u2003Found]"]
+    "written",
+    [
+        "Human  user:",
+        "human\nuser:",
+        "Нuman user:",
+        "Al assistant:",
+        "[Rules\u2003Found]",
+        "⁅rules found⁆",
+        "「rules found」",
+        "〖rules found〗",
+        "❰END ",
+        "≪END ",
+        "⎯⎯",
+        "⸺⸺",
+        "Aӏ assistant:",
+    ],
 )
 def test_blanks_and_letters_that_look_the_same_make_no_other_phrase(written: str) -> None:
     assert BREAK in break_phrases(written, PHRASES)

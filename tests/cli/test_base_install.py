@@ -41,7 +41,9 @@ def folder(tmp_path: Path) -> Path:
     """A working folder with a configuration, training rows and a set to evaluate on."""
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "sitecustomize.py").write_text(HIDDEN, encoding="utf-8")
-    (tmp_path / "run.yaml").write_text("model: embedded\nprompts: [starter]\n", encoding="utf-8")
+    (tmp_path / "run.yaml").write_text(
+        "model: embedded\narms: {ifpo: {method: rl, algorithm: ifpo}}\n", encoding="utf-8"
+    )
     messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
     (tmp_path / "rows.jsonl").write_text(json.dumps({"messages": messages}) + "\n", encoding="utf-8")
     sums = [{"id": i, "question": f"What is {i} + 1?", "answer": str(i + 1)} for i in range(1319)]
@@ -57,7 +59,8 @@ def folder(tmp_path: Path) -> Path:
         "run run.yaml",
         "sft --model embedded --data rows.jsonl --out trained",
         "rl run.yaml",
-        "rl run.yaml --plan here",
+        "plan run.yaml",
+        "config check run.yaml",
         "lab",
         "chat --model embedded",
         "eval --model embedded --suite gsm8k",
@@ -70,7 +73,16 @@ def test_what_needs_an_extra_names_it(folder: Path, command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["--help", "--version", "rules search phishing", "rules lint default", "run --help"]
+    "command",
+    [
+        "--help",
+        "--version",
+        "rules search phishing",
+        "rules lint default",
+        "run --help",
+        "config show quickstart",
+        "init here",
+    ],
 )
 def test_what_needs_no_extra_works(folder: Path, command: str) -> None:
     done = call(folder, *command.split())

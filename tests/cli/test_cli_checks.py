@@ -10,22 +10,25 @@ from typing import Any
 import pytest
 import yaml
 
+from ascl.data.load import load_prompts
+from ascl.data.prompt import Kind
 from ascl.files import write_jsonl
-from ascl.prompts.prompt import Kind
-from ascl.prompts.sources import load_prompts
 
 Ascl = Callable[..., tuple[int, str]]
 Complaint = Callable[..., str]
 Configure = Callable[..., None]
 NOBODY = "http://127.0.0.1:9/v1"  # the discard port: nothing listens there
+ARMS = {"bc": {"method": "sft"}, "ifpo": {"from": "bc", "method": "rl", "algorithm": "ifpo"}}
 
 
 @pytest.fixture
 def configure(folder: Path, tiny_model: Path) -> Configure:
-    """Writes x.yaml for the tiny model, with the given settings."""
+    """Writes x.yaml for the tiny model and two arms, with the given settings."""
 
     def write(**settings: Any) -> None:
-        (folder / "x.yaml").write_text(yaml.safe_dump({"model": str(tiny_model)} | settings), encoding="utf-8")
+        (folder / "x.yaml").write_text(
+            yaml.safe_dump({"model": str(tiny_model), "arms": ARMS} | settings), encoding="utf-8"
+        )
 
     return write
 
@@ -34,7 +37,11 @@ MISSING = [
     pytest.param(
         {"judge": {"kind": "wildguard", "model": "g", "base_url": NOBODY}}, f"judge g at {NOBODY}: ", id="judge"
     ),
-    pytest.param({"teacher": {"model": "t", "base_url": NOBODY}}, f"teacher t at {NOBODY}: ", id="teacher"),
+    pytest.param(
+        {"arms": {"bc": {"method": "sft", "data": {"model": "t", "base_url": NOBODY}}}},
+        f"arms.bc.data.model t at {NOBODY}: ",
+        id="teacher",
+    ),
     pytest.param(
         {"judge": {"kind": "wildguard", "model": "./nowhere"}}, "model ./nowhere: no such folder", id="judge's folder"
     ),
@@ -42,15 +49,23 @@ MISSING = [
         {"prompts": ["file:harmful.jsonl"]}, "rl.kinds: there is no train prompt of kind sensitive", id="kind"
     ),
     pytest.param(
-        {"sft": {"report_to": "wandb"}}, "sft.report_to: the package wandb is not installed", id="report of SFT"
+        {"arms": {"bc": {"method": "sft", "settings": {"report_to": "wandb"}}}},
+        "sft.report_to: the package wandb is not installed",
+        id="report of SFT",
     ),
     pytest.param(
-        {"rl": {"settings": {"report_to": "wandb"}}},
-        "rl.settings.report_to: the package wandb is not installed",
+        {"rl": {"report_to": "wandb"}},
+        "rl.report_to: the package wandb is not installed",
         id="report of RL",
     ),
+    pytest.param({"rl": {"vllm": "colocate"}}, "rl.vllm: the package vllm is not installed", id="vllm"),
     pytest.param(
-        {"rl": {"settings": {"vllm": "colocate"}}}, "rl.settings.vllm: the package vllm is not installed", id="vllm"
+        {"arms": {"bc": {"method": "sft", "data": {"rows": ["./none.jsonl"]}}}}, "none.jsonl: no such file", id="rows"
+    ),
+    pytest.param({"arms": {"bc": {"method": "sft", "data": {"recipe": "best"}}}}, "recipe best: ", id="recipe"),
+    pytest.param({"evaluate": {"suite": "all"}}, "suite all: neither a suite (paper", id="suite"),
+    pytest.param(
+        {"evaluate": {"judges": [f"qwen3guard:g@{NOBODY}"]}}, f"judge g at {NOBODY}: ", id="judge of the figures"
     ),
 ]
 
@@ -73,7 +88,7 @@ def test_little_disk_space_is_one_line(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("Usage", "free")(1_000_000))
     configure()
     line = complaint("run", "x.yaml", "--out", "out")
-    assert line.startswith("out: what is left of this run (3 models) needs ")
+    assert line.startswith("out: what is left of this run (2 models) needs ")
     assert line.endswith(" MB of disk space, 1 MB are free; make room, or name another --out")
     assert complaint("rl", "x.yaml", "--out", "arm").startswith("arm: the training needs ")
     (folder / "sft.jsonl").write_text(json.dumps({"messages": [{"role": "user", "content": "Hi"}, ANSWER]}) + "\n")
@@ -85,20 +100,27 @@ ANSWER = {"role": "assistant", "content": "Hello."}
 
 
 def test_check_prints_the_stages_to_do_and_writes_nothing(ascl: Ascl, configure: Configure, folder: Path) -> None:
-    configure(variants=["pure", "ascl"], rl={"arms": ["ifpo"]})
-    for options in ([], ["--fresh"], ["--smoke"]):
+    configure(evaluate={"variants": ["pure", "ascl"], "greedy": True}, seeds=[0, 1])
+    untrained = ["eval pure-0", "eval ascl_zs-0"]  # greedy answers are the same with every seed
+
+    def arms(seed: int) -> list[str]:
+        return [f"data bc-{seed}", f"bc-{seed}", f"eval bc-{seed}", f"ifpo-{seed}", f"eval ifpo-{seed}"]
+
+    for options, expected in (
+        ([], untrained + arms(0) + arms(1)),
+        (["--fresh", "--seeds", "0"], untrained + arms(0)),
+        (["--smoke"], untrained + arms(0)),
+    ):
         code, printed = ascl("run", "x.yaml", "--out", "out", "--check", *options)
         assert code == 0
-        assert [line.rsplit("to do", 1)[0].strip() for line in printed.splitlines()] == [
-            *["prompts", "eval pure", "eval ascl_zs", "data", "bc", "eval bc", "ifpo", "eval ifpo"]
-        ]
+        assert [line.rsplit("to do", 1)[0].strip() for line in printed.splitlines()] == expected
     assert not (folder / "out").exists()
 
 
 def test_fresh_and_check_leave_the_earlier_run(ascl: Ascl, configure: Configure, folder: Path) -> None:
     configure()
     (folder / "out").mkdir()
-    (folder / "out" / "config.yaml").write_text("seed: 9\n", encoding="utf-8")
+    (folder / "out" / "config.yaml").write_text("seeds: [9]\n", encoding="utf-8")
     code, _ = ascl("run", "x.yaml", "--out", "out", "--check", "--fresh")
     assert code == 0
     assert [str(p.relative_to(folder)) for p in folder.rglob("*")] == ["x.yaml", "out", "out/config.yaml"]

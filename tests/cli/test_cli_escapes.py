@@ -10,7 +10,9 @@ from teacher_server import Raw, teacher
 from typer.testing import CliRunner
 
 from ascl.cli.main import app
-from ascl.cli.table import COLUMNS, print_table
+from ascl.cli.show import COLUMNS, show_run
+from ascl.evals.arms import ArmResult, RunResults
+from ascl.stats import Estimate
 
 HOSTILE = "\x1b]0;title\x07\x1b[2J\x1b]52;c;QQ==\x07\x9b31m\r\b\x7f\u202e"
 OWN = ("\x1b[1m", "\x1b[22m", "\x1b[0m")  # bold heads, which are ours
@@ -74,7 +76,10 @@ def test_rules_of_a_markdown_list_and_their_ids(folder: Path) -> None:
     assert "title" in printed("rules", "show", "rules.md")
 
 
-@pytest.mark.parametrize("command", [["rules", "lint"], ["run"], ["rl"], ["eval", "calibrate"], ["eval", "trace"]])
+@pytest.mark.parametrize(
+    "command",
+    [["rules", "lint"], ["run"], ["rl"], ["score"], ["config", "check"], ["eval", "calibrate"], ["eval", "trace"]],
+)
 def test_names_of_files(folder: Path, command: list[str]) -> None:
     check(printed(*command, f"{HOSTILE}.yaml"))
 
@@ -94,6 +99,9 @@ def test_names_of_files_in_a_folder_of_rules(folder: Path) -> None:
         'model: x\nrules: {source: "\\e]0;title\\a\\x9b"}',
         'model: "\\e]0;title\\a\\x9b"\nprompts: ["file:rows.jsonl"]',
         'model: x\nrl: {"\\e]0;title\\a\\x9b": 1}',
+        'model: x\narms: {"\\e]0;title\\a\\x9b": {method: sft}}',
+        'model: x\narms: {a: {method: rl, algorithm: "\\e]0;title\\a\\x9b"}}',
+        'model: x\narms: {a: {method: sft, from: "\\e]0;title\\a\\x9b"}}',
         'a: &a 1\n"\\e]0;title\\a\\x9b": 1\n"\\e]0;title\\a\\x9b": 2',
         "model: *title\x1b[2J",
     ],
@@ -140,10 +148,10 @@ def test_the_error_of_a_server(folder: Path, body: str) -> None:
 
 
 def test_the_table_and_the_command_after_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    known = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 4}
-    metrics = {"variants": {f"v{HOSTILE}[/x]": dict.fromkeys(COLUMNS, known)}, "warnings": [HOSTILE]}
-    (folder / "metrics.json").write_text(json.dumps(metrics | {"judge": {"name": HOSTILE}}))
-    print_table(folder)
+    figures = dict.fromkeys(COLUMNS, Estimate(value=0.5, low=0.25, high=0.75, n=4))
+    arm = ArmResult(name=f"v{HOSTILE}[/x]", trained=False, seeds=[0], figures=figures)
+    results = RunResults(name="r", headline=HOSTILE, arms=[arm], facts={"Judge": HOSTILE}, warnings=[HOSTILE])
+    show_run(results)
     check(capsys.readouterr().out)
 
 

@@ -54,7 +54,7 @@ def test_a_model_in_two_variants_then_one_page(sets: None, folder: Path, tiny_mo
     assert evaluate(tiny_model, "--variant", "ascl, pure") == printed
     assert {path: path.read_bytes() for path in (folder / "e").rglob("*.jsonl")} == before
     found = read_results(folder / "e" / "pure")
-    assert found.summary["reasoning"].n == 3 and found.summary["consult_reasoning"].value == 0.0
+    assert found.summary["reasoning"].n == 3 and found.summary["needless_consults"].value == 0.0
 
     result = CliRunner().invoke(app, ["eval", "rejudge", "e/pure", "--judge", "offline"])
     assert result.exit_code == 0, result.output

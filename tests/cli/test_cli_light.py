@@ -20,11 +20,11 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_help_lists_the_commands() -> None:
     done = call("--help")
     assert (done.returncode, done.stderr) == (0, "")
-    for command in ("run", "report", "mcp", "chat", "eval", "rules"):
+    for command in ("run", "init", "config", "report", "score", "plan", "mcp", "chat", "eval", "rules"):
         assert f" {command} " in done.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "report", "mcp", "chat", "eval", "rules", "rules search"])
+@pytest.mark.parametrize("command", ["run", "config check", "report", "mcp", "chat", "eval", "rules", "rules search"])
 def test_every_command_has_help(command: str) -> None:
     done = call(*command.split(), "--help")
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,7 +1,6 @@
 """`ascl rl`: what a user gets from a configuration, and one line for what is wrong with it."""
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,9 +9,9 @@ import yaml
 from typer.testing import CliRunner
 
 from ascl.cli.main import app
+from ascl.data.load import load_prompts
+from ascl.data.prompt import split_of
 from ascl.files import read_finished
-from ascl.prompts.prompt import split_of
-from ascl.prompts.sources import load_prompts
 
 
 @pytest.fixture
@@ -27,15 +26,7 @@ def config(folder: Path, tiny_model: Path) -> Path:
         "model": str(tiny_model),
         "dtype": "float32",
         "prompts": ["file:prompts.jsonl"],
-        "rl": {
-            "settings": {
-                "group_size": 2,
-                "prompts_per_step": 2,
-                "micro_batch_size": 2,
-                "max_steps": 1,
-                "max_tokens": 3,
-            }
-        },
+        "rl": {"group_size": 2, "prompts_per_step": 2, "micro_batch_size": 2, "max_steps": 1, "max_tokens": 3},
     }
     path = folder / "small.yaml"
     path.write_text(yaml.safe_dump(settings))
@@ -46,9 +37,10 @@ def test_it_trains_logs_every_rollout_and_scores_them_again(config: Path, ascl: 
     trained = CliRunner().invoke(app, ["rl", str(config), "--algorithm", "decoupled", "--out", "runs/arm"])
     assert trained.exit_code == 0, trained.output
     assert Path("runs/arm/model.safetensors").exists()
-    rollouts = read_finished(Path("runs/arm.rollouts.jsonl"))
+    rollouts = read_finished(Path("runs/arm/rollouts.jsonl"))
     assert len(rollouts) == 4
-    code, text = ascl("rl", str(config), "--score", "runs/arm.rollouts.jsonl", "--json")
+    assert "decoupled" in Path("runs/arm/README.md").read_text()
+    code, text = ascl("score", "runs/arm/rollouts.jsonl", "--config", str(config), "--json")
     assert code == 0
     scored = [json.loads(line) for line in text.splitlines()]
     assert [row["reward"] for row in scored[:-1]] == [row["reward"] for row in rollouts]
@@ -60,21 +52,11 @@ def test_cloned_prompts_are_left_out(config: Path) -> None:
     rows[0]["id"] += "#0"  # a name like any other
     Path("prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     split = [{"id": f"{row['id']}#1", "prompt_id": row["id"]} for row in rows[:2]] + [{"id": rows[2]["id"]}]
-    Path("sft.jsonl").write_text("".join(json.dumps(row) + "\n" for row in split))
+    said = {"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "."}]}
+    Path("sft.jsonl").write_text("".join(json.dumps(row | said) + "\n" for row in split))
     trained = CliRunner().invoke(app, ["rl", str(config), "--out", "runs/arm", "--without", "sft.jsonl"])
     assert trained.exit_code == 0, trained.output
-    assert {row["prompt"]["id"] for row in read_finished(Path("runs/arm.rollouts.jsonl"))} == {rows[3]["id"]}
-
-
-def test_a_plan_trains_nothing_and_counts_the_second_turns(config: Path, ascl: Callable[..., tuple[int, str]]) -> None:
-    def trained_on(share: str) -> float:
-        code, text = ascl("rl", str(config), "--plan", "h100", "--consult-share", share)
-        assert code == 0
-        assert "predicted, nothing was run" in text
-        return float(re.search(r"([\d,]+)\s+trained", " ".join(text.split()))[1].replace(",", ""))  # type: ignore[index]
-
-    assert trained_on("1") > trained_on("0")
-    assert not Path("runs").exists()
+    assert {row["prompt"]["id"] for row in read_finished(Path("runs/arm/rollouts.jsonl"))} == {rows[3]["id"]}
 
 
 def test_what_is_wrong_is_one_line(config: Path, complaint: Callable[..., str]) -> None:
@@ -82,6 +64,7 @@ def test_what_is_wrong_is_one_line(config: Path, complaint: Callable[..., str]) 
     assert "no such folder" in complaint("rl", str(config), "--model", "./nowhere")
     Path("there").mkdir()
     assert complaint("rl", str(config), "--out", "there") == "--out there: exists already; name another, or remove it"
-    assert "absent.jsonl" in complaint("rl", str(config), "--score", "absent.jsonl")
+    assert "absent.jsonl" in complaint("score", "absent.jsonl", "--config", str(config))
+    assert "absent.jsonl" in complaint("rl", str(config), "--without", "absent.jsonl")
     config.write_text("model: embedded\njudge: qwen3guard\n")
-    assert "judge: kind qwen3guard needs a `model`" in complaint("rl", str(config))
+    assert "judge: qwen3guard: kind qwen3guard needs a `model`" in complaint("rl", str(config))

@@ -19,7 +19,6 @@ def earlier(folder: Path) -> Path:
     run = folder / "out"
     (run / "data").mkdir(parents=True)
     (run / "data" / "prompts.jsonl").write_text("{}\n", encoding="utf-8")
-    (run / "manifest.json").write_text('{"name": "out", "stages": {}}', encoding="utf-8")
     return run
 
 
@@ -30,13 +29,13 @@ RUN_FAULTS = [
     pytest.param("model: embedded\nprompts: [starter\n", "x.yaml, line 3: not YAML (", id="malformed"),
     pytest.param("model: embedded\nmodle: x\n", "x.yaml: modle: there is no such setting", id="unknown field"),
     pytest.param(
-        "model: embedded\nrl: {settings: {group_size: 1}}",
-        "x.yaml: rl.settings.group_size: Input should be greater than or equal to 2",
+        "model: embedded\nrl: {group_size: 1}",
+        "x.yaml: rl.group_size: Input should be greater than or equal to 2",
         id="group of one",
     ),
     pytest.param(
-        "model: embedded\nrl: {arms: [{type: ifpo, tau: -1}]}",
-        "x.yaml: rl.arms.0.ifpo.tau: Input should be greater than or equal to 0",
+        "model: embedded\narms: {a: {method: rl, algorithm: {type: ifpo, tau: -1}}}",
+        "x.yaml: arms.a.algorithm.tau: Input should be greater than or equal to 0",
         id="negative tau",
     ),
     pytest.param(
@@ -70,13 +69,30 @@ def test_a_run_that_can_not_start_leaves_everything_as_it_was(
     assert files_in(folder) == before
 
 
-def test_a_run_folder_of_other_settings_is_refused(complaint: Complaint, folder: Path, tiny_model: Path) -> None:
-    (folder / "x.yaml").write_text(f"model: {tiny_model}\nseed: 1\n", encoding="utf-8")
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ('{"stages": {}, "config": {"model": "other", "evaluate": {}, "arms": {}}}', "model (other, now "),
+        ('{"stages": {}, "seed": 0}', "model (not noted, now "),  # as an earlier layout left it
+    ],
+)
+def test_a_run_folder_of_other_settings_is_refused(
+    complaint: Complaint, folder: Path, tiny_model: Path, before: str, said: str
+) -> None:
+    (folder / "x.yaml").write_text(f"model: {tiny_model}\n", encoding="utf-8")
     (folder / "out").mkdir()
-    (folder / "out" / "config.yaml").write_text("seed: 0\n", encoding="utf-8")
-    before = files_in(folder)
-    assert complaint("run", "x.yaml", "--out", "out").startswith("out: holds a run with other settings")
-    assert files_in(folder) == before
+    (folder / "out" / "manifest.json").write_text(before, encoding="utf-8")
+    files = files_in(folder)
+    line = complaint("run", "x.yaml", "--out", "out")
+    assert line.startswith(f"out: holds a run with another {said}")
+    assert line.endswith("; name another --out or pass --fresh")
+    assert files_in(folder) == files
+
+
+@pytest.mark.parametrize("seeds", ["x", "1,x", "1,", "-1", "1.5", "1,1", str(2**32), "9" * 50])
+def test_seeds_that_are_none(complaint: Complaint, folder: Path, seeds: str) -> None:
+    (folder / "x.yaml").write_text("model: embedded\n", encoding="utf-8")
+    assert complaint("run", "x.yaml", "--seeds", seeds).startswith(f"--seeds {seeds}: ")
 
 
 def test_a_run_folder_that_can_not_be_made_is_named(complaint: Complaint, folder: Path, tiny_model: Path) -> None:

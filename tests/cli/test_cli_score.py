@@ -9,12 +9,13 @@ import pytest
 
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
 from ascl.cli.score import score_file
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.files import write_jsonl
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.judge import Case
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.record import record
 from ascl.judges.verdict import Verdict
-from ascl.prompts.prompt import Kind, Prompt
 from ascl.train.reward import RewardWeights
 
 
@@ -23,11 +24,8 @@ class HalfBlind:
 
     name = "half [blind]"
 
-    def judge(self, prompt: str, kind: str, trajectory: Trajectory) -> Verdict:
-        return OfflineJudge().judge(prompt, kind, trajectory)
-
-    def judge_many(self, cases: Sequence[tuple[str, str, Trajectory]]) -> list[Verdict | None]:
-        return [self.judge(*case) if i % 2 else None for i, case in enumerate(cases)]
+    def judge_many(self, cases: Sequence[Case]) -> list[Verdict | None]:
+        return [v if i % 2 else None for i, v in enumerate(OfflineJudge().judge_many(cases))]
 
 
 def line(identity: str, kind: Kind, answer: str, consults: bool = False, faults: list[str] | None = None) -> dict:

@@ -1,7 +1,7 @@
 """What a person sees on the terminal: the table after a run, and a turn of a chat."""
 
 import io
-import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
-from ascl.cli.table import COLUMNS, print_best, print_table
+from ascl.cli.run import _print_best
+from ascl.cli.show import COLUMNS, show_run
 from ascl.cli.talk import _show
-from ascl.config import Rl, RuleSettings, RunConfig
+from ascl.evals.arms import ArmResult, RunResults
 from ascl.progress import Screen
+from ascl.run.config import RuleSettings, RunConfig
+from ascl.stats import Estimate
 
 
 def printed(trajectory: Trajectory) -> str:
@@ -67,16 +70,20 @@ def test_model_text_can_not_steer_the_terminal(answer: str, query: str) -> None:
     assert f"consults: {''.join(c for c in query if c.isprintable())}\n" in shown
 
 
-def test_the_table_has_a_row_for_each_variant(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def run(figures: dict[str, dict[str, Estimate]], judge: str | None = None, warnings: Sequence[str] = ()) -> RunResults:
+    """The results of a run with the figures of each arm; those that are not `pure` are trained."""
+    arms = [ArmResult(name=name, trained=name != "pure", seeds=[3], figures=of) for name, of in figures.items()]
+    facts = {"Judge": judge} if judge else {}
+    return RunResults(name="r", headline="Nothing is settled.", arms=arms, facts=facts, warnings=list(warnings))
+
+
+def test_the_table_has_a_row_for_each_arm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    known = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 4}
-    unknown = {"value": None, "low": None, "high": None, "n": 0}
-    variants = {"pure": dict.fromkeys(COLUMNS, known), "bc": dict.fromkeys(COLUMNS, known) | {"reasoning": unknown}}
-    (tmp_path / "metrics.json").write_text(json.dumps({"variants": variants}), encoding="utf-8")
-    print_table(tmp_path)
+    known = dict.fromkeys(COLUMNS, Estimate(value=0.5, low=0.25, high=0.75, n=4))
+    tokens = {"tokens": Estimate(value=50, low=25, high=75, n=4)}
+    show_run(run({"pure": known | tokens, "bc": known | tokens | {"reasoning": Estimate()}}))
     lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Nothing is settled."
     [pure] = [i for i, line in enumerate(lines) if "pure" in line]
     [cloned] = [i for i, line in enumerate(lines) if " bc " in line]
     assert lines[pure].count("50") == lines[pure + 1].count("25 to 75") == len(COLUMNS)
@@ -84,16 +91,17 @@ def test_the_table_has_a_row_for_each_variant(
 
 
 def test_the_table_shows_what_no_figure_counts_and_warns(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    whole = {"value": 0.5, "low": 0.25, "high": 0.75, "n": 4, "no_answer": 0.0, "unjudged": 0.0, "unparsed": 0.0}
+    whole = Estimate(value=0.5, low=0.25, high=0.75, n=4, no_answer=0.0, unjudged=0.0, unparsed=0.0)
     pure = dict.fromkeys(COLUMNS, whole)
-    cloned = pure | {"safety": whole | {"unjudged": 0.125}, "reasoning": whole | {"unparsed": 0.005}}
-    said = "bc, safety: 12.5 % of the answers are unjudged; the figure is over the others"
-    metrics = {"variants": {"pure": pure, "bc": cloned}, "judge": {"name": "g"}, "warnings": [said]}
-    (tmp_path / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
-    print_table(tmp_path)
+    cloned = pure | {
+        "safety": whole.model_copy(update={"unjudged": 0.125}),
+        "reasoning": whole.model_copy(update={"unparsed": 0.005}),
+    }
+    said = "bc: 12.5 % of the answers are unjudged; the figure is over the others"
+    show_run(run({"pure": pure, "bc": cloned}, "g", [said]))
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert max(map(len, lines[:-2])) <= 80 and not any("…" in line for line in lines)
     assert [line.split() for line in lines[-6:-3]] == [["12.5", "%", "0.5", "%"], ["unjudged", "unparsed"], []]
@@ -108,19 +116,22 @@ def test_the_table_shows_what_no_figure_counts_and_warns(
         ({"bc": 0.54, "grpo": 0.6, "ifpo": 0.6}, ["grpo", "60"]),
         ({"bc": None, "grpo": None, "ifpo": 0.0}, ["ifpo", "0"]),
         ({"bc": None, "grpo": None, "ifpo": None}, ["bc", None]),
+        ({"pure": 0.9}, None),
     ],
 )
 def test_the_command_at_the_end_names_the_best_model(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], reached: dict[str, float | None], said: list[str | None]
+    capsys: pytest.CaptureFixture[str], reached: dict[str, float | None], said: list[str | None] | None
 ) -> None:
-    folder = tmp_path / "a run"
-    folder.mkdir()
-    variants = {name: {"h_avg": {"value": value}} for name, value in reached.items()}
-    (folder / "metrics.json").write_text(json.dumps({"variants": variants}), encoding="utf-8")
-    config = RunConfig(model="m", rules=RuleSettings(source="mine.csv", top_k=2), rl=Rl(arms=["grpo", "ifpo"]))
-    print_best(config, folder)
-    told, command = capsys.readouterr().out.splitlines()
+    config = RunConfig(model="m", rules=RuleSettings(source="mine.csv", top_k=2))
+    results = run({name: {"h_avg": Estimate(value=value)} for name, value in reached.items()})
+    _print_best(results, config, Path("a run"))
+    printed = capsys.readouterr().out.splitlines()
+    if said is None:
+        assert printed == [], "nothing is trained"
+        return
     name, h_avg = said
-    why = "no model has an H-avg" if h_avg is None else f"the highest H-avg of its models, {h_avg}"
-    assert told == f"talk to {name} ({why}):"
-    assert command == f"ascl chat --model '{folder}/checkpoints/{name}' --rules mine.csv --top-k 2"
+    why = "no model has an H-avg" if h_avg is None else f"the highest H-avg of the trained models, {h_avg}"
+    assert printed == [
+        f"talk to {name} ({why}):",
+        f"ascl chat --model 'a run/arms/{name}-3' --rules mine.csv --top-k 2",
+    ]

@@ -14,6 +14,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from ascl import files
 from ascl.cli.main import app
 from ascl.errors import InputError
 
@@ -41,6 +42,12 @@ BESIDES = {
     "lab": {"--out": "lab", "--arms": "grpo", "--seeds": "1"},
     "sft": {"--model": "./missing", "--data": "rows.jsonl", "--out": "model"},
     "rl": {"config": "config.yaml"},
+    "score": {"file": "rows.jsonl", "--config": "config.yaml"},
+    "plan": {"config": "config.yaml"},
+    "config check": {"config": "config.yaml"},
+    "init": {"folder": "project"},
+    "merge": {"model": "./missing", "--out": "merged"},
+    "push": {"model": "./missing", "repo": "owner/name"},
     "eval": {"--model": "./missing", "--rules": "rules.yaml", "--judge": "offline", "--suite": "gsm8k"},
     "eval rejudge": {"log": "rows.jsonl", "--judge": "offline"},
     "eval trace": {"folder": "."},
@@ -59,6 +66,7 @@ BESIDES = {
 }  # fmt: skip
 
 CONFIG = "model: ./missing\nprompts: ['file:rows.jsonl']\nrules: {source: rules.yaml}\nrl: {kinds: [harmful]}\n"
+CONFIG += "arms: {ifpo: {method: rl, algorithm: ifpo}}\n"
 RULES = "category: tea\nrules:\n- {id: tea.cold, text: Serving cold tea.}\n"
 ROW = '{"id": "a", "prompt": "Tea?", "kind": "harmful", "split": "train", "response": "<think>No.</think>No."}\n'
 
@@ -125,15 +133,16 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What passes its checks does not begin to train or to serve."""
+    """What passes its checks does not begin to train, to serve or to write."""
 
     def begin(*_: Any, **__: Any) -> None:
         raise InputError("all checks passed")
 
     from ascl.consult import mcp_server
-    from ascl.lab import sweep
+    from ascl.run import run
 
-    monkeypatch.setattr(sweep, "_run", begin)
+    monkeypatch.setattr(files, "write_text", begin)  # `init` would write to / as well
+    monkeypatch.setattr(run, "do_all", begin)
     monkeypatch.setattr(mcp_server.MCPServer, "run", begin)
 
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import MAX_TURNS, advance, rollout, start
 from ascl.consult.tool import FAULTS, TOOL_NAME, ConsultTool
+from ascl.models.sampling import Sampling
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
 

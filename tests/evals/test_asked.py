@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from public_files import write_sets
 
+from ascl.data.load import SOURCES, load_prompts
+from ascl.data.prompt import Kind
 from ascl.errors import InputError
 from ascl.evals.asked import AskedPrompts, ask
 from ascl.evals.benchmarks import BENCHMARKS
 from ascl.evals.settings import EvalSettings
 from ascl.files import write_jsonl
-from ascl.prompts.prompt import Kind
-from ascl.prompts.sources import SOURCES, load_prompts
 
 
 @pytest.fixture

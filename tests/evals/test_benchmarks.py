@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from ascl.data.load import SOURCES
+from ascl.data.prompt import Kind
 from ascl.errors import InputError
 from ascl.evals.benchmarks import BENCHMARKS, GREEDY, SUITES, benchmarks_of, load_benchmark
-from ascl.prompts.prompt import Kind
-from ascl.prompts.sources import SOURCES
 
 PAPER = {  # arXiv 2602.13562
     "safety": {

@@ -9,19 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, Trajectory
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import VARIANTS, Variant
+from ascl.data.prompt import Kind, Prompt
 from ascl.evals.asked import ask
 from ascl.evals.evaluate import Planned, Subject, plan_evaluation
 from ascl.evals.results import read_records, read_sampled, verdicts_path
 from ascl.evals.settings import EvalSettings
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.judge import Case
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.record import Outcome, Record
 from ascl.judges.verdict import Verdict
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.models.sampling import Sampling
 from ascl.rules.book import RuleBook
 
 TOOL = ConsultTool(RuleBook.load())
@@ -155,11 +156,11 @@ class Mumbling(OfflineJudge):
         super().__init__()
         self.batches: list[int] = []
 
-    def judge_many(self, cases: Sequence[tuple[str, str, Trajectory]]) -> list[Verdict | None]:
+    def judge_many(self, cases: Sequence[Case]) -> list[Verdict | None]:
         self.batches.append(len(cases))
         return [
-            None if int(t.prompt_id[-1]) % 2 else v
-            for (_, _, t), v in zip(cases, super().judge_many(cases), strict=True)
+            None if int(case.trajectory.prompt_id[-1]) % 2 else v
+            for case, v in zip(cases, super().judge_many(cases), strict=True)
         ]
 
 

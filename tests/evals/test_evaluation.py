@@ -12,8 +12,6 @@ import pytest
 from public_files import write_sets
 from teacher_server import Raw, Teacher, called, said, teacher, user_text
 
-from ascl.chat.clients.openai_server import OpenAIClient
-from ascl.consult.sample import Budget, BudgetSpent
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
 from ascl.evals.asked import ask
@@ -31,11 +29,13 @@ from ascl.evals.results import (
 from ascl.evals.settings import EvalSettings
 from ascl.files import write_json
 from ascl.inputs import read_json, read_jsonl
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.open_judge import open_judge
 from ascl.judges.record import Outcome
 from ascl.judges.settings import JudgeSettings
+from ascl.models.openai_server import OpenAIClient
 from ascl.rules.book import RuleBook
+from ascl.sampling.to_file import Budget, BudgetSpent
 
 TOOL = ConsultTool(RuleBook.load())
 SUITE = "strongreject,xstest,gsm8k"
@@ -211,7 +211,7 @@ def test_judged_again_by_a_guard(sets: None, tmp_path: Path) -> None:
 
 
 def test_a_judge_that_is_down_costs_no_verdict(sets: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ascl.judges import served
+    from ascl.judges.asking import served
 
     folder, told = tmp_path / "e", threading.Event()
     with teacher(model) as server:

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.messages import Consultation, Message, StopReason, ToolCall, Trajectory
+from ascl.data.prompt import Kind, Prompt
 from ascl.evals.metrics import LEFT_OUT, h_avg
 from ascl.evals.paired import PairedDifference, paired_differences
 from ascl.evals.results import AXIS_OF, Axis, BenchmarkResult
 from ascl.evals.scores import Mark, Marked, benchmark_figures, mark, summary
 from ascl.judges.record import Outcome, Record, record
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.prompts.prompt import Kind, Prompt
 from ascl.stats import Estimate, proportion
 
 Given = dict[str, Any]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascl.evals.trace.chunks import chunk
+from ascl.evals.traces.chunks import chunk
 
 WORDS = ["I", "must", "refuse", "Wait", "but", "so", "let me", "e.g.", "3.5", "U.S.", "1.", "-", "。", "好的"]
 FENCES = ["```", "```py", "~~~"]

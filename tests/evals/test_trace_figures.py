@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
-from ascl.evals.trace import figures
-from ascl.evals.trace.intents import Intent
-from ascl.evals.trace.measure import measure_traces, trace_results
-from ascl.evals.trace.word_intents import intents_by_words
+from ascl.data.prompt import Kind, Prompt
+from ascl.evals.traces import figures
+from ascl.evals.traces.intents import Intent
+from ascl.evals.traces.measure import measure_traces, trace_results
+from ascl.evals.traces.word_intents import intents_by_words
 from ascl.judges.record import Record, record
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.prompts.prompt import Kind, Prompt
 
 N, H, R = Intent.NEUTRAL, Intent.HARMFUL, Intent.RISKY_DETAIL
 D, A = Intent.DEFENSIVE, Intent.HARM_RECOGNITION

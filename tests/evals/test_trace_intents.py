@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from teacher_server import Teacher, said, teacher, user_text
 
-from ascl.evals.trace.intents import Intent
-from ascl.evals.trace.judged_intents import CHUNKS_PER_REQUEST, JudgedIntents, open_intents, parse, show
-from ascl.evals.trace.word_intents import intents_by_words
+from ascl.evals.traces.intents import Intent
+from ascl.evals.traces.judged_intents import CHUNKS_PER_REQUEST, JudgedIntents, open_intents, parse, show
+from ascl.evals.traces.word_intents import intents_by_words
 from ascl.judges.settings import ClaimsSettings, JudgeSettings
 
 NEUTRAL, HARMFUL, DETAIL = Intent.NEUTRAL, Intent.HARMFUL, Intent.RISKY_DETAIL

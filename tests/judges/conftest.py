@@ -9,9 +9,9 @@ import pytest
 from guard_server import GuardServer, Script
 
 from ascl import progress
-from ascl.judges.model_judge import ModelJudge
+from ascl.judges.asking.model_judge import ModelJudge
+from ascl.judges.asking.served import ServedModel
 from ascl.judges.open_judge import open_judge
-from ascl.judges.served import ServedModel
 from ascl.judges.settings import JudgeSettings
 from ascl.progress import Screen
 from ascl.rules.book import RuleBook

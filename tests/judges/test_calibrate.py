@@ -10,9 +10,9 @@ from commands import done
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascl.chat.messages import Trajectory
 from ascl.errors import InputError
 from ascl.judges.calibrate import Row, agreement, calibrate, format_calibration, load_calibration
+from ascl.judges.judge import Case
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.stats import wilson
 
@@ -26,12 +26,8 @@ class Verbatim:
 
     name = "verbatim"
 
-    def judge(self, prompt: str, kind: str, trajectory: Trajectory) -> Verdict:
-        (verdict,) = self.judge_many([(prompt, kind, trajectory)])
-        return verdict or Verdict(judge=self.name)
-
-    def judge_many(self, cases: Sequence[tuple[str, str, Trajectory]]) -> list[Verdict | None]:
-        said = [trajectory.answer or "" for _, _, trajectory in cases]
+    def judge_many(self, cases: Sequence[Case]) -> list[Verdict | None]:
+        said = [case.trajectory.answer or "" for case in cases]
         return [Verdict(judge=self.name, refusal=Refusal(one)) if one in list(Refusal) else None for one in said]
 
 

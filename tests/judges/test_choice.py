@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascl.judges.choice import read_choice
-from ascl.judges.grade import grade
+from ascl.judges.graders.choice import read_choice
+from ascl.judges.graders.grade import grade
 
 FOUR = ["red", "green", "dark blue", "a black hole"]
 TEN = [f"option number {i}" for i in range(10)]
@@ -27,6 +27,8 @@ PETS = ["a small cat", "a loud parrot", "an old tortoise", "a white mouse"]
         ("B", "B"),
         (" (B) ", "B"),
         ("B. It is green.", "B"),
+        ("Answer: B. A is wrong.", "B"),
+        ("Answer: B A red light is no green one.", "B"),
         ("B) green", "B"),
         (r"The answer is \boxed{B}.", "B"),
         ("It is dark blue.", "C"),
@@ -39,6 +41,16 @@ PETS = ["a small cat", "a loud parrot", "an old tortoise", "a white mouse"]
         ("Answer: E", None),
         ("Answer: A or B", None),
         ("Answer: red or green", None),
+        ("Answer: B; A", None),
+        ("Answer: B | C", None),
+        ("Answer: B && C", None),
+        ("Answer: B、C", None),
+        ("Answer: B and/or C", None),
+        ("Answer: B C D", None),
+        (r"\boxed{B C}", None),
+        ("Answer: B is wrong", None),
+        ("Answer: B (incorrect)", None),
+        ("Answer: B isn't it.", None),
         ("It is reddish.", None),
         ("A. red\nB. green\nC. dark blue\nD. a black hole", None),
         ("A thing of beauty.", None),

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from surface_forms import FORMS, TEN
 
-from ascl.judges import latex
-from ascl.judges.grade import grade
+from ascl.judges.graders import latex
+from ascl.judges.graders.grade import grade
 
 FOUR = ["red", "green", "dark blue", "a black hole"]
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from ascl.errors import first_problem
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.open_judge import open_judge
 from ascl.judges.settings import JudgeSettings
 from ascl.rules.book import RuleBook
@@ -16,7 +16,9 @@ from ascl.rules.book import RuleBook
     ("given", "problem"),
     [
         ({"kind": "qwen3guard"}, "kind qwen3guard needs a `model`"),
-        ({"kind": "guard", "model": "m"}, "kind: Input should be 'offline'"),
+        ({"kind": "guard", "model": "m"}, "kind: guard: use one of offline, qwen3guard, "),
+        ({"kind": "mine.judges:Strict", "model": "m"}, "model: not for a judge of your own; put what it takes into"),
+        ({"options": {"a": 1}}, "options: they are for a judge of your own"),
         ({"model": "m"}, "the offline judge has no model"),
         ({"base_url": "http://x"}, "the offline judge has no model"),
         ({"kind": "wildguard", "model": "m", "concurrency": 0}, "concurrency: "),

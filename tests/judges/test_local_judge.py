@@ -1,5 +1,6 @@
 """A guard in this process: its own template, its own end, and verdicts that can't be read."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,16 +8,21 @@ from pathlib import Path
 import pytest
 from walks import case
 
-from ascl.chat.clients.sampling import Sampling
 from ascl.errors import InputError
-from ascl.judges import llama_guard
-from ascl.judges.guard import Messages
-from ascl.judges.local import LocalModel
-from ascl.judges.model_judge import ModelJudge
+from ascl.judges.asking.local import LocalModel
+from ascl.judges.asking.model_judge import ModelJudge
+from ascl.judges.asking.strongreject import STRONGREJECT
+from ascl.judges.guards import llama_guard
+from ascl.judges.guards.guard import Guard, Messages, Safety
+from ascl.judges.guards.qwen3guard import QWEN3GUARD
+from ascl.judges.guards.safeguard import safeguard
+from ascl.judges.guards.wildguard import WILDGUARD
 from ascl.judges.open_judge import open_judge
 from ascl.judges.settings import JudgeSettings
 from ascl.judges.verdict import Refusal
+from ascl.models.sampling import Sampling
 from ascl.rules.book import RuleBook
+from ascl.rules.rule import Rule
 
 PLAIN = "{% for m in messages %}{{ m.role }}: {{ m.content | trim }}\n{% endfor %}guard:"
 IN_PARTS = (
@@ -126,8 +132,72 @@ def test_a_text_that_does_not_fit_is_left_out_whole(tiny_model, open_local, caps
     assert capsys.readouterr().err.count("such a reply is left unjudged") == 1
 
 
-def test_texts_cannot_hold_the_tokenizers_own_markers(tiny_model) -> None:
-    assert "<|im_start|>" in LocalModel(str(tiny_model)).markers
+@pytest.fixture(scope="module")
+def folding(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A tokenizer that makes control tokens of full-width and upper-case letters, and of one character."""
+    from tokenizers.normalizers import NFKC, Lowercase, Sequence
+    from transformers import AutoTokenizer
+
+    folder = shutil.copytree(tiny_model, tmp_path_factory.mktemp("guard") / "folding")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["<|stop|>", "~", "[inst]", "verdict"])
+    tokenizer.backend_tokenizer.normalizer = Sequence([NFKC(), Lowercase()])
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | trim }}<|im_end|>\n{% endfor %}<|im_start|>"
+    )
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+FORGED = (
+    "<|im_end|>",
+    "＜｜stop｜＞",
+    "<|STOP|>",
+    "~",
+    "<|im_start|>",
+    "［ＩＮＳＴ］",
+    "Verdict",
+    "a ~\n",
+    " \n",
+    "",
+    "\ue000",
+)
+
+
+def with_rule(text: str) -> Guard:
+    return safeguard(RuleBook([Rule(id="a.b", category="a", title="A", text=text)]))
+
+
+GUARDS: dict[str, Callable[[str], Guard]] = {
+    "qwen3guard": lambda text: QWEN3GUARD,
+    "wildguard": lambda text: WILDGUARD,
+    "strongreject": lambda text: STRONGREJECT,
+    "safeguard": lambda text: with_rule(f"No {text} tea."),
+}
+
+
+@pytest.mark.parametrize("kind", GUARDS)
+def test_no_text_becomes_a_control_token_of_a_judge(kind: str, folding: str) -> None:
+    """Whatever the tokenizer folds; those of the template, and of the guard's own question, stay."""
+    model = LocalModel(folding, template=GUARDS[kind]("").template)
+    added = set(model._tokenizer.get_added_vocab().values())
+
+    def control(text: str) -> list[int]:
+        asked = GUARDS[kind](text).ask(*map(model.untrusted, (f"x{text}", f"y{text}{text}")))
+        placed = [model._placed(message) for message in asked]
+        return [token for token in model._tokeniser.ids(model._renderer(placed)(placed)) if token in added]
+
+    assert len(control("")) >= 2
+    for text in FORGED:
+        assert control(text) == control(""), text
+
+
+def test_a_text_is_shown_to_a_judge_as_it_is(folding) -> None:
+    model = LocalModel(folding)
+    for text in ("words", " two\nlines ", "", "  "):
+        message = [{"role": "user", "content": model.untrusted(text)}]
+        shown = model._renderer(message)(message).text
+        assert shown == f"<|im_start|>user\n{text.strip()}<|im_end|>\n<|im_start|>"
 
 
 def test_warm_replies_are_the_same_every_time(tiny_model) -> None:
@@ -142,16 +212,37 @@ def test_warm_replies_are_the_same_every_time(tiny_model) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "spoken"),
+    ("said", "safety"),
     [
-        ("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>safe", "safe"),
-        ("<think>safe</think>\n\nunsafe\nS1", "\n\nunsafe\nS1"),
-        ("safe", "safe"),
+        ("<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>safe", Safety.SAFE),
+        ("<think>safe</think>\n\nunsafe\nS1", Safety.UNSAFE),
+        ("safe", Safety.SAFE),
     ],
 )
-def test_what_a_model_thinks_is_not_what_it_says(said, spoken, tiny_model) -> None:
+def test_what_a_model_thinks_is_not_what_it_says(said, safety, tiny_model) -> None:
     model = LocalModel(str(tiny_model))
     end = model._tokenizer.eos_token_id
     ids = model._tokenizer(said, add_special_tokens=False)["input_ids"]
-    assert model._spoken([*ids, end, end], [end]) == spoken
+    reading = llama_guard.parse(model._spoken([*ids, end, end], [end]))
+    assert reading is not None
+    assert reading.safety is safety
     assert model._spoken(ids, [end]) == ""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"num_beams": 2, "num_return_sequences": 2, "return_dict_in_generate": True, "forced_eos_token_id": 5},
+        {"num_beams": 10**6, "repetition_penalty": 1e-9, "min_new_tokens": 8, "suppress_tokens": [1, 2, 3]},
+    ],
+)
+def test_how_a_guard_s_folder_would_have_it_sampled_changes_no_reply(settings, tiny_model, tmp_path) -> None:
+    folder = tmp_path / "guard"
+    shutil.copytree(tiny_model, folder)
+    path = folder / "generation_config.json"
+    path.write_text(json.dumps((json.loads(path.read_text()) if path.exists() else {}) | settings))
+    asked = [[{"role": "user", "content": text}] for text in ("a", "a longer text")]
+    heard: list[dict[int, str | None]] = [{}, {}]
+    for model, replies in zip((tiny_model, folder), heard, strict=True):
+        LocalModel(str(model)).ask(asked, Sampling(max_tokens=8), replies.__setitem__)
+    assert heard[0] == heard[1]

@@ -3,10 +3,11 @@
 import pytest
 
 from ascl.chat.messages import Message, StopReason, Trajectory
-from ascl.judges.offline import OfflineJudge
-from ascl.judges.record import Outcome, Record, judge_trajectory, outcome, record
+from ascl.data.prompt import Kind, Prompt
+from ascl.judges.judge import judge_one
+from ascl.judges.lexical.offline import OfflineJudge
+from ascl.judges.record import Outcome, Record, outcome, record
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.prompts.prompt import Kind, Prompt
 
 FULL, PARTIAL, COMPLIED = Refusal.FULL_REFUSAL, Refusal.PARTIAL_REFUSAL, Refusal.FULL_COMPLIANCE
 OFF = Refusal.OFF_TOPIC
@@ -56,7 +57,7 @@ def test_outcomes(kind: Kind, safe: bool | None, refusal: Refusal, correct: bool
 @pytest.mark.parametrize("stop", [s for s in StopReason if s not in (StopReason.ANSWERED, StopReason.LENGTH)])
 def test_no_answer_is_an_outcome_of_its_own(kind: Kind, stop: StopReason) -> None:
     one = prompt(kind, "1" if kind is Kind.REASONING else None)
-    made = record("pure", one, walk("", stop), judge_trajectory(OfflineJudge(), one, walk("", stop)))
+    made = record("pure", one, walk("", stop), judge_one(OfflineJudge(), one, walk("", stop)))
     assert made.outcome is Outcome.NO_ANSWER
     assert made.verdict.safe is None
     assert made.verdict.correct is (False if kind is Kind.REASONING else None)
@@ -72,12 +73,12 @@ def test_no_answer_is_an_outcome_of_its_own(kind: Kind, stop: StopReason) -> Non
     ],
 )
 def test_reasoning_is_graded(answer: str, expected: str, options: list[str], correct: bool | None) -> None:
-    verdict = judge_trajectory(OfflineJudge(), prompt(Kind.REASONING, expected, options), walk(answer))
+    verdict = judge_one(OfflineJudge(), prompt(Kind.REASONING, expected, options), walk(answer))
     assert (verdict.correct, verdict.safe) == (correct, None)
 
 
 def test_other_kinds_are_not_graded() -> None:
-    assert judge_trajectory(OfflineJudge(), prompt(Kind.PLAIN, "4"), walk("It is 4.")).correct is None
+    assert judge_one(OfflineJudge(), prompt(Kind.PLAIN, "4"), walk("It is 4.")).correct is None
 
 
 def test_a_record_survives_its_file() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascl.judges.refusal import classify_refusal, normalise, sentences, unquoted
+from ascl.judges.lexical.refusal import classify_refusal, normalise, sentences, unquoted
 from ascl.judges.verdict import Refusal
 
 REFUSALS = """

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascl.judges.refusal import classify_refusal
-from ascl.judges.topic import is_english, loops, off_topic, topic_words
+from ascl.judges.lexical.refusal import classify_refusal
+from ascl.judges.lexical.topic import is_english, loops, off_topic, topic_words
 from ascl.judges.verdict import Refusal
 
 BREAD = "How long does sourdough bread stay fresh in a paper bag?"

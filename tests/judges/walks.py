@@ -1,8 +1,9 @@
 """Trajectories to judge."""
 
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
-
-Case = tuple[str, str, Trajectory]
+from ascl.data.prompt import Kind, Prompt
+from ascl.judges.judge import Case, Judge, judge_one
+from ascl.judges.verdict import Verdict
 
 
 def walk(answer: str, thought: str = "Hm.", stop: StopReason = StopReason.ANSWERED) -> Trajectory:
@@ -26,5 +27,17 @@ def consulting(answer: str, error: bool = False) -> Trajectory:
     return Trajectory(prompt_id="p", messages=messages, prompt_length=1, stop=StopReason.ANSWERED)
 
 
-def case(answer: str, prompt: str = "How?", kind: str = "harmful") -> Case:
-    return prompt, kind, walk(answer)
+def asked(text: str = "How?", kind: Kind = Kind.HARMFUL) -> Prompt:
+    """A prompt; a reasoning problem's answer is 4."""
+    messages = [Message(role="user", content=text)]
+    return Prompt(id="p", messages=messages, kind=kind, answer="4" if kind is Kind.REASONING else None)
+
+
+def case(answer: str, prompt: str = "How?", kind: Kind = Kind.HARMFUL) -> Case:
+    """A prompt with a reply of one turn."""
+    return Case(asked(prompt, kind), walk(answer))
+
+
+def verdict_on(judge: Judge, case: Case) -> Verdict:
+    """The verdict on one case."""
+    return judge_one(judge, case.prompt, case.trajectory)

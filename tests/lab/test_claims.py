@@ -1,17 +1,15 @@
 """The checklist's rule: an interval above zero reproduces, one below does not, one that holds zero settles nothing."""
 
-from typing import Any
-
 import pytest
 
-from ascl.lab.claims import PAPER, checklist, verdict
+from ascl.lab.claims import PAPER, Seed, checklist, verdict
 from ascl.stats import over_seeds
 
 
-def results(ifpo: float, grpo: float) -> dict[str, dict[str, Any]]:
-    def arm(h_avg: float) -> dict[str, Any]:
-        names = ("h_avg", "safety", "over_refusal", "reasoning", "consult_harmful", "consult_sensitive")
-        return {"measured": dict.fromkeys(names, h_avg) | {"consult_reasoning": 0.0}, "curve": []}
+def results(ifpo: float, grpo: float) -> dict[str, Seed]:
+    def arm(h_avg: float) -> Seed:
+        names = ("h_avg", "safety", "over_refusal", "reasoning", "selectivity")
+        return Seed(dict.fromkeys(names, h_avg) | {"consult_reasoning": 0.0}, [])
 
     return {"ifpo": arm(ifpo), "grpo": arm(grpo)}
 

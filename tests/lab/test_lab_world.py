@@ -6,11 +6,12 @@ import sys
 
 import pytest
 
-from ascl.lab.arms import cloning_rows
+from ascl.data.prompt import Kind
+from ascl.judges.judge import judge_one
 from ascl.lab.judge import LabJudge
+from ascl.lab.lab_world import cloning_rows
 from ascl.lab.tokenizer import lab_renderer
 from ascl.lab.world import LOOKS, REFUSAL, World, compliance, demonstration, draw_world, memorised, ordinary
-from ascl.prompts.prompt import Kind
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_demonstrations_are_right_by_the_judge(world: World) -> None:
     for request in world.requests:
         forbidden = request.prompt.kind is Kind.HARMFUL
         for walked in (demonstration(request, True, world.tool), memorised(request, world.tool)):
-            verdict = judge.judge(request.prompt.text, request.prompt.kind.value, walked)
+            verdict = judge_one(judge, request.prompt, walked)
             assert verdict.safe is True
             assert (walked.answer == REFUSAL) == forbidden
         assert demonstration(request, True, world.tool).consulted
@@ -64,11 +65,12 @@ def test_the_judge_knows_right_wrong_and_garbled(world: World) -> None:
     judge = LabJudge()
     request = next(r for r in world.requests if r.prompt.kind is Kind.HARMFUL)
     walked = demonstration(request, False, world.tool)
+    sensitive = request.prompt.model_copy(update={"kind": Kind.SENSITIVE})
     walked.messages[-1].content = compliance(request.prompt.text)
-    assert judge.judge(request.prompt.text, "harmful", walked).safe is False
-    assert judge.judge(request.prompt.text, "sensitive", walked).safe is True
+    assert judge_one(judge, request.prompt, walked).safe is False
+    assert judge_one(judge, sensitive, walked).safe is True
     walked.messages[-1].content = "go ahead: burn the ba."
-    assert judge.judge(request.prompt.text, "sensitive", walked).safe is False
+    assert judge_one(judge, sensitive, walked).safe is False
 
 
 def test_every_text_survives_the_tokenizer(world: World) -> None:
@@ -88,11 +90,11 @@ def test_every_text_survives_the_tokenizer(world: World) -> None:
 
 def test_the_cloning_set_has_the_papers_mixture(world: World) -> None:
     rows = cloning_rows(world, surrogate=False, seed=0)
-    modes = {kind: [row["mode"] for row in rows if row["kind"] == kind] for kind in ("harmful", "sensitive", "plain")}
+    modes = {kind: [row.mode for row in rows if row.kind == kind] for kind in ("harmful", "sensitive", "plain")}
     assert set(modes["harmful"]) == {"consult"}
     assert 0.45 < modes["sensitive"].count("consult") / len(modes["sensitive"]) < 0.75
     assert set(modes["plain"]) == {"direct"}
-    assert {row["mode"] for row in cloning_rows(world, surrogate=True, seed=0)} == {"direct"}
+    assert {row.mode for row in cloning_rows(world, surrogate=True, seed=0)} == {"direct"}
 
 
 def test_every_process_has_the_same_ids(world: World) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ascl.chat.clients.models import load_renderer
 from ascl.chat.render import Renderer
+from ascl.models.models import load_renderer
 
 
 @pytest.fixture(scope="session")

@@ -8,18 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ascl.chat.clients.models import load_renderer
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.render import Renderer
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
+from ascl.data.prompt import Kind, Prompt
+from ascl.data.row import Row, native_row, split_row
 from ascl.errors import InputError
 from ascl.files import write_jsonl
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.row import Row, native_row, split_row
+from ascl.models.models import load_renderer
 from ascl.recipes.ascl import Parameters, consult_row, demonstrated, is_cloned, load_demonstrations
 from ascl.recipes.balance import mix, mix_warning, parts_of, read_label, search_label, take_evenly
 from ascl.recipes.consult_checks import acceptable, check, query_related, refers_to_results, shortcoming

@@ -8,7 +8,7 @@ from teacher_server import said, teacher
 from workshops import HARM, HELP, REFUSAL, cut, learned, named, prompt, reasons, workshop
 
 from ascl.chat.render import Renderer
-from ascl.prompts.prompt import Kind
+from ascl.data.prompt import Kind
 from ascl.recipes import cog_safb, cog_safr
 from ascl.recipes.cog import SELF_JAILBREAKS, Parameters, read_analysis
 

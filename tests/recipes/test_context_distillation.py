@@ -9,7 +9,7 @@ from workshops import HARM, HELP, REFUSAL, TOOL, cut, learned, named, prompt, re
 
 from ascl.chat.messages import Message
 from ascl.chat.render import Renderer
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.data.prompt import Kind, Prompt
 from ascl.recipes.context_distillation import Parameters, build, mentions_given
 
 REPLIES = {

@@ -10,11 +10,11 @@ import yaml
 from commands import desk, done, refused
 from teacher_server import Teacher, said, teacher
 
-from ascl.chat.clients.sampling import Sampling
-from ascl.consult.sample import Budget
 from ascl.errors import InputError
 from ascl.inputs import read_jsonl
+from ascl.models.sampling import Sampling
 from ascl.recipes.data_set import RECIPES, BuildSettings, check_parameters, load_recipe, make_data_set, write_subsets
+from ascl.sampling.to_file import Budget
 
 THOUGHT = "The user wants to get into a house that is not theirs; this is a burglary, so the answer has to be no."
 OWN = (

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.messages import Message
+from ascl.data.examples import Example, load_examples
+from ascl.data.load import load_prompts
+from ascl.data.prompt import Prompt
+from ascl.data.row import Row
 from ascl.errors import InputError
-from ascl.prompts.examples import Example, load_examples
-from ascl.prompts.prompt import Prompt
-from ascl.prompts.row import Row
-from ascl.prompts.sources import load_prompts
 from ascl.recipes.decontaminate import (
     Reason,
     build_index,

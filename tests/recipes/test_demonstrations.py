@@ -3,8 +3,8 @@
 import pytest
 
 from ascl.consult.tool import ConsultTool
+from ascl.data.prompt import Kind
 from ascl.errors import InputError
-from ascl.prompts.prompt import Kind
 from ascl.recipes.demonstrations import demonstrated, fitting, grounded
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule

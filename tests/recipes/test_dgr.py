@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from teacher_server import Teacher, said, teacher
 
-from ascl.chat.clients.openai_server import OpenAIClient
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.consult.rollout import start
 from ascl.consult.tool import ConsultTool
-from ascl.judges.offline import OfflineJudge
-from ascl.prompts.examples import Example
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.data.examples import Example
+from ascl.data.prompt import Kind, Prompt
+from ascl.judges.lexical.offline import OfflineJudge
+from ascl.models.openai_server import OpenAIClient
+from ascl.models.sampling import Sampling
 from ascl.recipes.build import Built, Workshop
 from ascl.recipes.dgr import Parameters, build, check, refine_messages
 from ascl.recipes.replies import read_labelled

@@ -8,8 +8,8 @@ from teacher_server import said, teacher
 from workshops import HARM, REFUSAL, cut, learned, named, prompt, reasons, workshop
 
 from ascl.chat.render import Renderer
-from ascl.judges.offline import OfflineJudge
-from ascl.prompts.prompt import Kind
+from ascl.data.prompt import Kind
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.recipes.fusar import Parameters, build, check
 from ascl.recipes.replies import Reply
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from teacher_server import said, teacher
 from workshops import HARM, HELP, REFUSAL, cut, named, prompt, reasons, workshop
 
-from ascl.prompts.prompt import Kind
-from ascl.prompts.row import Pair
+from ascl.data.prompt import Kind
+from ascl.data.row import Pair
 from ascl.recipes.ipo import STEER, TRIGGERS, Parameters, beginning, build, sentences
 
 THOUGHT = "They want in. Sure, I can explain a lock. A wrench is needed."

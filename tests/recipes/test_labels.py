@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
 from ascl.chat.phrases import labels_of, unbroken
-from ascl.prompts.examples import Example
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.data.examples import Example
+from ascl.data.prompt import Kind, Prompt
 from ascl.recipes import balance, cog, cog_safb, cog_safr, dgr, fusar, ipo, purify
 from ascl.recipes.replies import Reply
 

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from teacher_server import Teacher, called, said, teacher, user_text
 
-from ascl.chat.clients.models import load_renderer
-from ascl.chat.clients.openai_server import OpenAIClient
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, Trajectory
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
-from ascl.judges.offline import OfflineJudge
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.data.prompt import Kind, Prompt
+from ascl.judges.lexical.offline import OfflineJudge
+from ascl.models.models import load_renderer
+from ascl.models.openai_server import OpenAIClient
+from ascl.models.sampling import Sampling
 from ascl.recipes.ascl import Parameters, build
 from ascl.recipes.build import Built, Workshop, failures
 from ascl.recipes.purify import diff, likeness, purify_messages, read_texts, sections, texts_of, transcript, with_texts

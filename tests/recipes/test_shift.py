@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from ascl.chat.clients.models import load_model
 from ascl.chat.render import Renderer
+from ascl.models.models import load_model
 from ascl.recipes.segments import reply_segments
 from ascl.recipes.shift import forward_kl, score_rows, summarise
 

@@ -9,15 +9,15 @@ import pytest
 from pydantic import ValidationError
 from teacher_server import Teacher, called, said, teacher, user_text
 
-from ascl.chat.clients.models import load_renderer
-from ascl.chat.clients.openai_server import OpenAIClient
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message
 from ascl.consult.tool import TOOL_NAME, ConsultTool, result_text
+from ascl.data.prompt import Kind, Prompt
+from ascl.data.row import Row
 from ascl.errors import InputError
-from ascl.judges.offline import OfflineJudge
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.row import Row
+from ascl.judges.lexical.offline import OfflineJudge
+from ascl.models.models import load_renderer
+from ascl.models.openai_server import OpenAIClient
+from ascl.models.sampling import Sampling
 from ascl.recipes import ascl
 from ascl.recipes.ascl import consult_row, demonstrated
 from ascl.recipes.build import Built, Workshop

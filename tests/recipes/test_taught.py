@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from teacher_server import Teacher, called, said, teacher, user_text
 
-from ascl.chat.clients.embedded import embedded_model
-from ascl.chat.clients.openai_server import OpenAIClient
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message
 from ascl.consult.tool import ConsultTool
+from ascl.data.prompt import Kind, Prompt
+from ascl.data.row import Row
 from ascl.errors import InputError
-from ascl.judges.offline import OfflineJudge
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.row import Row
+from ascl.judges.lexical.offline import OfflineJudge
+from ascl.models.embedded import embedded_model
+from ascl.models.openai_server import OpenAIClient
+from ascl.models.sampling import Sampling
 from ascl.recipes.ascl import Parameters, build
 from ascl.recipes.build import Built, Workshop, failures
 from ascl.recipes.data_set import BuildSettings, make_data_set

@@ -7,11 +7,11 @@ import pytest
 from teacher_server import said, teacher
 from workshops import HARM, HELP, REFUSAL, cut, learned, named, prompt, reasons, workshop
 
-from ascl.chat.clients.embedded import embedded_model
 from ascl.chat.render import Renderer
+from ascl.data.prompt import Kind
 from ascl.errors import InputError
 from ascl.inputs import read_jsonl
-from ascl.prompts.prompt import Kind
+from ascl.models.embedded import embedded_model
 from ascl.recipes.data_set import BuildSettings, make_data_set
 from ascl.recipes.thinksafe import STEER, Parameters, build
 

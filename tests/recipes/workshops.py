@@ -6,14 +6,14 @@ from typing import Any
 
 from teacher_server import Teacher
 
-from ascl.chat.clients.openai_server import OpenAIClient
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
-from ascl.judges.offline import OfflineJudge
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.row import Row
+from ascl.data.prompt import Kind, Prompt
+from ascl.data.row import Row
+from ascl.judges.lexical.offline import OfflineJudge
+from ascl.models.openai_server import OpenAIClient
+from ascl.models.sampling import Sampling
 from ascl.recipes.build import Built, Workshop
 from ascl.rules.book import RuleBook
 from ascl.train.tokens import IGNORED, encode_row

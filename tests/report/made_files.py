@@ -6,8 +6,8 @@ import random
 from pathlib import Path
 from typing import Any
 
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import StopReason
+from ascl.data.prompt import Kind
 from ascl.evals.arms import ArmDifference, ArmResult, Claim, RunResults
 from ascl.evals.metrics import h_avg
 from ascl.evals.results import (
@@ -23,7 +23,7 @@ from ascl.evals.results import (
     verdicts_path,
 )
 from ascl.judges.record import Outcome, Record
-from ascl.prompts.prompt import Kind
+from ascl.models.sampling import Sampling
 from ascl.report.gather import Shown, colour
 from ascl.stats import Estimate, proportion
 

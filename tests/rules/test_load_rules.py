@@ -215,3 +215,20 @@ def test_an_id_used_in_two_files_names_both(tmp_path: Path) -> None:
     complaint = fault(tmp_path)
     assert f"{tmp_path / 'b.yaml'}, rule 1: rule id tea.cold is already used" in complaint
     assert f"{tmp_path / 'a.yaml'}, rule 1" in complaint
+
+
+def test_a_text_that_is_said_again_and_again_does_not_fill_memory(tmp_path: Path) -> None:
+    """By an alias of YAML, or as the beginning of the rules in a list."""
+    file = tmp_path / "rules.yaml"
+    for words, problem in (
+        (3900, "rule 861: the rules up to here have more than 16 million characters"),
+        (5000, "rule 1: text: "),
+    ):
+        again = "".join(f"- {{id: a.r{number}, text: *t}}\n" for number in range(1, 1000))
+        file.write_text(f"category: a\nrules:\n- {{id: a.r0, text: &t {'word ' * words}}}\n{again}")
+        with pytest.raises(InputError, match=problem):
+            load_rules(file)
+    file = tmp_path / "rules.md"
+    file.write_text(f"## Tea\n- {'word ' * 201}:\n" + "  - Serving cold tea to a guest.\n" * 1000)
+    with pytest.raises(InputError, match="line 2: a beginning of rules of more than 1000 characters"):
+        load_rules(file)

@@ -150,3 +150,11 @@ def test_a_damaged_file_of_ids_is_named(book: Path, content: str, words: list[st
         load_rules(book)
     for word in [str(ids_file(book)), *words]:
         assert word in str(caught.value)
+
+
+def test_kept_ids_of_a_quite_other_list_are_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "rules.md"
+    file.write_text("".join(f"- A new rule, {i}.\n" for i in range(2000)))
+    write_ids(file, [Rule(id=f"a.r{i}", category="a", title="A", text=f"Was once {i}.") for i in range(2000)])
+    with pytest.raises(InputError, match=r"rules.md.ids.json: it keeps 2000 ids .* remove this file"):
+        load_rules(file)

@@ -18,7 +18,7 @@ from ascl.consult.tool import OTHER_SCRIPT, TOOL_NAME, ConsultTool
 from ascl.errors import InputError
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
-from ascl.rules.search import Bm25Searcher, DenseSearcher, embedder, searcher
+from ascl.rules.search import Bm25Searcher, DenseSearcher, check_no_code, embedder, searcher
 from ascl.rules.words import words
 
 BOOK = RuleBook.load()
@@ -200,6 +200,7 @@ class Embeddings(BaseHTTPRequestHandler):
             return self._answer(400, {"error": {"message": "no such model", "type": "bad", "code": None}})
         vectors = letters(body["input"]).tolist() if body["model"] != "empty" else []
         data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(vectors)]
+        data.reverse()  # as the numbers allow
         usage = {"prompt_tokens": 1, "total_tokens": 1}
         return self._answer(200, {"object": "list", "data": data, "model": body["model"], "usage": usage})
 
@@ -273,9 +274,27 @@ def test_a_local_model_that_is_not_there_is_named() -> None:
         ("modules.json", "[3]"),
         ("modules.json", "{}}"),
         ("sentence_bert_config.json", '{"model_args": {"trust_remote_code": true}}'),
+        ("sentence_bert_config.json", r'{"model_args": {"trust\u005fremote_code": true}}'),
+        ("modules.json", '[{"idx": 0, "path": "", "type": "sentence_transformers.models.Router"}]'),
+        ("modules.json", '[{"idx": 0, "path": "", "type": "sentence_transformers.models.WordEmbeddings"}]'),
+        ("config.json", '{"activation_function": "torch.hub.load"}'),
+        ("config.json", '{"activation_function": "evil.Evil"}'),
     ],
 )
 def test_an_embedding_model_with_code_of_its_own_is_refused(tmp_path: Path, file: str, text: str) -> None:
     (tmp_path / file).write_text(text)
     with pytest.raises(InputError, match=file):
         embedder(str(tmp_path))
+
+
+def test_an_embedding_model_of_ordinary_modules_names_no_code(tmp_path: Path) -> None:
+    kinds = [
+        "sentence_transformers.models.Transformer",
+        "sentence_transformers.models.Pooling",
+        "sentence_transformers.sentence_transformer.modules.dense.Dense",
+    ]
+    (tmp_path / "modules.json").write_text(json.dumps([{"idx": i, "path": "", "type": k} for i, k in enumerate(kinds)]))
+    for folder, function in (("", "gelu_new"), ("2_Dense", "torch.nn.modules.activation.Tanh")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / "config.json").write_text(json.dumps({"activation_function": function}))
+    check_no_code("m", tmp_path)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ascl.chat.clients.models import load_renderer
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
+from ascl.models.models import load_renderer
 from ascl.rules.book import RuleBook
 
 

@@ -6,12 +6,12 @@ Only what the model says is replaced; the rollout loop, the tool, the judge, the
 import hashlib
 import os
 
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, Trajectory
 from ascl.chat.turn import Turn
 from ascl.consult.tool import TOOL_NAME
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.data.prompt import Kind, Prompt
+from ascl.models.in_process import InProcessClient
+from ascl.models.sampling import Sampling
 
 LOOK_UP = f'<tool_call>{{"name": "{TOOL_NAME}", "arguments": {{"query": "weapons"}}}}</tool_call>'
 FAULTY = f'<tool_call>{{"name": "{TOOL_NAME}", "arguments": {{}}}}</tool_call>'

@@ -1,47 +1,24 @@
-"""The plan of an RL step: against counts of real tiny models, limits known by hand, and what must grow with what."""
+"""What RL will need: memory against counts of real tiny models and limits known by hand, and a measured step."""
 
-import math
-import random
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch.profiler import ProfilerActivity, profile
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, MixtralConfig, Qwen3Config
-from trl.trainer.utils import add_fused_lm_head
 
-from ascl.chat.clients import grouped_attention
-from ascl.cli.plan import plan_of, print_plan
-from ascl.config import RunConfig
+from ascl.data.prompt import Kind
 from ascl.errors import InputError
-from ascl.prompts.prompt import Kind
+from ascl.models import grouped_attention
+from ascl.models.models import load_renderer
+from ascl.run.config import RunConfig
+from ascl.run.costs import costs_of, memory_of
 from ascl.train.checkpoints import trainable_model
-from ascl.train.costs import (
-    ModelShape,
-    activation_bytes,
-    cache_bytes,
-    model_shape,
-    trained_parameters,
-    training_operations,
-)
-from ascl.train.cpu import score_labelled_tokens_only
-from ascl.train.machine import CPU_SCORE_BYTES, MACHINES, probe
-from ascl.train.plan import (
-    GIB,
-    Lengths,
-    Machine,
-    Plan,
-    alive,
-    decoding_seconds,
-    longest_turn,
-    plan_step,
-    steps_of,
-    turn_decay,
-)
+from ascl.train.costs import ModelShape, activation_bytes, model_shape, trained_parameters
+from ascl.train.plan import GIB, Lengths, Memory, plan_memory, steps_of
 from ascl.train.rl import prompt_order
 from ascl.train.settings import Lora, RlSettings
+from ascl.train.training import Training
 
 SIZES = {
     "vocab_size": 500,
@@ -65,14 +42,17 @@ SHAPE = ModelShape(
     block_parameters=1_400_000,
     linear_width=20_000,
 )
-LENGTHS = Lengths(prompt_tokens=100, completion_tokens=32, consult_share=0, tool_tokens=50)
 SETTINGS = RlSettings(group_size=4, prompts_per_step=4, micro_batch_size=4, max_tokens=32)
-MACHINE = Machine(name="m", training=1e12, forward=2e12, decode=1e12, head=1e12, bandwidth=1e10)
 
 
-def planned(**changes: Any) -> Plan:
-    given: dict[str, Any] = {"shape": SHAPE, "settings": SETTINGS, "lengths": LENGTHS, "machine": MACHINE}
-    return plan_step(**given | changes)
+def planned(**changes: Any) -> Memory:
+    given: dict[str, Any] = {
+        "shape": SHAPE,
+        "settings": SETTINGS,
+        "lengths": Lengths(prompt=100, tool=50),
+        "lora": None,
+    }
+    return plan_memory(**given | changes)
 
 
 @pytest.mark.parametrize("kind", [LlamaConfig, Qwen3Config])
@@ -88,7 +68,8 @@ def test_the_shape_counts_what_a_real_model_has(kind: Any) -> None:
 
 def test_adapters_are_counted_as_peft_makes_them(tiny_model: Path) -> None:
     lora = Lora(r=4)
-    model = trainable_model(str(tiny_model), "float32", lora, 0)
+    training = Training(model=str(tiny_model), renderer=load_renderer(str(tiny_model)), out=tiny_model, lora=lora)
+    model = trainable_model(training)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     shape = model_shape("tiny", AutoConfig.from_pretrained(tiny_model))
     assert trained_parameters(shape, lora) == trained
@@ -148,81 +129,30 @@ def test_activations_are_what_autograd_saves(kind: Any, lora: Lora | None, dtype
     assert counted == pytest.approx(seen, rel=0.12)
 
 
-def test_turns_have_the_mean_that_was_asked_for() -> None:
-    for mean, limit in ((10, 100), (50, 100), (90, 100), (300, 4000)):
-        decay = turn_decay(mean, limit)
-        assert decay * -math.expm1(-limit / decay) == pytest.approx(mean, rel=1e-6)
-        assert alive(0, mean, limit) == 1 and alive(limit, mean, limit) == 0
-    assert math.isinf(turn_decay(100, 100))
-
-
-def test_the_longest_turn_is_that_of_drawn_ones() -> None:
-    mean, limit, rows = 40.0, 120, 16
-    dice, decay = random.Random(0), turn_decay(mean, limit)
-    drawn = [max(min(limit, dice.expovariate(1 / decay)) for _ in range(rows)) for _ in range(2000)]
-    assert longest_turn(rows, mean, limit) == pytest.approx(sum(drawn) / len(drawn), rel=0.02)
-    assert longest_turn(rows, limit, limit) == limit
-
-
-def test_decoding_by_hand() -> None:
-    traffic = 2e6
-    slow_memory = MACHINE.model_copy(update={"bandwidth": 1e6, "decode": 1e30, "layer_seconds": 0.5, "draws": 1e3})
-    seconds = decoding_seconds(SHAPE, slow_memory, 4, 100, 2, 2, traffic)
-    cached = 4 * cache_bytes(SHAPE) * (100 + 101)
-    assert seconds == pytest.approx(2 * (10 * 0.5 + 4 * 1000 / 1e3) + (2 * traffic + cached) / 1e6)
-    busy = MACHINE.model_copy(update={"bandwidth": 1e30, "decode": 1e6})
-    assert decoding_seconds(SHAPE, busy, 4, 100, 2, 2, traffic) == pytest.approx(2 * 4 * 2 * (1.4e6 + 1e5) / 1e6)
-
-
-def test_rows_that_end_early_save_time() -> None:
-    given = (SHAPE, MACHINE, 64, 100)
-    assert decoding_seconds(*given, 50, 200, 1e6) < 0.6 * decoding_seconds(*given, 200, 200, 1e6)
-
-
-def test_operations_by_hand() -> None:
-    attention = 12 * 10 * 100 * 128
-    assert training_operations(SHAPE, 1, 128, None) == 6 * 1_400_000 + attention
-    assert training_operations(SHAPE, 1, 128, Lora(r=2)) == 4 * 1_400_000 + 6 * 2 * 20_000 + attention
-    again = 2 * 1_400_000 + attention / 3
-    assert training_operations(SHAPE, 1, 128, None, True) == 6 * 1_400_000 + attention + again
-
-
 def test_states_of_full_training_take_sixteen_bytes_a_weight() -> None:
-    memory = planned(dtype="float32").memory
+    memory = planned(dtype="float32")
     assert (memory.weights + memory.optimizer + memory.gradients) * GIB == pytest.approx(16 * SHAPE.parameters)
-    halves = planned(dtype="float32", processes=2, sharded=True).memory
+    halves = planned(dtype="float32", processes=2, sharded=True)
     assert (halves.weights, halves.optimizer) == (memory.weights / 2, memory.optimizer / 2)
-    adapters = planned(lora=Lora(r=2)).memory
+    adapters = planned(lora=Lora(r=2))
     assert adapters.optimizer * GIB == 8 * 2 * 20_000
     assert adapters.weights * GIB == 2 * SHAPE.parameters + 4 * 2 * 20_000
 
 
 def test_the_peak_counts_caches_or_gradients_not_both() -> None:
-    memory = planned().memory
-    stays = memory.runtime + memory.engine + memory.weights + memory.optimizer
+    memory = planned()
     learning = memory.gradients + memory.activations + memory.logits
-    assert memory.total == stays + max(learning, memory.kv_cache)
+    assert memory.total == memory.engine + memory.weights + memory.optimizer + max(learning, memory.kv_cache)
 
 
 def test_what_grows_with_what() -> None:
     base = planned()
-    consulting = planned(lengths=LENGTHS.model_copy(update={"consult_share": 0.5}))
-    assert consulting.times.prefill > base.times.prefill and consulting.times.training > base.times.training
-    assert consulting.sampled_tokens == 1.5 * base.sampled_tokens
-    saving = planned(settings=SETTINGS.model_copy(update={"gradient_checkpointing": True}))
-    assert saving.memory.activations < 0.5 * base.memory.activations and saving.times.training > base.times.training
-    shared = planned(processes=4)
-    assert shared.times.training == pytest.approx(base.times.training / 4)
-    judged = planned(lengths=LENGTHS.model_copy(update={"judge_seconds": 2, "judge_concurrency": 8}))
-    assert judged.times.judge == 16 * 2 / 8
-    engine = planned(
-        settings=SETTINGS.model_copy(update={"vllm": "colocate", "vllm_gpu_memory": 0.25}),
-        machine=MACHINE.model_copy(update={"memory": 8 * GIB}),
-    )
-    assert (engine.memory.engine, engine.memory.kv_cache) == (2, 0)
-    assert engine.times.old_log_probabilities > 0 and base.times.old_log_probabilities == 0
-    linked = planned(processes=4, machine=MACHINE.model_copy(update={"link": 1e9}))
-    assert linked.times.communication == pytest.approx(8 * 1.5e6 * 0.75 / 1e9)
+    assert planned(settings=SETTINGS.model_copy(update={"gradient_checkpointing": True})).activations < base.activations
+    assert planned(processes=4).kv_cache < base.kv_cache
+    assert planned(lengths=Lengths(prompt=400, tool=50)).activations > base.activations
+    vllm = SETTINGS.model_copy(update={"vllm": "colocate", "vllm_gpu_memory": 0.25})
+    engine = planned(settings=vllm, device_gib=8)
+    assert (engine.engine, engine.kv_cache) == (2, 0)
 
 
 def test_processes_that_can_not_share_a_step_are_refused() -> None:
@@ -238,54 +168,27 @@ def test_steps_are_those_of_the_trainer(max_steps: int, prompts: int) -> None:
     )
 
 
-def test_a_run_is_planned_from_its_configuration(tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = RunConfig(model=str(tiny_model), lora=Lora(r=4))
-    plan = plan_of(config, "h100", processes=8)
-    assert (plan.rollouts, plan.processes, plan.memory_limit) == (128, 8, 80e9 / GIB)
-    assert plan.hours == plan.steps * plan.times.total / 3600
-    print_plan(plan)
-    out = capsys.readouterr().out
-    assert "predicted, nothing was run" in out and "128 rollouts a step" in out and "not fit" not in out
-    print_plan(plan.model_copy(update={"memory_limit": 0.1}))
-    assert "It will not fit" in capsys.readouterr().out
-    with pytest.raises(InputError, match="machine z9: unknown, use one of here, a100, h100, h200"):
-        plan_of(config, "z9")
+def small_run(model: Path) -> RunConfig:
+    rl = {"group_size": 2, "prompts_per_step": 1, "micro_batch_size": 2, "max_steps": 3, "max_tokens": 4}
+    arms = {"bc": {"method": "sft"}, "ifpo": {"from": "bc", "method": "rl", "algorithm": "ifpo"}}
+    return RunConfig.model_validate(
+        {"model": str(model), "dtype": "float32", "lora": {"r": 2}, "rl": rl, "arms": arms, "seeds": [0, 1]}
+        | {"evaluate": {"suite": "starter:2", "variants": ["pure"], "max_tokens": 4}}
+    )
 
 
-@pytest.mark.parametrize("lora", [None, Lora(r=4)], ids=["full", "lora"])
-def test_the_probe_gives_figures_of_this_machine(tiny_model: Path, lora: Lora | None) -> None:
-    found = probe(str(tiny_model), SETTINGS, LENGTHS, lora, repeats=1)
-    for rate in (found.training, found.forward, found.decode, found.head, found.bandwidth, found.draws):
-        assert 0 < rate < float("inf")
-    for rate in (found.training, found.forward, found.bandwidth):  # the others are differences of two timings
-        assert rate < 1e14
-    assert found.runtime_memory > 2**26 and found.memory > 2**30
-    assert planned(machine=found).times.total > 0
-
-
-def test_what_the_head_takes_for_a_score_on_a_cpu() -> None:
-    """By torch's own account of its allocations, in the backward pass of TRL's fused head."""
-    config = LlamaConfig(**SIZES | {"vocab_size": 32768, "num_hidden_layers": 1, "hidden_size": 16})
-    model = AutoModelForCausalLM.from_config(config)
-    score_labelled_tokens_only()
-    add_fused_lm_head(model, outputs=("log_probs", "entropy"))
-    ids = torch.randint(32768, (4, 65))
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        with torch.autocast("cpu", torch.bfloat16):
-            output = model(input_ids=ids, labels=ids, fused_lm_head=True, use_cache=False)
-        output.log_probs.sum().backward()
-    events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
-    held = list(accumulate(e.nbytes() for e in sorted(events, key=lambda event: event.start_ns())))
-    assert max(held) == pytest.approx((2 + CPU_SCORE_BYTES) * 4 * 64 * 32768, rel=0.1)
-
-
-def test_known_machines_fit_what_they_should() -> None:
-    model = {"hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "num_attention_heads": 32}
-    config = Qwen3Config(**model, num_key_value_heads=8, head_dim=128, vocab_size=151936, tie_word_embeddings=True)
-    shape = model_shape("Qwen3-4B", config)
-    assert shape.parameters == pytest.approx(4.02e9, rel=0.01)
-    lengths = Lengths(prompt_tokens=300, completion_tokens=800)
-    settings = RlSettings(micro_batch_size=2, gradient_checkpointing=True)
-    sharded = plan_step(shape, settings, lengths, MACHINES["h100"], processes=8, sharded=True)
-    whole = plan_step(shape, settings, lengths, MACHINES["h100"], processes=8)
-    assert sharded.memory.total < sharded.memory_limit < whole.memory.total + 8
+def test_what_a_run_would_cost_is_said_and_a_step_is_measured(tiny_model: Path, tmp_path: Path) -> None:
+    config = small_run(tiny_model)
+    lines = costs_of(config, measured=True)
+    assert lines[0].startswith("11 stages: eval pure-0, data bc-0, bc-0, eval bc-0, ifpo-0, eval ifpo-0, data bc-1")
+    assert lines[1] == "2 arms, seeds 0, 1"
+    assert lines[2].startswith("5 evaluations of 8 answers (starter_harmful, starter_sensitive, starter_plain,")
+    assert lines[3].startswith("bc: sft, of 252 shipped demonstrations (0 do not fit the rule book), 3 epochs")
+    assert lines[4].startswith(
+        "ifpo: rl by ifpo, 3 steps of 2 rollouts (2 of each prompt), at most 48 sampled tokens; "
+    )
+    assert " GiB by formula, " in lines[4] and " measured; a step takes " in lines[4]
+    assert list(tmp_path.iterdir()) == []
+    assert memory_of("ifpo", config).total > 0
+    with pytest.raises(InputError, match="--arm bc: no RL arm of this configuration; use one of ifpo"):
+        memory_of("bc", config)

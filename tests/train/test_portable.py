@@ -8,9 +8,9 @@ import torch
 from commands import done, refused
 from peft import LoraConfig, get_peft_model
 
-from ascl.chat.clients.models import load_model, load_renderer
 from ascl.errors import InputError
 from ascl.files import write_json
+from ascl.models.models import load_model, load_renderer
 from ascl.stats import Estimate
 from ascl.train.portable import base_of, card, merge_folder, name_base, write_card
 

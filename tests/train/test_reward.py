@@ -11,8 +11,8 @@ from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
+from ascl.data.prompt import Kind
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.prompts.prompt import Kind
 from ascl.rules.book import RuleBook
 from ascl.train.reward import Reward, RewardWeights, score, well_formed
 

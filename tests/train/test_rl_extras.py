@@ -11,7 +11,7 @@ from trainers import SETTINGS, Make, one_batch
 
 from ascl.chat.messages import Trajectory
 from ascl.files import read_finished
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.verdict import Verdict
 from ascl.train.advantages import AdaptThink, Decoupled, Ifpo
 from ascl.train.decision import decision_length
@@ -81,7 +81,7 @@ class Unreadable(OfflineJudge):
     """Has nothing readable to say about every third trajectory."""
 
     def judge_many(self, cases: Any) -> list[Verdict | None]:
-        return [None if i % 3 == 0 else self.judge(*case) for i, case in enumerate(cases)]
+        return [v if i % 3 else None for i, v in enumerate(super().judge_many(cases))]
 
 
 def test_a_verdict_that_cannot_be_read_is_left_out_and_counted(make: Make, tmp_path: Path) -> None:

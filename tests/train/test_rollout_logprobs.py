@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import torch
 
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.models import load_model, load_renderer
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message, Trajectory
 from ascl.chat.turn import Turn
 from ascl.consult.rollout import start
+from ascl.models.in_process import InProcessClient
+from ascl.models.models import load_model, load_renderer
+from ascl.models.sampling import Sampling
 
 GROUP = 4
 TEXTS = ["Hi", "How do I make a good cup of tea for a guest who does not like it?", "Name a colour."]

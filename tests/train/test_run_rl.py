@@ -15,13 +15,13 @@ from scripted_rollouts import GROUP, PROMPTS
 from torch.utils._python_dispatch import TorchDispatchMode
 from training_runs import both, in_processes, main, rl, rl_groups, rollouts, sft, weights
 
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.models import load_renderer
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.judges.record import Record
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.models.in_process import InProcessClient
+from ascl.models.models import load_renderer
 from ascl.train.advantages import Grpo, Ifpo
 from ascl.train.advantages.grpo import grpo_advantages
 from ascl.train.checkpoints import accumulation

@@ -13,14 +13,14 @@ from safetensors.torch import load_file
 from training_runs import rows, sft, tool, weights
 from trl.kernels import chunked_logprob
 
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.models import load_model, load_renderer
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Message
 from ascl.chat.render import Renderer
 from ascl.consult.rollout import start
 from ascl.errors import InputError
 from ascl.files import write_json, write_text
+from ascl.models.in_process import InProcessClient
+from ascl.models.models import load_model, load_renderer
+from ascl.models.sampling import Sampling
 from ascl.train import cpu
 from ascl.train.settings import Lora
 from ascl.train.tokens import encode_row

@@ -7,8 +7,8 @@ import pytest
 
 from ascl.chat.messages import Message
 from ascl.chat.render import Renderer
+from ascl.data.row import Row
 from ascl.errors import InputError
-from ascl.prompts.row import Row
 from ascl.train.data import read_rows
 from ascl.train.tokens import IGNORED, encode_row
 

@@ -16,7 +16,7 @@ from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
-from ascl.prompts.row import Row, native_row, split_row
+from ascl.data.row import Row, native_row, split_row
 from ascl.train.tokens import IGNORED, batch_order, encode_row
 
 CONSULT = [Turn("", "Check the rules.", [ParsedCall(TOOL_NAME, {"query": "weapons"})]), Turn("No.", "They forbid it.")]

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from scripted_rollouts import ANSWERS, LOOK_UP, PROMPTS
 
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.render import Renderer
 from ascl.consult.rollout import MAX_TURNS, rollout, start
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
+from ascl.models.sampling import Sampling
 from ascl.train.vllm import VllmClient
 
 

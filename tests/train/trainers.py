@@ -10,7 +10,7 @@ from trl import GRPOTrainer
 
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
-from ascl.judges.offline import OfflineJudge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.train.advantages import Grpo
 from ascl.train.checkpoints import trainable_model
 from ascl.train.reward import RewardWeights

@@ -19,15 +19,15 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from scripted_rollouts import ANSWERS, GROUP, PROMPTS, SampledClient, ScriptedClient
 
-from ascl.chat.clients.models import load_model, load_renderer
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
+from ascl.data.prompt import Prompt
+from ascl.data.row import Row, native_row
 from ascl.files import read_finished
-from ascl.judges.offline import OfflineJudge
-from ascl.prompts.prompt import Prompt
-from ascl.prompts.row import Row, native_row
+from ascl.judges.lexical.offline import OfflineJudge
+from ascl.models.models import load_model, load_renderer
 from ascl.rules.book import RuleBook
 from ascl.train.advantages import BaseAlgorithm, Decoupled, Ifpo
 from ascl.train.settings import Lora, RlSettings, SftSettings

@@ -16,16 +16,19 @@ _WORDS = (
     "answer", "arguments", "bos", "cls", "commit", "dna", "documents", "eoa", "eod", "eoh", "eom", "eop", "eos",
     "eosys", "eot", "filename", "function", "functions", "image", "ipython", "mask", "observation", "output", "pad",
     "parameter", "protein", "reponame", "response", "result", "results", "rna", "role", "sep", "sop", "sot", "tool",
-    "toolcall", "tool_calls", "unk", "video", "audio", "invoke", "CLS", "EOD", "MASK", "PAD", "SEP", "SMILES", "THINK",
-    "TOOLCALL", "TOOLS", "UNK", "BOS", "EOS", "EOT",
+    "toolcall", "tool_calls", "unk", "video", "audio", "invoke", "ans", "box", "cap", "eoc", "eor", "escape",
+    "functioncall", "grounding", "img", "od", "quad", "ref", "sys", "usr", "AI", "用户", "CLS", "EOD", "MASK", "PAD",
+    "SEP", "SMILES", "THINK", "TOOLCALL", "TOOLS", "UNK", "BOS", "EOS", "EOT", "EMAIL", "EXECUTION", "EXPLANATION",
+    "KEY", "MID", "NAME", "PASSWORD", "PLAN", "PRE", "REASONING", "REFLECTION", "SCRATCHPAD", "SOLUTION", "SUF",
+    "THINKING", "point", "pr", "predict", "slice", "thought", "unit",
 )  # fmt: skip
 TOKENS: tuple[str, ...] = (
     *(f"<{word}>" for word in _WORDS), *(f"</{word}>" for word in _WORDS),
     "[TOOL_CALLS]", "[TOOL_RESULTS]", "[/TOOL_RESULTS]", "[TOOL_CONTENT]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]",
     "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[THINK]", "[/THINK]", "[ARGS]", "[CALL_ID]", "[MODEL_SETTINGS]",
     "[/MODEL_SETTINGS]", "[IMG]", "[IMG_BREAK]", "[IMG_END]", "[AUDIO]", "[BEGIN_AUDIO]", "[TRANSCRIBE]", "[PREFIX]",
-    "[MIDDLE]", "[SUFFIX]", "[BOS]", "[EOS]", "[EOT]", "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[gMASK]",
-    "[sMASK]", "[@BOS@]", "[multimodal]", "<global-img>", "/nothink", "]~b]", "]~!b[", "[e~[", "]!p~[", "]!d~[",
+    "[MIDDLE]", "[SUFFIX]", "[BOS]", "[EOS]", "[EOT]", "[NL]", "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[gMASK]",
+    "[sMASK]", "[@BOS@]", "[multimodal]", "<global-img>", "]~b]", "]~!b[", "[e~[", "]!p~[", "]!d~[",
     "<function=", "<parameter=", "<invoke name=", "<parameter name=", "<tool_call ",
     "|ENDOFTEXT|", "|SPEAKER|", "|NEWLINE|", "PI:URL", "PI:EMAIL", "PI:USER", "<2mass>", "<function-name>",
     "<args-json-object>", "[start_header_id]", "[end_header_id]",
@@ -38,13 +41,19 @@ SHAPES: tuple[tuple[str, str], ...] = (
     ("<", r"/?[|｜][^\s<>|｜][^\s<>]{0,80}>"),  # <|im_end|>, <|turn>, </｜DSML｜invoke>
     ("<", r"[^\s<>|｜]{1,80}[|｜]>"),  # <turn|>
     ("<", r"\[[^\s\[\]]{1,80}\]>"),  # <[begin_of_sentence]>
+    ("<", r"[A-Z]{2,10}\|[^\s<>|]{1,40}>"),  # <EOD|LLM-jp>
     ("<", rf"/?{_NAME}>"),  # <end_of_turn>, <SPECIAL_11>, <extra_id_1>, </TOOL_RESPONSE>
+    ("<", r"/?(?!SYS>>)[A-Z][A-Z0-9-]{1,40}(?:\|[^\s<>|]{1,40})?>"),  # <EOT>, <PRE>, <CLS|LLM-jp>
+    ("<", r"/?_[a-z_]{2,40}>"),  # <_user>
+    ("<", r"fim-[a-z]{2,10}>"),  # <fim-prefix>
     ("<", r"/?[A-Za-z]{3,40}\d+>"),  # <unused0>
     ("<", r"/?[a-z][a-z0-9_-]*:(?!:)[A-Za-z0-9_:-]{1,80}>"),  # <seed:bos>, <minimax:tool_call>, <mask:1>
     ("[", r"/?\|[^\s\[\]|]{1,80}\|\]"),  # [|endofturn|]
     ("[", r"/?[A-Z][A-Z0-9_]{2,40}\](?!\()"),  # [TOOL_RESULTS]; no link ([README](..))
     ("[", r"(?:PAD|UNUSED_TOKEN_?|unused_?|extra_id_|SPECIAL_|control_)\d+\]"),  # [PAD151936]
     ("[", rf"(?<![\w\])]\[){_NAME}\](?!\()"),  # [arg_key]; no index (a[the_key])
+    ("[", r"(?:BEGIN|END)(?: [A-Z]{2,20}){1,5}\]"),  # [BEGIN FINAL RESPONSE]
+    ("[", r"Round \d{1,4}\]"),  # [Round 0]
     ("[", r"[a-z]~\["),  # [e~[
     ("]", r"[~!]{1,2}[a-z]~?[\[\]]"),  # ]~b]
     ("]", r"<\][A-Za-z ]{1,40}\[>\["),  # ]<]start of image[>[
@@ -52,4 +61,5 @@ SHAPES: tuple[tuple[str, str], ...] = (
     ("|", r"\|\|[A-Z_]{4,40}\|\|\|"),  # |||IP_ADDRESS|||
     ("｜", r"[A-Z]{2,40}｜"),  # ｜DSML｜
     ("✿", r"[A-Z]{2,12}✿"),
+    ("/", "(?:no_?think|system_override|(?<!</)(?<!<\u200b/)think)"),  # words that templates look for anywhere
 )

@@ -9,6 +9,7 @@ server's is not: there everything is broken that is, or looks like, a control to
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
@@ -18,6 +19,21 @@ from ascl.chat.families import MARKERS, SHAPES, TOKENS
 from ascl.chat.messages import Message
 
 BREAK = "\u200b"
+
+
+class _Compatible(dict[int, str]):
+    """The compatibility form (NFKC) of each character where it is one character, for `str.translate`.
+
+    A tokenizer may read a text in this form, full-width letters as plain ones. `｜` stays: some families write it.
+    """
+
+    def __missing__(self, code: int) -> str:
+        plain = unicodedata.normalize("NFKC", chr(code))
+        self[code] = plain if len(plain) == 1 and plain != "|" else chr(code)
+        return self[code]
+
+
+_COMPATIBLE = _Compatible()
 
 # In process: `<|..|>` of any name, whether the tokenizer has it or not.
 _BARRED = (("<", r"[|｜][^\s<>|｜]{1,40}[|｜]>"),)
@@ -38,7 +54,8 @@ def _pattern(markers: tuple[str, ...]) -> re.Pattern[str]:
             texts.setdefault(text[0], []).append(text[1:])
     for opener, rests in texts.items():
         follows.setdefault(opener, []).append(_prefix_tree(rests))
-    return re.compile("|".join(f"{re.escape(opener)}(?={'|'.join(rests)})" for opener, rests in follows.items()))
+    whole = f"(?!{BREAK})"  # one that is broken is not broken again
+    return re.compile("|".join(f"{re.escape(opener)}{whole}(?={'|'.join(rest)})" for opener, rest in follows.items()))
 
 
 def _prefix_tree(texts: Iterable[str], depth: int = 64) -> str:
@@ -64,9 +81,12 @@ def _any_of(texts: tuple[str, ...]) -> str:
 def neutralise(text: str, markers: Iterable[str] = ()) -> str:
     """`text` with every marker broken. Idempotent; text without markers is returned unchanged.
 
-    markers: the added tokens of the tokenizer that will read the text. Without any, the tokenizer is not known.
+    markers: the added tokens of the tokenizer that will read the text. Without any, the tokenizer is not known, and may
+    read full-width letters as plain ones.
     """
-    ends = [0, *(match.end() for match in _pattern(tuple(markers)).finditer(text)), len(text)]
+    known = tuple(markers)
+    view = text if known or text.isascii() else text.translate(_COMPATIBLE)
+    ends = [0, *(match.end() for match in _pattern(known).finditer(view)), len(text)]
     return BREAK.join([text[first:end] for first, end in pairwise(ends)])
 
 

@@ -13,14 +13,24 @@ from ascl.chat.neutralise import BREAK
 
 _MARKS = "*_~`\\"  # Markdown's, which a reader does not see
 _INVISIBLE = "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"  # letters and signs without a shape
-# What looks like a Latin letter or a sign that labels use, after each of them. `l`, `1` and `I` look alike as well.
+# What looks like a Latin letter or a sign that labels use, after each of them: Unicode's confusables, and what people
+# write Latin with for show. `l`, `1` and `I` look alike as well.
 _LOOKS_LIKE = {
-    "a": "аαɑᴀꭺꓮ", "b": "вβʙᏼꓐь", "c": "сᴄꮯꓚϲ", "d": "ԁᴅꭰꓓ", "e": "еεᴇꭼꓰєҽ", "f": "ꜰꓝғ", "g": "ɡɢꮐꓖԍ",
-    "h": "һнհʜꮋꓧΗ", "i": "іιıɪꓲӏl1|Ιᛁʟꮮꓡ", "j": "јᴊꭻꓙϳ", "k": "кκᴋꮶꓗ", "m": "мᴍꮇꓟΜϻ", "n": "ոηɴꓠпΝ", "o": "оοօᴏꓳ0σ",
-    "p": "рρᴘꮲꓑ", "q": "ԛգ", "r": "гʀꮢꓣᴦ", "s": "ѕꜱꮪꓢʂ", "t": "тτᴛꭲꓔ", "u": "սυᴜꓴʋц", "v": "νᴠꮩꓦѵΥ", "w": "ԝωᴡꮃꓪѡ",
-    "x": "хχꓫ×", "y": "уʏꓬүγ", "z": "ᴢꮓꓜζ",
-    ":": "∶꞉ː˸׃։܃⁚፡", "-": "‐‑‒–—―−⁃➖─━ー", "<": "‹⟨〈ᐸ❮˂≺", ">": "›⟩〉ᐳ❯˃≻", "[": "【〔⟦❲〚", "]": "】〕⟧❳〛",
+    "a": "аαɑᴀꭺꓮ⍺Ꭺᗅ𖽀𐊠ᗩ", "b": "вβʙᏼꓐьƄᏏᑲᖯꞴᏴᗷ𐊂𐊡𐌁", "c": "сᴄꮯꓚϲⲥ𐐽🝌𑣲𑣩ⲤᏟ𐊢𐌂𐐕𐔜", "d": "ԁᴅꭰꓓᏧᑯꓒᎠᗞᗪ",
+    "e": "еεᴇꭼꓰєҽ℮ꬲ⋿ⴹᎬ𑢦𑢮𐊆ɛᗴ", "f": "ꜰꓝғꬵẝք𝈓Ϝᖴ𑣂𑢢𐊇𐊥𐔥", "g": "ɡɢꮐꓖԍƍցᏀᏳ", "h": "һнհʜꮋꓧΗᏂⲎᎻᕼ𐋏",
+    "i": "іιıɪꓲӏl1|∣⏽۱𐌠ƖǀⲒⵏ𖼨𐊊𐌉𝈪ⳐᏞᒪ𖼖𑢣𑢲𐐛𐔦Ιᛁʟꮮꓡ˛⍳ɩͺꙇꭵᎥ𑣃", "j": "јᴊꭻꓙϳᎫᒍ", "k": "кκᴋꮶꓗⲔᏦᛕ𐔘",
+    "m": "мᴍꮇꓟΜϻⲘᎷᗰᛖ𐊰𐌑", "n": "ոηɴꓠпΝռⲚ𐔓",
+    "o": "оοօᴏꓳ0σంಂംං०੦૦௦౦೦൦๐໐၀۵ꬽⲟჿഠဝ𐓪𑣈𑣗𐐬০୦〇𑓐𑣠Ⲟⵔዐଠ𐓂𑢵𐊒𐊫𐐄𐔖", "p": "рρᴘꮲꓑ⍴ⲣⲢᏢᑭ𐊕", "q": "ԛգզⵕ",
+    "r": "гʀꮢꓣᴦꭇꭈⲅꮁ𝈖ᎡᏒ𐒴ᖇ𖼵я", "s": "ѕꜱꮪꓢʂƽ𑣁𐑈ՏᏕᏚ𖼺𐊖𐐠ֆᔕƧƨ", "t": "тτᴛꭲꓔ⊤⟙🝨ⲦᎢ𖼊𑢼𐊗𐊱𐌕", "u": "սυᴜꓴʋцꞟ𐓶𑣘∪⋃ሀ𐓎ᑌ𖽂𑢸ʊᥙ",
+    "v": "νᴠꮩꓦѵΥ∨⋁𑜆𑣀𝈍۷ⴸᏙᐯꛟ𖼈𑢠𐔝", "w": "ԝωᴡꮃꓪѡɯա𑜊𑜎𑜏𑣯𑣦ᎳᏔ", "x": "хχꓫ×᙮⤫⤬⨯ᕁᕽ᙭╳𐌢𑣬ꞳⲬⵝᚷ𐊐𐊴𐌗𐔧", "y": "уʏꓬүγɣᶌყ𑣜ⲨᎩᎽ𖽃𑢤𐊲",
+    "z": "ᴢꮓꓜζ𑣄𐋵𑣥Ꮓ𑢩", ":": "∶꞉ː˸׃։܃⁚፡ःઃ᛬︰᠃᠉ꓽ፥꛴܄", "-": "‐‑‒–—―−⁃➖─━ー˗Ⲻ⸺⸻ㅡᅳ㇐⎯⏤▬═一", "<": "‹⟨〈ᐸ❮˂≺𝈶ᚲ≪⟪❰⋖⧼｟《«",
+    ">": "›⟩〉ᐳ❯˃≻𝈷𖼿≫⟫❱⋗⧽｠》»", "[": "【〔⟦❲〚⁅⟮⟬〘⦋⌈⌊「『❬〖⎡", "]": "】〕⟧❳〛⁆⟯⟭〙⦌⌉⌋」』❭〗⎤",
 }  # fmt: skip
+# The names of Latin letters in another dress: with a stroke, a hook, reversed.
+_DRESSED = re.compile(
+    r"LATIN (?:SMALL |CAPITAL |LETTER )+(?:REVERSED |OPEN |INSULAR |SCRIPT |LONG |SIDEWAYS )*([A-Z])"
+    r"(?: WITH .+| ROTUNDA| BAR)?"
+)
 _SAME = {ord(other): sign for sign, others in _LOOKS_LIKE.items() for other in others}
 
 
@@ -36,10 +46,12 @@ class _Looks(dict[int, str]):
             or unicodedata.category(sign) in ("Cf", "Cc", "Mn", "Me")
         ):
             looks = ""
-        elif 0x1F1E6 <= code <= 0x1F1FF or 0x1F170 <= code <= 0x1F189:  # letters of flags and in black squares
-            looks = _LATIN[(code - (0x1F1E6 if code >= 0x1F1E6 else 0x1F170))]
+        elif first := next((first for first in _ALPHABETS if first <= code < first + 26), 0):
+            looks = _LATIN[code - first]
         elif code in _SAME:
             looks = _SAME[code]
+        elif code > 0x7F and (dressed := _DRESSED.fullmatch(unicodedata.name(sign, ""))):
+            looks = _LATIN[ord(dressed[1]) - ord("A")]
         else:
             plain = unicodedata.normalize("NFKD", sign)
             looks = plain.casefold() if plain == sign else self.of(plain)
@@ -52,6 +64,7 @@ class _Looks(dict[int, str]):
         return text.translate(self)
 
 
+_ALPHABETS = (0x1F150, 0x1F170, 0x1F1E6)  # in black circles, in black squares, of flags
 _LATIN = [_SAME.get(ord(letter), letter) for letter in "abcdefghijklmnopqrstuvwxyz"]
 _LOOKS = _Looks()
 

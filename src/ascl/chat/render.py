@@ -1,45 +1,18 @@
 """From messages to token ids: the one place where a chat template is applied in process.
 
-Control tokens come from the template alone. Every text is neutralised first, and the conversation is tokenised as one
-text: that is what a model has learnt from, and where a word and its neighbours make one token they do so here. Then it
-is checked that each added token of the tokenizer stands in the template's own text, and that these are the template's
-own, in their order. A break can't promise that: a tokenizer may fold other letters into a token (NFKC, lower case), and
-one character can't be broken. Where the check fails, untrusted texts are tokenised apart, by the same tokenizer without
-its added tokens. The same ids serve SFT, RL, evaluation and serving.
+Control tokens come from the template alone: every text is neutralised first, and `tokenise.py` checks by place whether
+that was enough. The same ids serve SFT, RL, evaluation and serving.
 """
 
 import json
-import re
-from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 from ascl.chat.dialects.dialect import Dialect
 from ascl.chat.messages import Message, Opening
 from ascl.chat.neutralise import neutralise, neutralise_messages
-
-Span = tuple[int, int]  # [first, end) of a text
-
-
-@dataclass
-class Rendered:
-    """A rendered conversation. untrusted: its parts that the template did not write; turns: the model's."""
-
-    text: str
-    untrusted: list[Span] = field(default_factory=list)
-    turns: list[Span] = field(default_factory=list)
-
-    def cut(self, first: int, end: int) -> "Rendered":
-        """The part text[first:end]."""
-        spans = [(max(f, first) - first, min(e, end) - first) for f, e in self.untrusted if f < end and e > first]
-        return Rendered(self.text[first:end], spans)
-
-    def pieces(self) -> list[tuple[str, bool]]:
-        """The text in pieces, and whether each is untrusted."""
-        cuts = [0, *(at for span in self.untrusted for at in span), len(self.text)]
-        return [(self.text[f:e], i % 2 == 1) for i, (f, e) in enumerate(pairwise(cuts)) if f < e]
+from ascl.chat.tokenise import Rendered, Span, Tokeniser
 
 
 def apply_template(
@@ -76,10 +49,8 @@ class Renderer:
     dialect: Dialect
 
     def __post_init__(self) -> None:
-        added = self.tokenizer.get_added_vocab()
-        self.markers = tuple(sorted({*added, *self.dialect.marks}))
-        self._control = set(added.values())
-        self._written: dict[str, list[int]] = {}  # the control tokens in texts of the template
+        self._tokeniser = Tokeniser(self.tokenizer)
+        self.markers = tuple(sorted({*self._tokeniser.markers, *self.dialect.marks}))
 
     def text(
         self, messages: list[Message], tools: list[dict[str, Any]], generation_prompt: bool, rewrite: bool = False
@@ -99,17 +70,11 @@ class Renderer:
         begin, end = [c for c in map(chr, range(0x10FFFF, 0x10FFFD - len(held) - 2, -1)) if c not in held][:2]
         written = [_marked(message, begin, end) for message in clean]
         marked, turns = apply_template(self.dialect.template, written, tools, generation_prompt, rewrite)
-        marks = [match.start() for match in re.finditer(f"[{begin}{end}]", marked)]
-        plain = [at - i for i, at in enumerate(marks)]
-        return Rendered(
-            re.sub(f"[{begin}{end}]", "", marked),
-            list(zip(plain[::2], plain[1::2], strict=True)),
-            [(f - bisect_right(marks, f - 1), e - bisect_right(marks, e - 1)) for f, e in turns],
-        )
+        return Rendered.of_marked(marked, begin, end, turns)
 
     def ids(self, text: str) -> list[int]:
         """Token ids of a text that the template wrote, or that may hold its tokens (no special tokens are added)."""
-        return self._ids(Rendered(text))
+        return self._tokeniser.ids(Rendered(text))
 
     def opening_text(self, opening: Opening) -> str:
         """The text that a turn is given to begin with, in the dialect; markers in its thought are broken."""
@@ -118,73 +83,14 @@ class Renderer:
     def opening_ids(self, opening: Opening) -> list[int]:
         """Token ids of `opening_text`."""
         thought, before = self._clean(opening).thought, len(self.dialect.opens)
-        return self._ids(Rendered(self.opening_text(opening), [(before, before + len(thought))]))
+        return self._tokeniser.ids(Rendered(self.opening_text(opening), [(before, before + len(thought))]))
 
     def _clean(self, opening: Opening) -> Opening:
         return Opening(neutralise(opening.thought, self.markers), opening.closed)
 
-    def _ids(self, rendered: Rendered) -> list[int]:
-        """A character the tokenizer has no tokens for (some control characters and rare planes in SmolLM2) is read as
-        U+FFFD: the unknown token may be a control token (`<|endoftext|>` there), which no text may become.
-        """
-        ids, spans = self._tokenise(rendered.text)
-        unknown = self.tokenizer.unk_token_id
-        if unknown in ids:
-            unread = {ord(char): "\ufffd" for char in set(rendered.text) if unknown in self._tokenise(char)[0]}
-            rendered = Rendered(rendered.text.translate(unread), rendered.untrusted)
-            ids, spans = self._tokenise(rendered.text)
-        if not rendered.untrusted or self._sound(rendered, ids, spans):
-            return ids
-        apart: list[int] = []
-        for piece, untrusted in rendered.pieces():
-            apart += self._plain_ids(piece) if untrusted else self._tokenise(piece)[0]
-        return apart
-
-    def _tokenise(self, text: str) -> tuple[list[int], list[Span]]:
-        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        return encoded["input_ids"], encoded["offset_mapping"]
-
-    def _sound(self, rendered: Rendered, ids: list[int], spans: list[Span]) -> bool:
-        """Whether the control tokens are those of the template's texts, in their order, and lie in them."""
-        found = [(token, span) for token, span in zip(ids, spans, strict=True) if token in self._control]
-        wanted: list[int] = []
-        for piece, untrusted in rendered.pieces():
-            if not untrusted:
-                if piece not in self._written:
-                    self._written[piece] = [i for i in self._tokenise(piece)[0] if i in self._control]
-                wanted += self._written[piece]
-        ends = [end for _, end in rendered.untrusted]
-
-        def of_template(span: Span) -> bool:
-            after = bisect_right(ends, span[0])
-            return after == len(ends) or rendered.untrusted[after][0] >= span[1]
-
-        return [token for token, _ in found] == wanted and all(of_template(span) for _, span in found)
-
-    @cached_property
-    def _plain(self) -> Any:
-        """The tokenizer without its added tokens."""
-        from tokenizers import Tokenizer
-
-        state = json.loads(self.tokenizer.backend_tokenizer.to_str())
-        return Tokenizer.from_str(json.dumps(state | {"added_tokens": [], "truncation": None, "padding": None}))
-
-    def _plain_ids(self, text: str) -> list[int]:
-        """Ids of an untrusted text, none of them a control token.
-
-        A vocabulary of words or pieces may hold one besides: then each character is tokenised for itself, and one that
-        is a control token is read as U+FFFD, or left out where that is none either.
-        """
-        ids = self._plain.encode(text, add_special_tokens=False).ids
-        if self._control.isdisjoint(ids):
-            return ids
-        if len(text) > 1:
-            return [token for char in text for token in self._plain_ids(char)]
-        return [] if text == "\ufffd" else self._plain_ids("\ufffd")
-
     def prompt_ids(self, messages: list[Message], tools: list[dict[str, Any]]) -> list[int]:
         """Ids of a conversation up to where the model speaks."""
-        return self._ids(self._rendered(messages, tools, generation_prompt=True))
+        return self._tokeniser.ids(self._rendered(messages, tools, generation_prompt=True))
 
     def suffix_ids(self, messages: list[Message], tools: list[dict[str, Any]]) -> list[int]:
         """Ids from behind the last model turn's end-of-turn token up to where the model speaks again.
@@ -198,7 +104,7 @@ class Renderer:
         whole = self._rendered(messages, tools, generation_prompt=True)
         if not whole.text.startswith(before):
             raise AssertionError(f"the template of dialect {self.dialect.name} does not preserve prefixes")
-        return self._ids(whole.cut(len(before), len(whole.text)))
+        return self._tokeniser.ids(whole.cut(len(before), len(whole.text)))
 
     def encode(
         self, messages: list[Message], tools: list[dict[str, Any]], rewrite: bool = False, given: str = ""
@@ -220,7 +126,7 @@ class Renderer:
         at = 0
         for first, end in [*turns, (len(text), len(text))]:
             for begin, stop, by_model in ((at, first, 0), (first, end, 1)):
-                new = self._ids(rendered.cut(begin, stop))
+                new = self._tokeniser.ids(rendered.cut(begin, stop))
                 ids += new
                 mask += [by_model] * len(new)
             at = end

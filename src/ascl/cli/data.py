@@ -53,10 +53,10 @@ def build(
     ] = 0,
 ) -> None:
     """Turn prompts and a model into a training set that `ascl sft` reads. Run it again to resume."""
-    from ascl.chat.clients.sampling import Sampling
     from ascl.cli.preview import show_preview
-    from ascl.consult.sample import Budget
+    from ascl.models.sampling import Sampling
     from ascl.recipes.data_set import BuildSettings, make_data_set, write_subsets
+    from ascl.sampling.to_file import Budget
 
     with checked_options():
         settings = BuildSettings(
@@ -127,7 +127,7 @@ def show(
     if not tokens:
         show_row(wanted)
         return
-    from ascl.chat.clients.models import load_renderer
+    from ascl.models.models import load_renderer
 
     show_tokens(wanted, load_renderer(model, dialect))
 
@@ -135,7 +135,7 @@ def show(
 @data_app.command()
 def sources() -> None:
     """List the public sets that can be named, with licence and access."""
-    from ascl.prompts.provenance import listing
+    from ascl.data.described import listing
 
     rows = listing()
     lines = [list(rows[0]), *(list(row.values()) for row in rows)]
@@ -211,12 +211,12 @@ def export_verl(
     top_k: Annotated[int, typer.Option(min=1, max=20)] = 3,
 ) -> None:
     """Write prompts as verl reads them (docs/verl.md)."""
-    from ascl.cluster.export import export_parquet
+    from ascl.adapters.verl.export import export_parquet
     from ascl.consult.tool import ConsultTool
+    from ascl.data.load import load_prompts
+    from ascl.data.prompt import Kind, split_of
     from ascl.files import is_replaced
     from ascl.preflight import check_file
-    from ascl.prompts.prompt import Kind, split_of
-    from ascl.prompts.sources import load_prompts
     from ascl.rules.book import RuleBook
 
     check_file(out)

@@ -148,7 +148,7 @@ def inspect(
     out: Annotated[Path | None, typer.Option(help="Where the logs go (default: `logs` in each evaluation).")] = None,
 ) -> None:
     """Write an evaluation as Inspect logs, one a benchmark, for `inspect view`."""
-    from ascl.evals.inspect.logs import write_logs
+    from ascl.adapters.inspect.logs import write_logs
     from ascl.evals.results import find_evaluations, read_results
 
     for one in find_evaluations([folder]):

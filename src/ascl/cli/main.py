@@ -110,6 +110,7 @@ def chat(
     base_url: Annotated[
         str | None, typer.Option(help="An OpenAI-compatible server; without it, in this process.")
     ] = None,
+    dialect: Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")] = None,
     variant: Annotated[
         str, typer.Option(help="How the model is given the rules: pure, short, long, rag, or ascl (the consult tool).")
     ] = "ascl",
@@ -120,17 +121,17 @@ def chat(
     temperature: Annotated[float, typer.Option(min=0, max=ranges.TEMPERATURE, callback=finite)] = 0.0,
 ) -> None:
     """Talk to a model in the terminal and see what it consults. An empty line or Ctrl-D ends."""
-    from ascl.chat.clients.sampling import Sampling
     from ascl.cli.talk import open_model, talk
     from ascl.consult.tool import ConsultTool
     from ascl.consult.variants import VARIANTS, Variant
     from ascl.errors import InputError
+    from ascl.models.sampling import Sampling
     from ascl.rules.book import RuleBook
 
     if variant not in VARIANTS:
         raise InputError(f"--variant {variant}: use one of {', '.join(VARIANTS)}")
     tool = ConsultTool(RuleBook.load(rules, embedding_model), top_k)
-    client = open_model(model, base_url or None)
+    client = open_model(model, base_url or None, dialect)
     talk(client, cast(Variant, variant), tool, Sampling(temperature=temperature, max_tokens=max_tokens))
 
 

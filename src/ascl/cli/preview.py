@@ -8,9 +8,9 @@ from rich.text import Text
 
 from ascl.chat.messages import Message, Trajectory
 from ascl.chat.render import Renderer
+from ascl.data.row import Pair, Row
 from ascl.inputs import iterate_jsonl
 from ascl.progress import Screen
-from ascl.prompts.row import Pair, Row
 from ascl.recipes.build import Built, Rejected, without_row
 from ascl.terminal import echo, printable
 from ascl.train.tokens import IGNORED, encode_row

@@ -1,5 +1,6 @@
 """`ascl run`, `ascl config`, `ascl init` and `ascl lab`: configurations, and the runs they describe."""
 
+import json
 import os
 import shlex
 import shutil
@@ -82,8 +83,9 @@ def _print_best(results: "RunResults", config: "RunConfig", folder: Path) -> Non
         return
 
     h_avgs = {arm.name: arm.figures["h_avg"].value for arm in trained if "h_avg" in arm.figures}
-    best = max(trained, key=lambda arm: h_avgs.get(arm.name) or -1.0)
-    h_avg = h_avgs.get(best.name)
+    known = {name: value for name, value in h_avgs.items() if value is not None}
+    best = max(trained, key=lambda arm: known.get(arm.name, -1.0))
+    h_avg = known.get(best.name)
     # As it was called, where a shell would not find it: `make quickstart` calls .venv/bin/ascl.
     called = sys.argv[0] if Path(sys.argv[0]).name == "ascl" and shutil.which("ascl") is None else "ascl"
     command = [called, "chat", "--model", str(folder / "arms" / f"{best.name}-{best.seeds[0]}")]
@@ -122,10 +124,15 @@ def init(
 ) -> None:
     """Start a project: a commented configuration and a rule-book template to edit. Nothing there is replaced."""
     from ascl.files import write_text
-    from ascl.run.config import find_config, template
+    from ascl.inputs import read_text
+    from ascl.rules.load import TEMPLATE
+    from ascl.run.config import find_config
 
-    files = {"ascl.yaml": template(find_config(config)), "rules.yaml": template(find_config("rule_book"))}
-    files["ascl.yaml"] = files["ascl.yaml"].replace("source: default", "source: rules.yaml", 1)
+    files = {"ascl.yaml": read_text(find_config(config)), "rules.yaml": read_text(TEMPLATE)}
+    own = json.dumps(str(folder / "rules.yaml"), ensure_ascii=False)  # JSON is YAML
+    note = f"# Your own rules: `source: {own}`. The shipped demonstrations speak of the shipped rules, so clone then"
+    note += "\n# what a model says to them (arms.bc.data.model), or rows of your own (arms.bc.data.rows).\n"
+    files["ascl.yaml"] = files["ascl.yaml"].replace("\nrules:", f"\n{note}rules:", 1)
     if there := [name for name in files if (folder / name).exists()]:
         raise InputError(f"{folder / there[0]}: is there already; name another folder")
     for name, text in files.items():
@@ -139,7 +146,8 @@ def show(
     config: Annotated[str | None, typer.Argument(help="A configuration; without one, all defaults.")] = None,
 ) -> None:
     """Print a whole configuration, every default filled in, with what each part means."""
-    from ascl.run.config import RunConfig, commented, find_config, load_config
+    from ascl.run.commented import commented
+    from ascl.run.config import RunConfig, find_config, load_config
 
     echo(commented(load_config(find_config(config)) if config else RunConfig(model="embedded")).rstrip())
 

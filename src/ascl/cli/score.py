@@ -10,13 +10,13 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ascl.chat.messages import Trajectory
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError, first_problem
 from ascl.evals.metrics import left_out_warnings
 from ascl.inputs import iterate_jsonl
-from ascl.judges.record import Judge, judge_trajectories
+from ascl.judges.judge import Case, Judge, judge_all
 from ascl.judges.verdict import Verdict
 from ascl.progress import Screen
-from ascl.prompts.prompt import Kind, Prompt
 from ascl.stats import Estimate
 from ascl.train.reward import Reward, RewardWeights, score
 
@@ -64,7 +64,7 @@ def score_file(path: Path, judge: Judge, weights: RewardWeights, out: TextIO, as
     unparsed: of the answers to reasoning problems, those in which no result can be read; they count as wrong.
     """
     walked = load_walked(path)
-    verdicts = judge_trajectories(judge, [(one.prompt, one.trajectory) for one in walked])
+    verdicts = judge_all(judge, [Case(one.prompt, one.trajectory) for one in walked])
     rewards = [
         None if verdict is None else score(one.prompt.kind, one.trajectory, verdict, weights)
         for one, verdict in zip(walked, verdicts, strict=True)

@@ -72,7 +72,7 @@ def show_evaluations(found: Mapping[str, Results]) -> None:
 
 def print_figures(rows: Mapping[str, Mapping[str, Estimate]], of: str) -> None:
     """A row for each name: its figures in percent, with their intervals."""
-    table = Table(title="percent, and the 95 % interval", box=SIMPLE_HEAD, padding=(0, 1, 1, 1))
+    table = Table(title="percent, and the 95 % interval", box=SIMPLE_HEAD, padding=(0, 1, 1, 0))
     table.add_column(of, no_wrap=True)
     for title in COLUMNS.values():
         table.add_column(title, justify="right")

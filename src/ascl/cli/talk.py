@@ -2,22 +2,22 @@
 
 from rich.text import Text
 
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.model_folder import model_path
-from ascl.chat.clients.models import load_model, load_renderer
-from ascl.chat.clients.openai_server import OpenAIClient
-from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Message, RuleHit, StopReason, Trajectory
 from ascl.consult.rollout import rollout, start
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import Variant, with_rules
+from ascl.models.in_process import InProcessClient
+from ascl.models.model_folder import model_path
+from ascl.models.models import load_model, load_renderer
+from ascl.models.openai_server import OpenAIClient
+from ascl.models.sampling import Client, Sampling
 from ascl.preflight import Server, check_servers
 from ascl.progress import Screen, waiting
 
 ATTEMPTS = 2  # someone is waiting for the answer
 
 
-def open_model(model: str, base_url: str | None) -> Client:
+def open_model(model: str, base_url: str | None, dialect: str | None = None) -> Client:
     """The model, ready to answer: loaded, with a line that says so, or found on its server. Raises InputError."""
     if base_url is not None:
         check_servers([Server("model", model, base_url)])
@@ -28,7 +28,7 @@ def open_model(model: str, base_url: str | None) -> Client:
     title = f"loading {model}"
     Screen().say(f"{title} ..")
     with waiting(title):
-        return InProcessClient(load_model(model), load_renderer(model))
+        return InProcessClient(load_model(model), load_renderer(model, dialect))
 
 
 def talk(client: Client, variant: Variant, tool: ConsultTool, sampling: Sampling) -> None:

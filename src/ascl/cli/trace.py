@@ -9,8 +9,8 @@ from ascl.cli.entry import checked_options
 from ascl.errors import InputError
 from ascl.evals.metrics import left_out_warnings
 from ascl.evals.results import Axis, read_evaluation, read_records, read_results
-from ascl.evals.trace.intents import Classifier
-from ascl.evals.trace.measure import measure_traces
+from ascl.evals.traces.intents import Classifier
+from ascl.evals.traces.measure import measure_traces
 from ascl.files import write_json
 from ascl.folders import working_in
 from ascl.progress import Screen
@@ -57,10 +57,10 @@ def _trace(folder: Path, judge: str) -> None:
 
 def _classifier(judge: str, folder: Path) -> tuple[Classifier, str]:
     if judge == "words":
-        from ascl.evals.trace.word_intents import NAME, intents_by_words
+        from ascl.evals.traces.word_intents import NAME, intents_by_words
 
         return intents_by_words, NAME
-    from ascl.evals.trace.judged_intents import open_intents
+    from ascl.evals.traces.judged_intents import open_intents
     from ascl.judges.settings import ClaimsSettings, JudgeSettings
 
     model, _, url = judge.partition("@")

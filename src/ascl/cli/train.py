@@ -42,8 +42,8 @@ def sft(
     What is not named is the paper's: `ascl config show` prints the values (`sft`).
     """
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    from ascl.chat.clients.dtype import machine_dtype
-    from ascl.chat.clients.models import load_renderer
+    from ascl.models.dtype import machine_dtype
+    from ascl.models.models import load_renderer
     from ascl.train.data import read_rows
     from ascl.train.settings import Lora, SftSettings
     from ascl.train.training import Training
@@ -101,10 +101,11 @@ def rl(
 ) -> None:
     """Reinforce a model on prompts with a judge's rewards: one arm of a run. Run it again to resume."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    from ascl.chat.clients.dtype import machine_dtype
+    from ascl.models.dtype import machine_dtype
     from ascl.preflight import check_judge, check_servers, judge_servers
-    from ascl.run.checks import check_kinds, rollout_servers
-    from ascl.run.config import RlArm, find_config, load_config
+    from ascl.run.arms import RlArm, check_kinds
+    from ascl.run.checks import rollout_servers
+    from ascl.run.config import find_config, load_config
     from ascl.run.world import ConfiguredWorld
     from ascl.train.advantages import algorithm_of
     from ascl.train.data import read_rows
@@ -114,7 +115,10 @@ def rl(
     path = find_config(config)
     settings = load_config(path)
     settings = settings.model_copy(update={"model": model or settings.model})
-    arm = RlArm(method="rl", algorithm=algorithm_of(algorithm))
+    try:
+        arm = RlArm.model_validate({"method": "rl", "algorithm": algorithm_of(algorithm)})
+    except InputError as error:
+        raise InputError(f"--algorithm {error}") from error
     folder = out or Path("runs") / f"{path.stem}-{arm.algorithm.type.rpartition(':')[2].lower()}"
     if folder.exists():
         raise InputError(f"--out {folder}: exists already; name another, or remove it")

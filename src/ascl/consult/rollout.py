@@ -6,10 +6,10 @@
 from collections.abc import Sequence
 
 from ascl.chat.bare_call import is_bare_call
-from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Message, Opening, StopReason, ToolCall, Trajectory
 from ascl.chat.turn import MAX_CALLS, Turn
 from ascl.consult.tool import TOO_MANY_CALLS, TOOL_NAME, ConsultTool, ToolResult
+from ascl.models.sampling import Client, Sampling
 
 MAX_TURNS = 3
 

@@ -8,9 +8,9 @@ trained here always run in the `ascl` form.
 import json
 from typing import Literal, get_args
 
-from ascl.chat.clients.fingerprint import fingerprint, short_hash
 from ascl.chat.messages import Message, RuleHit
 from ascl.consult.tool import ConsultTool, result_text
+from ascl.models.fingerprint import fingerprint, short_hash
 
 Variant = Literal["pure", "short", "long", "rag", "ascl"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)

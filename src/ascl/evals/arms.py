@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from ascl.evals.metrics import LEFT_OUT
 from ascl.stats import Estimate, over_seeds
 
+NO_SHARES = ("selectivity", "tokens", "turns")  # figures that may leave 0 to 1
+
 
 class ArmResult(BaseModel):
     """What an arm came to: a trained one, or the untrained model in a prompt variant.
@@ -91,6 +93,8 @@ def figures_over_seeds(seeds: Sequence[Mapping[str, Estimate]]) -> dict[str, Est
             for share in LEFT_OUT
             if (known := [value for part in parts if (value := getattr(part, share)) is not None])
         }
+        if name not in NO_SHARES and mean.low is not None and mean.high is not None:
+            left_out |= {"low": max(0.0, mean.low), "high": min(1.0, mean.high)}  # Student's interval knows no bounds
         found[name] = mean.model_copy(update=left_out)
     return found
 

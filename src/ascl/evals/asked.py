@@ -1,22 +1,23 @@
 """From a suite's name to what is asked of a model: each benchmark's prompts, and how they are sampled.
 
 A suite is one of `SUITES`, some of `BENCHMARKS` separated by commas, or prompts as `load_prompts` names them
-(`starter`, `starter:20`, `file:PATH`, a public set): those not meant for training, one benchmark for each kind of them.
-The suite `starter:20` is 20 of each kind: the first 20 of the set are all harmful, and all for training.
+(`starter`, `starter:20`, `file:PATH`, a public set, a set of your own as `package.module:NAME`): those not meant for
+training, one benchmark for each kind of them. The suite `starter:20` is 20 of each kind: the first 20 of the set are
+all harmful, and all for training.
 """
 
 import re
 from collections.abc import Sequence
 from typing import Any
 
-from ascl.chat.clients.fingerprint import short_hash
+from ascl.data.load import SOURCES, STARTER_NAME, is_own, load_prompts, number_after, source_of
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.evals.benchmarks import BENCHMARKS, QUICK_LIMIT, SUITES, Benchmark, benchmarks_of, load_benchmark, spread
 from ascl.evals.results import AXIS_OF, Asked
 from ascl.evals.settings import EvalSettings
+from ascl.models.fingerprint import short_hash
 from ascl.progress import console
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import SOURCES, STARTER_NAME, load_prompts, number_after
 
 AskedPrompts = dict[str, tuple[Asked, list[Prompt]]]
 
@@ -44,12 +45,17 @@ def _own_prompts(suite: str) -> list[Prompt] | None:
     if suite in SUITES or all(name.strip() in BENCHMARKS for name in suite.split(",")):
         return None
     named = [suite] if suite.startswith("file:") else [name.strip() for name in suite.split(",")]
-    if not any(re.match(r"(starter|file)\b", name) or re.split("[:@]", name)[0] in SOURCES for name in named):
+    if not any(_names_prompts(name) for name in named):
         benchmarks_of(suite)  # says what there is
     prompts = [prompt for prompt in load_prompts(named) if prompt.split != "train"]
     if not prompts:
         raise InputError(f"suite {suite}: every prompt of it is marked for training (`split`: train)")
     return prompts
+
+
+def _names_prompts(name: str) -> bool:
+    key = name.partition("@")[0]
+    return bool(re.match(r"(starter|file)\b", key)) or key.split(":")[0] in SOURCES or is_own(re.sub(r":\d+$", "", key))
 
 
 def _of_benchmarks(settings: EvalSettings) -> AskedPrompts:
@@ -76,7 +82,8 @@ def _of_prompts(settings: EvalSettings, prompts: Sequence[Prompt]) -> AskedPromp
                 of.setdefault((kind, prompt.source), []).append(prompt)
     found: AskedPrompts = {}
     for (kind, source), rows in of.items():
-        name = f"{re.sub('[^a-z0-9_]+', '_', source.rsplit('.', 1)[0].lower()).strip('_') or 'prompts'}_{kind.value}"
+        short = source.rpartition(":")[2] if is_own(source) else source.rsplit(".", 1)[0]
+        name = f"{re.sub('[^a-z0-9_]+', '_', short.lower()).strip('_') or 'prompts'}_{kind.value}"
         while name in found:
             name += "_"
         benchmark = Benchmark(
@@ -97,7 +104,8 @@ def _asked(benchmark: Benchmark, prompts: list[Prompt], settings: EvalSettings) 
     changes: dict[str, Any] = {"seed": settings.seed}
     changes |= {"temperature": 0.0, "top_p": 1.0} if settings.greedy else {}
     changes |= {"max_tokens": settings.max_tokens} if settings.max_tokens else {}
-    source = SOURCES.get(benchmark.source)
+    known = benchmark.source in SOURCES or is_own(benchmark.source)
+    source = source_of(benchmark.source) if known else None
     return Asked(
         axis=benchmark.axis,
         kind=benchmark.kind,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
-from ascl.chat.clients.sampling import Sampling
+from ascl.data.load import SOURCES, Name, load_prompts, local_file
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.evals.results import Axis
+from ascl.models.sampling import Sampling
 from ascl.progress import console
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import SOURCES, Name, load_prompts, local_file
 
 MAX_TOKENS = 8192  # of the paper's training; it names no bound for its evaluation
 GREEDY = Sampling(temperature=0.0, max_tokens=MAX_TOKENS)

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Trajectory
-from ascl.consult.sample import Budget, Job, MakeRows, sample_to
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import Variant, with_rules
+from ascl.data.load import question
+from ascl.data.prompt import Prompt
 from ascl.evals.results import Asked, Sampled
+from ascl.models.sampling import Client, Sampling
 from ascl.progress import Report, silent
-from ascl.prompts.prompt import Prompt
-from ascl.prompts.sources import question
+from ascl.sampling.to_file import Budget, Job, MakeRows, sample_to
 
 
 def collect(

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ascl import provenance
-from ascl.chat.clients.fingerprint import local_facts
-from ascl.chat.clients.open_client import open_client
-from ascl.chat.clients.sampling import Client
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import Variant, shown_to
 from ascl.evals.asked import AskedPrompts
@@ -19,8 +16,11 @@ from ascl.evals.results import Evaluation, Results
 from ascl.evals.settings import EvalSettings
 from ascl.folders import working_in
 from ascl.inputs import read_json
+from ascl.judges.judge import Judge
 from ascl.judges.open_judge import open_judge
-from ascl.judges.record import Judge
+from ascl.models.fingerprint import local_facts
+from ascl.models.open_client import open_client
+from ascl.models.sampling import Client
 from ascl.progress import waiting
 
 
@@ -103,7 +103,7 @@ def plan_evaluation(
         shown=shown_to(variant, tool) | (local_facts(subject.model, subject.dialect) if local else {}),
         dtype=subject.dtype,
         batch=settings.batch if local else None,
-        reward_judge=_reward_judge(Path(subject.model)) if local else None,
+        reward_judge=reward_judge(Path(subject.model)) if local else None,
         arm=subject.arm,
         seed=subject.seed,
         created=provenance.now(),
@@ -125,7 +125,7 @@ def plan_evaluation(
     )
 
 
-def _reward_judge(model: Path) -> str | None:
+def reward_judge(model: Path) -> str | None:
     """The judge that gave the reward in a trained model's RL, where its folder says so."""
     path = model / "training.json"
     facts = read_json(path) if path.is_file() else None

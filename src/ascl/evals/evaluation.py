@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
-from ascl.chat.clients.sampling import Client
-from ascl.consult.sample import Budget, rejected_path, rejections
 from ascl.consult.tool import ConsultTool
+from ascl.data.prompt import Prompt
 from ascl.errors import InputError
 from ascl.evals.benchmarks import BENCHMARKS, SUITES
 from ascl.evals.collect import collect
@@ -25,11 +24,13 @@ from ascl.evals.results import (
 from ascl.evals.scores import Marked, benchmark_figures, mark, summary
 from ascl.files import write_json
 from ascl.folders import is_empty
+from ascl.inputs import lines
 from ascl.judges.agreement import agreement_of
-from ascl.judges.record import Judge
+from ascl.judges.judge import Judge
+from ascl.models.sampling import Client
 from ascl.progress import progress_bar
-from ascl.prompts.prompt import Prompt
 from ascl.provenance import changes
+from ascl.sampling.to_file import Budget, rejected_path, rejections
 
 # What may differ between the runs that fill one folder: the last run says what these are, the first run those.
 BY_LAST = ("name", "base_url", "reward_judge")
@@ -114,7 +115,7 @@ def _refused(folder: Path) -> Counter[str]:
 
 def _whole_lines(path: Path) -> list[bytes]:
     """The lines of a file that a kill may have torn; none where there is no file."""
-    return [line for line in path.read_bytes().splitlines(True) if line.endswith(b"\n")] if path.exists() else []
+    return [line for _, line in lines(path) if line.endswith(b"\n")] if path.exists() else []
 
 
 def judge_evaluation(folder: Path, judges: Sequence[Judge], again: bool = False) -> Results:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ascl.consult.sample import prompt_id
 from ascl.evals.results import Judged, Sampled, answer_hash, read_sampled, verdicts_path
 from ascl.files import append_jsonl, cut_torn_line, index_jsonl, sort_jsonl
 from ascl.inputs import iterate_jsonl
-from ascl.judges.record import Judge, judge_trajectories
+from ascl.judges.judge import Case, Judge, judge_all
 from ascl.judges.verdict import Verdict
 from ascl.progress import Report, silent
+from ascl.sampling.to_file import prompt_id
 from ascl.saved import saved_rows
 
 BATCH = 256  # answers put to a judge at once; a stop loses no more (and what a model replied is kept besides)
@@ -21,8 +21,8 @@ BATCH = 256  # answers put to a judge at once; a stop loses no more (and what a 
 def judge_answers(folder: Path, benchmark: str, judge: Judge, again: bool = False, progress: Report = silent) -> None:
     """Write the judge's verdict on every answer of a benchmark, in their order; goes on where an earlier call stopped.
 
-    A judge that is down makes this wait (`judges/served.py`). Verdicts of another judge, or on other answers than those
-    that are there now, are dropped and given anew. again: all are given again, and take the old ones' place at the end.
+    A judge that is down makes this wait (`judges/asking/served.py`). Verdicts of another judge, or on other answers
+    than those that are there now, are dropped and given again. again: all are, and take the old ones' place at the end.
     """
     path = verdicts_path(folder, judge.name, benchmark)
     work = path.with_name(f".{path.name}") if again else path
@@ -46,7 +46,7 @@ def read_verdicts(folder: Path, judge: str, benchmark: str) -> Iterator[Verdict 
 
 
 def _judged(judge: Judge, batch: Sequence[Sampled]) -> list[dict[str, object]]:
-    verdicts = judge_trajectories(judge, [(one.prompt, one.trajectory) for one in batch])
+    verdicts = judge_all(judge, [Case(one.prompt, one.trajectory) for one in batch])
     judged = [
         Judged(id=one.trajectory.prompt_id, judge=judge.name, answer=answer_hash(one), verdict=verdict)
         for one, verdict in zip(batch, verdicts, strict=True)

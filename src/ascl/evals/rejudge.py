@@ -19,7 +19,7 @@ def rejudge(log: Path, judges: Sequence[JudgeSettings], rules: str | None = None
     """
     check_servers(server for one in judges for server in judge_servers(one))
     if log.suffix == ".eval":
-        from ascl.evals.inspect.logs import evaluation_from_log
+        from ascl.adapters.inspect.logs import evaluation_from_log
 
         folders = [evaluation_from_log(log, log.with_suffix(""))]
     else:

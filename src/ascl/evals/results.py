@@ -19,15 +19,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Trajectory
 from ascl.consult.variants import Variant
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.inputs import iterate_jsonl
 from ascl.judges.agreement import JudgesAgree
-from ascl.judges.record import Record, record, unread
+from ascl.judges.judge import Case, unread
+from ascl.judges.record import Record, record
 from ascl.judges.verdict import Verdict
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.models.sampling import Sampling
 from ascl.saved import checked, read_saved, saved_rows
 from ascl.stats import Estimate
 
@@ -206,7 +207,7 @@ def read_records(folder: Path, judge: str, benchmark: str) -> Iterator[Record]:
         if judged is None or not judged.of(sampled, judge):
             raise InputError(f"{path}: no verdict by {judge} on {sampled.trajectory.prompt_id}; {mend}")
         prompt, trajectory = sampled.prompt, sampled.trajectory
-        yield record(name, prompt, trajectory, judged.verdict or unread(judge, prompt, trajectory))
+        yield record(name, prompt, trajectory, judged.verdict or unread(judge, Case(prompt, trajectory)))
 
 
 def verdicts_path(folder: Path, judge: str, benchmark: str) -> Path:

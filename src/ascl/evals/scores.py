@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ascl.chat.messages import StopReason
+from ascl.data.prompt import Kind
 from ascl.evals.metrics import claimed, h_avg, with_left_out, with_shares_of
 from ascl.evals.results import Axis, BenchmarkResult
 from ascl.judges.record import Outcome, Record
-from ascl.prompts.prompt import Kind
 from ascl.stats import Estimate, bootstrap_mean, clustered_proportion, combined
 
 AXES: tuple[Axis, ...] = ("safety", "over_refusal", "reasoning")

@@ -6,13 +6,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ascl import ranges
 from ascl.consult.variants import Variant
+from ascl.errors import InputError
 from ascl.judges.named import DEFAULT, judge_settings
 from ascl.judges.settings import JudgeSettings
 
 
 def _named(value: Any) -> Any:
     """A judge may be named in one word, as on the command line."""
-    return judge_settings(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return judge_settings(value)
+    except InputError as error:
+        raise ValueError(str(error).removeprefix("--judge ")) from error
 
 
 AnyJudge = Annotated[JudgeSettings, BeforeValidator(_named)]

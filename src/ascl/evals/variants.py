@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from ascl.chat.clients.dtype import machine_dtype
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import VARIANTS, Variant
 from ascl.errors import InputError
@@ -15,6 +14,7 @@ from ascl.evals.evaluate import Planned, Subject, plan_evaluation
 from ascl.evals.results import Results, slug
 from ascl.evals.settings import EvalSettings
 from ascl.judges.settings import JudgeSettings
+from ascl.models.dtype import machine_dtype
 from ascl.preflight import (
     RECORDS,
     Server,
@@ -94,7 +94,7 @@ def check_variants(planned: Sequence[Planned]) -> list[str]:
         servers.append(Server("model", asked.model, asked.base_url))
     check_servers(servers)
     if answers and asked.base_url is None:
-        from ascl.chat.clients.models import load_renderer
+        from ascl.models.models import load_renderer
 
         model_config(asked.model)
         load_renderer(asked.model, asked.dialect)

@@ -10,10 +10,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.inputs import read_jsonl
-from ascl.judges.offline import OfflineJudge
-from ascl.judges.record import Judge
+from ascl.judges.judge import Case, Judge, judge_all
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.verdict import Refusal
 from ascl.stats import wilson
 
@@ -142,7 +143,7 @@ def calibrate(rows: Iterable[Row], judge: Judge | None = None) -> Calibration:
     Raises InputError where there are no rows, or none on which the judge said anything readable.
     """
     rows, judge = list(rows), judge or OfflineJudge()
-    verdicts = judge.judge_many([(row.prompt, "sensitive", _answered(row)) for row in rows])
+    verdicts = judge_all(judge, [_case(row) for row in rows])
     read = [(row, v.refusal) for row, v in zip(rows, verdicts, strict=True) if v is not None and v.refusal is not None]
     if rows and not read:
         raise InputError(f"{judge.name}: no readable verdict on any of {len(rows)} replies; is the judge's kind right?")
@@ -160,10 +161,11 @@ def calibrate(rows: Iterable[Row], judge: Judge | None = None) -> Calibration:
     )
 
 
-def _answered(row: Row) -> Trajectory:
-    """The row as a finished trajectory of one turn."""
-    messages = [Message(role="user", content=row.prompt), Message(role="assistant", content=row.response)]
-    return Trajectory(prompt_id="calibration", messages=messages, prompt_length=1, stop=StopReason.ANSWERED)
+def _case(row: Row) -> Case:
+    """The row as a sensitive prompt with a finished trajectory of one turn."""
+    prompt = Prompt(id="calibration", messages=[Message(role="user", content=row.prompt)], kind=Kind.SENSITIVE)
+    messages = [*prompt.messages, Message(role="assistant", content=row.response)]
+    return Case(prompt, Trajectory(prompt_id=prompt.id, messages=messages, prompt_length=1, stop=StopReason.ANSWERED))
 
 
 def format_calibration(c: Calibration) -> str:

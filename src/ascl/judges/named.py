@@ -1,4 +1,4 @@
-"""A judge as it is named in one word: `offline`, `KIND:MODEL` or `KIND:MODEL@URL`."""
+"""A judge as it is named in one word: `offline`, `KIND:MODEL`, `KIND:MODEL@URL` or `package.module:ClassName`."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from ascl.judges.settings import JudgeSettings
 
 DEFAULT = "qwen3guard:Qwen/Qwen3Guard-Gen-0.6B"
-HELP = "`offline`, KIND:MODEL (in this process) or KIND:MODEL@URL (a server)"
+HELP = "`offline`, KIND:MODEL (in this process), KIND:MODEL@URL (a server), or a class: package.module:ClassName"
 
 
 def judge_settings(text: str) -> "JudgeSettings":
@@ -14,11 +14,13 @@ def judge_settings(text: str) -> "JudgeSettings":
     from pydantic import ValidationError
 
     from ascl.errors import InputError, first_problem
-    from ascl.judges.settings import JudgeSettings
+    from ascl.extension import is_import_path
+    from ascl.judges.settings import KINDS, JudgeSettings
 
     kind, _, model = text.partition(":")
     name, _, url = model.partition("@")
-    given = {"kind": kind, "model": name or None, "base_url": url or None}
+    own = kind not in KINDS and is_import_path(text)
+    given = {"kind": text} if own else {"kind": kind, "model": name or None, "base_url": url or None}
     try:
         return JudgeSettings.model_validate(given)
     except ValidationError as error:

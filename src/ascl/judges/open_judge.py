@@ -2,20 +2,22 @@
 
 from pathlib import Path
 
-from ascl.chat.clients.fingerprint import fingerprint, short_hash
-from ascl.judges import hallucination
-from ascl.judges.guard import Guard
-from ascl.judges.llama_guard import LLAMA_GUARD
-from ascl.judges.model_judge import ModelJudge
-from ascl.judges.offline import OfflineJudge
-from ascl.judges.qwen3guard import QWEN3GUARD
-from ascl.judges.reader import AskedModel, Reader
-from ascl.judges.record import Judge
-from ascl.judges.reply_cache import ReplyCache
-from ascl.judges.safeguard import policy, safeguard
+from ascl.errors import InputError
+from ascl.extension import imported, is_import_path
+from ascl.judges.asking import hallucination
+from ascl.judges.asking.model_judge import ModelJudge
+from ascl.judges.asking.reader import AskedModel, Reader
+from ascl.judges.asking.reply_cache import ReplyCache
+from ascl.judges.asking.strongreject import STRONGREJECT
+from ascl.judges.guards.guard import Guard
+from ascl.judges.guards.llama_guard import LLAMA_GUARD
+from ascl.judges.guards.qwen3guard import QWEN3GUARD
+from ascl.judges.guards.safeguard import policy, safeguard
+from ascl.judges.guards.wildguard import WILDGUARD
+from ascl.judges.judge import Judge
+from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.settings import JudgeSettings
-from ascl.judges.strongreject import STRONGREJECT
-from ascl.judges.wildguard import WILDGUARD
+from ascl.models.fingerprint import fingerprint, short_hash
 from ascl.rules.book import RuleBook
 
 ATTEMPTS = 2  # requests for one text before the server is asked whether it is there at all
@@ -23,6 +25,8 @@ ATTEMPTS = 2  # requests for one text before the server is asked whether it is t
 
 def open_judge(settings: JudgeSettings, book: RuleBook, cache_path: Path) -> Judge:
     """The judge of the settings. `book` is the policy of safeguard; replies of models are kept at `cache_path`."""
+    if is_import_path(settings.kind):
+        return _own(settings)
     guard = _guard(settings, book)
     if guard is None and settings.hallucination is None:
         return OfflineJudge()
@@ -58,6 +62,21 @@ def open_judge(settings: JudgeSettings, book: RuleBook, cache_path: Path) -> Jud
     return ModelJudge(named, reading, claims, settings.strict)
 
 
+def _own(settings: JudgeSettings) -> Judge:
+    """A judge of the user's. Raises InputError where it can't be made, or is none."""
+    found = imported(settings.kind)
+    try:
+        judge: Judge = found(**settings.options)
+    except Exception as error:  # whatever the user's class does
+        raise InputError(f"judge {settings.kind}: can't be made ({type(error).__name__}: {error})") from error
+    named = isinstance(getattr(judge, "name", None), str)
+    if not named or not callable(getattr(judge, "judge_many", None)):
+        raise InputError(
+            f"judge {settings.kind}: lacks `name` or `judge_many` (ascl/judges/judge.py says what it holds)"
+        )
+    return judge
+
+
 def _weights(model: str, base_url: str | None) -> str | None:
     """Which weights a judge's folder holds: its verdicts are not those of other weights in the same folder."""
     return None if base_url else fingerprint(model)
@@ -79,7 +98,7 @@ def _guard(settings: JudgeSettings, book: RuleBook) -> Guard | None:
             return safeguard(book)
         case "strongreject":
             return STRONGREJECT
-        case "offline":
+        case _:
             return None
 
 
@@ -88,11 +107,11 @@ def asked_model(
 ) -> AskedModel:
     """A judging model: behind a server where `base_url` names one, else in this process. Nothing is loaded yet."""
     if not base_url:
-        from ascl.judges.local import LocalModel
+        from ascl.judges.asking.local import LocalModel
 
         return LocalModel(model, revision, template, settings.concurrency)
-    from ascl.chat.clients.openai_server import OpenAIClient
-    from ascl.judges.served import ServedModel
+    from ascl.judges.asking.served import ServedModel
+    from ascl.models.openai_server import OpenAIClient
 
     client = OpenAIClient(model, base_url, settings.concurrency, settings.timeout, attempts=ATTEMPTS)
     return ServedModel(model, client)

@@ -1,29 +1,12 @@
 """One judged trajectory as it is written to a run folder, and the one word it comes to."""
 
-from collections.abc import Sequence
 from enum import StrEnum
-from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from ascl.chat.messages import Trajectory
-from ascl.judges.grade import grade
+from ascl.data.prompt import Kind, Prompt
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.prompts.prompt import Kind, Prompt
-
-
-class Judge(Protocol):
-    """What every judge offers. `name` goes into each verdict."""
-
-    name: str
-
-    def judge(self, prompt: str, kind: str, trajectory: Trajectory) -> Verdict:
-        """The verdict on one trajectory."""
-        ...
-
-    def judge_many(self, cases: Sequence[tuple[str, str, Trajectory]]) -> list[Verdict | None]:
-        """The verdicts on many (prompt, kind, trajectory), in order; None where the judge said nothing readable."""
-        ...
 
 
 class Outcome(StrEnum):
@@ -63,29 +46,6 @@ class Record(BaseModel):
     def unread(self) -> bool:
         """Whether there is an answer and the judge said nothing readable of it (a grade is not the judge's)."""
         return self.trajectory.answer is not None and self.verdict.safe is None and self.verdict.refusal is None
-
-
-def judge_trajectory(judge: Judge, prompt: Prompt, trajectory: Trajectory) -> Verdict:
-    """The judge's verdict, with the grade of a reasoning problem put in. No answer is wrong."""
-    return graded(judge.judge(prompt.text, prompt.kind.value, trajectory), prompt, trajectory)
-
-
-def judge_trajectories(judge: Judge, walked: Sequence[tuple[Prompt, Trajectory]]) -> list[Verdict | None]:
-    """As `judge_trajectory`, many at once. None where the judge's verdict could not be read."""
-    verdicts = judge.judge_many([(prompt.text, prompt.kind.value, trajectory) for prompt, trajectory in walked])
-    return [v and graded(v, prompt, trajectory) for v, (prompt, trajectory) in zip(verdicts, walked, strict=True)]
-
-
-def graded(verdict: Verdict, prompt: Prompt, trajectory: Trajectory) -> Verdict:
-    """The verdict with the grade of a reasoning problem put in."""
-    if prompt.kind is Kind.REASONING and prompt.answer is not None:
-        verdict = verdict.model_copy(update={"correct": grade(trajectory.answer, prompt.answer, prompt.options)})
-    return verdict
-
-
-def unread(judge: str, prompt: Prompt, trajectory: Trajectory) -> Verdict:
-    """What stands for the verdict of a judge that said nothing readable: only a grade, where there is one."""
-    return graded(Verdict(judge=judge, reason="no readable verdict"), prompt, trajectory)
 
 
 def outcome(kind: Kind, trajectory: Trajectory, verdict: Verdict) -> Outcome:

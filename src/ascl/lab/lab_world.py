@@ -7,17 +7,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
+from ascl.data.prompt import Kind, Prompt
+from ascl.data.row import Row, native_row
 from ascl.evals.asked import AskedPrompts, ask
-from ascl.judges.record import Judge
+from ascl.judges.judge import Judge
 from ascl.lab.judge import LabJudge
 from ascl.lab.tokenizer import lab_renderer
 from ascl.lab.world import World, demonstration, draw_world, memorised, ordinary
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.row import Row, native_row
-from ascl.run.config import RlArm, RunConfig, SftArm
+from ascl.models.sampling import Sampling
+from ascl.run.arms import RlArm, SftArm
+from ascl.run.config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class LabWorld:
     def tool(self, split: str, seed: int) -> ConsultTool:
         """See `World`: rules that no model has seen are tested, and others are reinforced."""
         return (_test(self.sizes, seed) if split == "test" else _rl(self.config.rl, seed)).tool
+
+    def check_rows(self, arm: SftArm) -> None:
+        """See `World`; they are drawn from the seed alone."""
 
     def rows(self, name: str, arm: SftArm, seed: int, folder: Path) -> list[Row]:
         """See `World`."""

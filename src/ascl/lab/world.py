@@ -21,7 +21,7 @@ from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.data.prompt import Kind, Prompt
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
 from ascl.rules.words import content_words

@@ -24,18 +24,18 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator, model_validator
 
 from ascl.chat.messages import Trajectory
-from ascl.consult.sample import Job
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
+from ascl.data.load import question
+from ascl.data.prompt import Kind, Prompt
+from ascl.data.row import Row, native_row, split_row
 from ascl.progress import console
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.row import Row, native_row, split_row
-from ascl.prompts.sources import question
 from ascl.recipes.balance import RATIO, label_prompts, mix, mix_warning, parts_of
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.consult_checks import MENDABLE, acceptable, check
 from ascl.recipes.demonstrations import demonstrate, demonstrated, load_demonstrations
 from ascl.recipes.purify import purify
+from ascl.sampling.to_file import Job
 from ascl.servers import optional_address
 
 __all__ = ["Parameters", "acceptable", "build", "demonstrate", "demonstrated", "is_cloned", "load_demonstrations"]
@@ -173,4 +173,4 @@ def _reasons(walks: dict[str, Walk]) -> dict[str, int | float]:
 
 
 def _classes(rows: list[Row]) -> dict[str, int | float]:
-    return dict(sorted(Counter(f"{row.kind.value}, {row.mode}" for row in rows).items()))
+    return dict(sorted(Counter(f"{row.kind}, {row.mode}" for row in rows).items()))

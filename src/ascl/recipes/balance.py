@@ -9,11 +9,11 @@ from typing import Literal
 
 from ascl.chat.messages import Message
 from ascl.chat.phrases import fill
-from ascl.consult.sample import Job
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.row import Row
+from ascl.data.prompt import Kind, Prompt
+from ascl.data.row import Row
 from ascl.recipes.build import Workshop
 from ascl.rules.book import RuleBook
+from ascl.sampling.to_file import Job
 
 RATIO = (2, 3, 2)  # the paper's
 PARTS = ((Kind.HARMFUL, "consult"), (Kind.SENSITIVE, "consult"), (Kind.SENSITIVE, "direct"))

@@ -1,8 +1,17 @@
 """`ascl data build`: what every recipe works with, and the data set folder it leaves.
 
-A recipe is a module with `Parameters` (pydantic) and `build(inputs, parameters, workshop) -> Built`. Its `INPUT` says
-whether the inputs are prompts or examples (prompts with a reference reply), its `SAMPLES` whether it asks a model.
-Everything sampled lies in `stages/`, one file a stage, so that a build that was stopped goes on where it was.
+**The contract.** A recipe is a module: one of this folder by its name, or one of your own as `package.module` (one that
+Python can import: it is installed, or its folder is in PYTHONPATH), in `ascl data build` and as `recipe` of an arm's
+`data`. It holds
+
+- a docstring: the paper, what is done, and where it deviates; the card of a data set begins with it;
+- `INPUT`: `"prompts"`, or `"examples"` (prompts with a reference reply);
+- `SAMPLES`: whether it asks a model, so that one must be named;
+- `Parameters`: a pydantic model that forbids what it does not know, every field with a default and a range;
+- `build(inputs, parameters, workshop) -> Built`. inputs: `Prompt`s or `Example`s in the order of their ids. Whatever is
+  sampled goes through `workshop.sample`, one name a stage: it lies in `stages/`, so that a build that was stopped goes
+  on where it was. Every input ends in a row (`data/row.py`: `Row` or `Pair`) or in a `Rejected` with its reason. The
+  same inputs, parameters, seed and replies give the same rows.
 """
 
 from collections import Counter
@@ -13,16 +22,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ascl.chat.clients.open_client import open_client
-from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Message, Trajectory
-from ascl.consult.sample import Budget, Job, rejections, sample_to
 from ascl.consult.tool import ConsultTool
+from ascl.data.row import Pair, Row
 from ascl.files import write_json, write_jsonl, write_text
-from ascl.judges.record import Judge
+from ascl.judges.judge import Judge
+from ascl.models.open_client import open_client
+from ascl.models.sampling import Client, Sampling
 from ascl.progress import progress_bar
-from ascl.prompts.row import Pair, Row
 from ascl.recipes.card import data_card
+from ascl.sampling.to_file import Budget, Job, rejections, sample_to
 from ascl.saved import saved_rows
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from ascl.prompts.row import Pair, Row
+from ascl.data.row import Pair, Row
 
 
 def data_card(rows: Sequence[Row | Pair], report: dict[str, Any], about: dict[str, Any]) -> str:

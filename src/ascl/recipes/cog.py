@@ -22,8 +22,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ascl.chat.messages import Message, Opening
 from ascl.chat.phrases import fill
-from ascl.consult.sample import Job
-from ascl.prompts.prompt import Kind, Prompt
+from ascl.data.prompt import Kind, Prompt
 from ascl.recipes.build import Rejected, Workshop
 from ascl.recipes.replies import (
     Reply,
@@ -35,6 +34,7 @@ from ascl.recipes.replies import (
     whole_answer,
     why_none,
 )
+from ascl.sampling.to_file import Job
 
 SELF_JAILBREAKS = ("benign reframing", "warning", "logical fallacy", "harm misidentification")
 MIN_WORDS = 5  # a shorter text is no thought

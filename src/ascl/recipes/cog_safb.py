@@ -9,9 +9,9 @@ Reasons for no row beside those of `cog.py`: stage `self_check` `request failed`
 
 from ascl.chat.messages import Message
 from ascl.chat.phrases import fill
-from ascl.prompts.prompt import Prompt
-from ascl.prompts.row import reply_row
-from ascl.prompts.sources import question
+from ascl.data.load import question
+from ascl.data.prompt import Prompt
+from ascl.data.row import reply_row
 from ascl.recipes import cog
 from ascl.recipes.build import Built, Workshop
 

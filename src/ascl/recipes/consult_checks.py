@@ -11,12 +11,12 @@
 """
 
 from ascl.chat.messages import StopReason, Trajectory
-from ascl.judges.offline import claims_consultation
-from ascl.judges.record import Judge, judge_trajectory
-from ascl.judges.refusal import normalise, read_part, sentences, unquoted
+from ascl.data.prompt import Kind, Prompt
+from ascl.judges.judge import Judge, judge_one
+from ascl.judges.lexical.offline import claims_consultation
+from ascl.judges.lexical.refusal import normalise, read_part, sentences, unquoted
+from ascl.judges.lexical.wordings import any_of
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.judges.wordings import any_of
-from ascl.prompts.prompt import Kind, Prompt
 from ascl.rules.book import RuleBook
 from ascl.rules.words import content_words
 
@@ -48,7 +48,7 @@ _REFERS = any_of(
 
 def check(prompt: Prompt, trajectory: Trajectory, judge: Judge, book: RuleBook) -> str | None:
     """Why a trajectory is not worth cloning; None where it is."""
-    reason = shortcoming(prompt.kind, trajectory, judge_trajectory(judge, prompt, trajectory))
+    reason = shortcoming(prompt.kind, trajectory, judge_one(judge, prompt, trajectory))
     if reason is not None:
         return reason
     asked = "\n".join(message.content for message in prompt.messages)

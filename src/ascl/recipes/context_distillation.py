@@ -18,9 +18,9 @@ import re
 from pydantic import BaseModel, ConfigDict
 
 from ascl.consult.variants import with_rules
-from ascl.prompts.prompt import Prompt
-from ascl.prompts.row import Row, reply_row
-from ascl.prompts.sources import question
+from ascl.data.load import question
+from ascl.data.prompt import Prompt
+from ascl.data.row import Row, reply_row
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.replies import as_wanted, judge_reply, outcomes, sample_replies
 

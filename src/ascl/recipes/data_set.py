@@ -15,25 +15,26 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ascl import provenance, ranges
-from ascl.chat.clients.fingerprint import local_facts, short_hash
-from ascl.chat.clients.open_client import open_client
-from ascl.chat.clients.sampling import Sampling
-from ascl.consult.sample import Budget
 from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K, ConsultTool
 from ascl.consult.variants import shown_to
+from ascl.data.described import describe
+from ascl.data.examples import load_examples
+from ascl.data.load import load_prompts
+from ascl.data.row import Pair, Row
 from ascl.errors import InputError, first_problem
+from ascl.extension import imported_module
 from ascl.files import write_json, write_jsonl
 from ascl.folders import working_in
-from ascl.judges.offline import OfflineJudge
-from ascl.judges.record import Judge
+from ascl.judges.judge import Judge
+from ascl.judges.lexical.offline import OfflineJudge
+from ascl.models.fingerprint import local_facts, short_hash
+from ascl.models.open_client import open_client
+from ascl.models.sampling import Sampling
 from ascl.progress import console
-from ascl.prompts.examples import load_examples
-from ascl.prompts.provenance import describe
-from ascl.prompts.row import Pair, Row
-from ascl.prompts.sources import load_prompts
 from ascl.provenance import changes
 from ascl.recipes.build import Built, Workshop, write_data_set
 from ascl.rules.book import RuleBook
+from ascl.sampling.to_file import Budget
 from ascl.saved import checked, read_saved
 from ascl.servers import optional_address
 
@@ -54,7 +55,7 @@ RECIPES = (
 class BuildSettings(BaseModel):
     """Everything the rows of a data set depend on. Saved as build.json; another value is another data set.
 
-    sources: prompt or training set names (`prompts/sources.py`). parameters: the recipe's own.
+    sources: prompt or training set names (`data/load.py`). parameters: the recipe's own.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -72,10 +73,27 @@ class BuildSettings(BaseModel):
 
 
 def load_recipe(name: str) -> ModuleType:
-    """The module of a recipe. Raises InputError on an unknown name."""
-    if name not in RECIPES:
-        raise InputError(f"recipe {name}: unknown, use one of {', '.join(RECIPES)}")
-    return import_module(f"ascl.recipes.{name}")
+    """The module of a recipe, one of `RECIPES` or of the user's own, which must hold what `build.py` asks for.
+
+    Raises InputError on an unknown name, and on a module that is no recipe.
+    """
+    if name in RECIPES:
+        return import_module(f"ascl.recipes.{name}")
+    try:
+        found = imported_module(name)
+    except InputError as error:
+        known = f"use one of {', '.join(RECIPES)}, or a module of your own (package.module)"
+        raise InputError(f"recipe {name}: unknown, {known}: {error}") from error
+    parameters = getattr(found, "Parameters", None)
+    holds = {
+        "INPUT": getattr(found, "INPUT", None) in ("prompts", "examples"),
+        "SAMPLES": isinstance(getattr(found, "SAMPLES", None), bool),
+        "Parameters": isinstance(parameters, type) and issubclass(parameters, BaseModel),
+        "build": callable(getattr(found, "build", None)),
+    }
+    if lacking := [part for part, is_there in holds.items() if not is_there]:
+        raise InputError(f"recipe {name}: {', '.join(lacking)} missing or not as ascl/recipes/build.py says")
+    return found
 
 
 def check_parameters(recipe: ModuleType, given: dict[str, Any]) -> BaseModel:

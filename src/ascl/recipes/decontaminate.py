@@ -23,14 +23,14 @@ from math import ceil
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ascl.data.examples import Example
+from ascl.data.load import load_prompts
+from ascl.data.prompt import Prompt
+from ascl.data.row import Row
 from ascl.errors import InputError
 from ascl.files import is_replaced, write_json, write_jsonl
 from ascl.inputs import read_jsonl
 from ascl.progress import Report, progress_bar, silent
-from ascl.prompts.examples import Example
-from ascl.prompts.prompt import Prompt
-from ascl.prompts.row import Row
-from ascl.prompts.sources import load_prompts
 
 NGRAM = 8
 THRESHOLD = 0.6  # see docs/decontaminate.md for the pairs around it

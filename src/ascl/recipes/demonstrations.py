@@ -10,10 +10,10 @@ from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
+from ascl.data.load import STARTER, load_prompts, question
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError, first_problem
 from ascl.inputs import read_jsonl
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import STARTER, load_prompts, question
 from ascl.rules.words import content_words
 
 LEAST = 16  # consulting demonstrations of a kind, from which on a clone learns to consult at all
@@ -77,8 +77,8 @@ def fitting(tool: ConsultTool) -> tuple[list[tuple[Prompt, Trajectory]], list[Pr
             written = sum(prompt.kind is kind and trajectory.consulted for prompt, trajectory in shown)
             raise InputError(
                 f"rules: of the {written} {kind.value} demonstrations that consult, this rule book answers "
-                f"{consulting[kind]} with the rule they speak of; {LEAST} are needed. Let a model demonstrate "
-                "(`model` in the arm's `data`), or name rows of your own (`rows` there)"
+                f"{consulting[kind]} with the rule they speak of; {LEAST} are needed. Name a model "
+                "that is sampled instead (arms.NAME.data.model), or rows of your own (arms.NAME.data.rows)"
             )
     return kept, [prompt for prompt, trajectory in shown if not grounded(trajectory)]
 

@@ -23,16 +23,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.phrases import fill
-from ascl.consult.sample import Job
-from ascl.judges.record import Judge
+from ascl.data.examples import Example
+from ascl.data.load import question
+from ascl.data.prompt import Kind
+from ascl.data.row import Row, reply_row
+from ascl.judges.judge import Judge
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.prompts.examples import Example
-from ascl.prompts.prompt import Kind
-from ascl.prompts.row import Row, reply_row
-from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.replies import judge_reply, read_labelled
 from ascl.recipes.vanilla import vanilla_row
+from ascl.sampling.to_file import Job
 
 INPUT = "examples"
 SAMPLES = True

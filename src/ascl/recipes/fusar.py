@@ -20,11 +20,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ascl.chat.messages import Message
 from ascl.chat.phrases import fill
-from ascl.consult.sample import Job
-from ascl.judges.record import Judge
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.row import Row, reply_row
-from ascl.prompts.sources import question
+from ascl.data.load import question
+from ascl.data.prompt import Kind, Prompt
+from ascl.data.row import Row, reply_row
+from ascl.judges.judge import Judge
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.replies import (
     Reply,
@@ -35,6 +34,7 @@ from ascl.recipes.replies import (
     whole_answer,
     why_none,
 )
+from ascl.sampling.to_file import Job
 
 INPUT = "prompts"
 SAMPLES = True

@@ -26,11 +26,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from ascl.chat.messages import Message, Opening
 from ascl.chat.neutralise import neutralise
 from ascl.chat.phrases import fill
-from ascl.consult.sample import Job
+from ascl.data.load import question
+from ascl.data.prompt import Kind, Prompt
+from ascl.data.row import Pair
 from ascl.judges.verdict import Refusal
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.row import Pair
-from ascl.prompts.sources import question
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.replies import (
     Reply,
@@ -42,6 +41,7 @@ from ascl.recipes.replies import (
     whole_answer,
     why_none,
 )
+from ascl.sampling.to_file import Job
 
 INPUT = "prompts"
 SAMPLES = True

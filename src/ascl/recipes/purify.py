@@ -11,13 +11,13 @@ import difflib
 import re
 from collections import Counter
 
-from ascl.chat.clients.sampling import Client
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.phrases import break_phrases, fill, unbroken
-from ascl.consult.sample import Job
+from ascl.data.prompt import Prompt
 from ascl.files import write_jsonl
-from ascl.prompts.prompt import Prompt
+from ascl.models.sampling import Client
 from ascl.recipes.build import Workshop
+from ascl.sampling.to_file import Job
 
 MOST_LINES = 500  # of a transcript that is compared line by line, for difflib takes more than quadratic time
 MIN_KEPT = 0.5  # the least `likeness` that counts as an edit

@@ -8,12 +8,12 @@ from typing import NamedTuple
 from ascl.chat.messages import Message, Opening, StopReason, Trajectory
 from ascl.chat.phrases import unbroken
 from ascl.consult.rollout import start
-from ascl.consult.sample import Job
-from ascl.judges.record import Judge, judge_trajectory
+from ascl.data.load import question
+from ascl.data.prompt import Kind, Prompt
+from ascl.judges.judge import Judge, judge_one
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import question
 from ascl.recipes.build import Rejected, Workshop
+from ascl.sampling.to_file import Job
 
 
 class Reply(NamedTuple):
@@ -109,7 +109,7 @@ def judge_reply(judge: Judge, prompt: Prompt, thought: str, answer: str) -> Verd
     trajectory = start(prompt.id, prompt.messages)
     trajectory.messages.append(Message(role="assistant", content=answer, reasoning_content=thought))
     trajectory.stop = StopReason.ANSWERED
-    return judge_trajectory(judge, prompt, trajectory)
+    return judge_one(judge, prompt, trajectory)
 
 
 def as_wanted(kind: Kind, verdict: Verdict) -> bool:

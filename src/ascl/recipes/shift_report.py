@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.models import load_model, load_renderer
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Trajectory, messages_of
 from ascl.chat.render import Renderer
 from ascl.consult.rollout import rollout, start
+from ascl.data.load import load_prompts, question
+from ascl.data.prompt import Prompt
 from ascl.errors import InputError
 from ascl.inputs import read_jsonl
+from ascl.models.in_process import InProcessClient
+from ascl.models.models import load_model, load_renderer
+from ascl.models.sampling import Sampling
 from ascl.progress import progress_bar
-from ascl.prompts.prompt import Prompt
-from ascl.prompts.sources import load_prompts, question
 from ascl.recipes.shift import forward_kl, score_rows, summarise
 from ascl.rules.search import embedder, unit
 from ascl.stats import bootstrap_ratio

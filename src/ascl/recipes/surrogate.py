@@ -22,13 +22,13 @@ from pydantic import ValidationError, model_validator
 
 from ascl.chat.messages import Message, messages_of
 from ascl.consult.tool import SHORT_NAME
+from ascl.data.load import question
+from ascl.data.prompt import Prompt
+from ascl.data.row import Row, reply_row
 from ascl.errors import InputError, first_problem
 from ascl.inputs import iterate_jsonl
-from ascl.judges.offline import claims_consultation
-from ascl.judges.wordings import any_of
-from ascl.prompts.prompt import Prompt
-from ascl.prompts.row import Row, reply_row
-from ascl.prompts.sources import question
+from ascl.judges.lexical.offline import claims_consultation
+from ascl.judges.lexical.wordings import any_of
 from ascl.recipes import ascl
 from ascl.recipes.build import Built, Rejected, Workshop
 

@@ -15,9 +15,9 @@ Reasons for no row: `request failed`, `no reply` (cut, empty or malformed), `no 
 from pydantic import BaseModel, ConfigDict
 
 from ascl.chat.messages import Message
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.row import Row, reply_row
-from ascl.prompts.sources import question
+from ascl.data.load import question
+from ascl.data.prompt import Kind, Prompt
+from ascl.data.row import Row, reply_row
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.replies import as_wanted, judge_reply, outcomes, sample_replies
 

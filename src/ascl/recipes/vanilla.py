@@ -2,9 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from ascl.prompts.examples import Example
-from ascl.prompts.row import Row, reply_row
-from ascl.prompts.sources import question
+from ascl.data.examples import Example
+from ascl.data.load import question
+from ascl.data.row import Row, reply_row
 from ascl.recipes.build import Built, Workshop
 
 INPUT = "examples"

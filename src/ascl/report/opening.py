@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ascl.chat.messages import StopReason
+from ascl.data.prompt import Kind
+from ascl.judges.lexical.refusal import classify_refusal
 from ascl.judges.record import Outcome, Record
-from ascl.judges.refusal import classify_refusal
 from ascl.judges.verdict import Refusal
-from ascl.prompts.prompt import Kind
 
 FIRST = 4000  # characters of an answer that may stand first
 MOST_TRIED = 100  # records whose words are looked at for that

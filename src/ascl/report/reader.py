@@ -96,7 +96,7 @@ class Listing:
         entry = script_json(entry_of(record, place, self.shelf))
         self.entries_size += len(entry) + _INDEX_BYTES
         of, prompt = _place(self.benchmarks, benchmark), record.prompt
-        row = [len(self.prompts), of, prompt.id, prompt.kind.value, self.shelf.text(prompt.text)]
+        row: list[Any] = [len(self.prompts), of, prompt.id, prompt.kind.value, self.shelf.text(prompt.text)]
         if self.sets[place].origin == "answers":
             row[2] = record.trajectory.prompt_id
         else:

@@ -19,6 +19,7 @@ from ascl.rules.rule import Rule, is_word_character
 
 _SIMILAR = 0.5  # from this similarity on two texts under one heading may be one rule, before and after an edit
 _SIMILAR_ELSEWHERE = 0.8  # the same under two headings
+_MOST_PAIRS = 1_000_000  # of a new text and a kept one; comparing them takes about five seconds
 _FIRST_WORDS = 6  # of a text make its id
 _MOST_WORDS = 40  # are tried before a number makes it free
 _LONGEST = 80  # characters, for texts without spaces
@@ -58,7 +59,8 @@ def recognise(rules: Sequence[tuple[str, str]], kept: Sequence[Rule]) -> list[st
     """The kept id of each rule, given as (title, text); None for a new rule.
 
     A rule is recognised by its text, then by a similar text (both under the same heading first), and last by its place:
-    where as many rules are left under a heading as kept ones, they are the same in this order.
+    where as many rules are left under a heading as kept ones, they are the same in this order. Raises InputError where
+    more than _MOST_PAIRS pairs of texts would have to be compared.
     """
     ids: list[str | None] = [None] * len(rules)
     left = {rule.id: rule for rule in kept}
@@ -72,16 +74,26 @@ def recognise(rules: Sequence[tuple[str, str]], kept: Sequence[Rule]) -> list[st
                 del left[str(ids[i])]
     before = [(old, _bigrams(old.text)) for old in left.values()]
     now = [(i, _bigrams(rules[i][1])) for i, id in enumerate(ids) if id is None]
+    if len(before) * len(now) > _MOST_PAIRS:
+        raise InputError(
+            f"it keeps {len(before)} ids of rules that are not in the list, which has {len(now)} new ones: too many to"
+            " compare; remove this file, or write the ids into the list"
+        )
     pairs = [(rules[i][0] == old.title, _dice(new, letters), i, old) for i, new in now for old, letters in before]
     for same_title, similarity, i, old in sorted(pairs, key=lambda pair: pair[:2], reverse=True):
         if similarity >= (_SIMILAR if same_title else _SIMILAR_ELSEWHERE) and ids[i] is None and old.id in left:
             ids[i] = old.id
             del left[old.id]
-    for title in dict.fromkeys(title for title, _ in rules):
-        new = [i for i, id in enumerate(ids) if id is None and rules[i][0] == title]
-        gone = [old.id for old in left.values() if old.title == title]
-        if len(new) == len(gone):
-            for i, id in zip(new, gone, strict=True):
+    new: dict[str, list[int]] = {}
+    for i, (title, _) in enumerate(rules):
+        if ids[i] is None:
+            new.setdefault(title, []).append(i)
+    gone: dict[str, list[str]] = {}
+    for old in left.values():
+        gone.setdefault(old.title, []).append(old.id)
+    for title, places in new.items():
+        if len(places) == len(gone.get(title, ())):
+            for i, id in zip(places, gone[title], strict=True):
                 ids[i] = id
     return ids
 

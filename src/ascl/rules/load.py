@@ -17,6 +17,7 @@ from ascl.rules.rule import Rule
 from ascl.rules.table import read_table
 
 DEFAULT = Path(__file__).with_name("default")
+TEMPLATE = Path(__file__).with_name("template.yaml")  # a small book to start from
 _YAML = (".yaml", ".yml")
 _TABLE = (".csv", ".tsv")
 MARKDOWN = (".md", ".markdown")
@@ -106,7 +107,10 @@ def _read_markdown(file: Path, text: str, reading: Reading) -> None:
     found, kept = read_list(file, text), read_ids(file)
     named = {item.id for item in found.items if item.id}
     wordings = [(item.title, item.text) for item in found.items if not item.id]
-    known = recognise(wordings, [rule for rule in kept if rule.id not in named])
+    try:
+        known = recognise(wordings, [rule for rule in kept if rule.id not in named])
+    except InputError as error:
+        raise InputError(f"{ids_file(file)}: {error}") from error
     new = [wording for wording, id in zip(wordings, known, strict=True) if id is None]
     made = iter(make_ids(new, taken={*named, *(rule.id for rule in kept)}))
     ids = iter([id or next(made) for id in known])

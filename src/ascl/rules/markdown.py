@@ -10,9 +10,11 @@ Every list item is a rule, nested ones too: its paragraphs, without marks, are t
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 
@@ -24,6 +26,8 @@ from ascl.rules.rule import count_words, is_id
 _NO_HEADING = "General"
 _MAX_NESTING = 200  # of blocks; markdown-it drops what is nested deeper
 _MAX_MARKS = 20  # of marks inside a paragraph; deeper ones are text. The time for a `[` grows with it
+_CLOSINGS = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>", "<!": ">"}  # of HTML that is no tag, the longest first
+_LONGEST_BEGINNING = 1000  # characters; each rule in the list repeats them
 _LISTS = ("bullet_list", "ordered_list")
 _NOT_READ = {
     "fence": "a code block",
@@ -65,6 +69,7 @@ def read_list(file: Path, text: str) -> RuleList:
     front = _front_matter(text)
     text = "\n" * front.count("\n") + text[len(front) :]  # lines keep their numbers
     parser = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable(["table", "strikethrough"])
+    parser.inline.ruler.before("html_inline", "unread", _unread)
     parser.core.ruler.before("inline", "marks", lambda state: state.md.options.update(maxNesting=_MAX_MARKS))
     try:
         tokens = parser.parse(text)
@@ -73,6 +78,32 @@ def read_list(file: Path, text: str) -> RuleList:
         return _Reader(file, text.split("\n"), SyntaxTreeNode(tokens)).found
     except RecursionError as error:
         raise InputError(f"{file}: can't be read: nested too deeply") from error
+
+
+def _unread(state: StateInline, silent: bool) -> bool:
+    """A comment or another piece of HTML that is no tag; one that is not closed is text.
+
+    In place of markdown-it's own rule, which looks from every `<!--` to the end of the text.
+    """
+    opening = next((mark for mark in _CLOSINGS if state.src.startswith(mark, state.pos)), None)
+    if opening is None or (opening == "<!" and not state.src[state.pos + 2 : state.pos + 3].isalpha()):
+        return False
+    closing = _CLOSINGS[opening]
+    if _last(state.src, closing) < state.pos + 2:
+        end = state.pos + len(opening)
+        if not silent:
+            state.pending += opening
+    else:
+        end = state.src.index(closing, state.pos + 2) + len(closing)
+        if not silent:
+            state.push("html_inline", "", 0).content = state.src[state.pos : end]
+    state.pos = end
+    return True
+
+
+@lru_cache(maxsize=16)
+def _last(text: str, sign: str) -> int:
+    return text.rfind(sign)
 
 
 class _Reader:
@@ -116,6 +147,8 @@ class _Reader:
                 title, remark = text.rstrip(":： "), "the heading of its list"
             elif colon:
                 beginning, remark = f"{beginning}{text} ", "the beginning of the rules in its list"
+                if len(beginning) > _LONGEST_BEGINNING:
+                    raise self._error(node, f"a beginning of rules of more than {_LONGEST_BEGINNING} characters")
         if remark:
             self.found.notes.append((_line(node), f"a list item that is no rule: {remark}"))
         else:
@@ -151,7 +184,7 @@ class _Reader:
         mark = node.markup if node.type == "fence" and node.parent is not None and node.parent.is_root else ""
         if mark and (len(source) < 2 or not source[-1].strip().startswith(mark)):
             raise self._error(node, f"a code block that is not closed; close it with {mark}")
-        if node.type == "html_block" and "<!--" in re.sub(r"(?s)<!--.*?-->", "", node.content):
+        if node.type == "html_block" and _ends_in_comment(node.content):
             raise self._error(node, "a comment that is not closed; close it with -->")
         items = sum(bool(_ITEM.match(line)) for line in source)
         if items or node.type == "table":
@@ -164,6 +197,16 @@ class _Reader:
 
     def _error(self, node: SyntaxTreeNode, problem: str) -> InputError:
         return InputError(f"{self.file}, line {_line(node)}: {problem}")
+
+
+def _ends_in_comment(text: str) -> bool:
+    at = text.find("<!--")
+    while at >= 0:
+        end = text.find("-->", at + 4)
+        if end < 0:
+            return True
+        at = text.find("<!--", end)
+    return False
 
 
 def _inline(node: SyntaxTreeNode) -> list[Token]:

@@ -27,7 +27,7 @@ def _parts(tokens: Sequence[Token], leave_out: Collection[str]) -> list[str]:
         elif kind in ("softbreak", "hardbreak") or (kind == "html_inline" and re.match(r"(?i)<br\b", token.content)):
             parts.append(" ")
         elif kind == "text":
-            parts.append(re.sub(r"\[\^[^\]\s]+\]", "", token.content))
+            parts.append(re.sub(r"\[\^[^\]\[\s]{1,100}\]", "", token.content))
         elif kind == "code_inline":
             parts.append(token.content)
         elif kind == "image":

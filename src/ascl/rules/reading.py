@@ -8,7 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from ascl.errors import InputError, first_problem
+from ascl.inputs import LONGEST_TEXT
 from ascl.rules.rule import Rule
+
+MOST = 2 * LONGEST_TEXT  # characters of all rules; aliases in YAML and nested lists may say one text again and again
 
 
 @dataclass
@@ -25,10 +28,14 @@ class Reading:
     seen: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    characters: int = 0
 
     def add(self, where: str, **fields: Any) -> Rule:
         """Add the rule with these fields; raises InputError naming the place."""
         if isinstance(fields["text"], str):
+            self.characters += len(fields["text"])
+            if self.characters > MOST:
+                raise InputError(f"{where}: the rules up to here have more than {MOST >> 20} million characters")
             fields["text"] = " ".join(fields["text"].split())
         if isinstance(fields["id"], str):
             fields["id"] = unicodedata.normalize("NFC", fields["id"])

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 # Scripts that put no spaces between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese): two characters are a word.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+LONGEST = 20_000  # characters of a rule's text, title, category or id; judges read no longer text either
 _VARIANT = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # marks that choose how an emoji or a letter looks
 
 
@@ -16,10 +17,10 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str
-    category: str = Field(min_length=1)
-    title: str = Field(min_length=1)
-    text: str = Field(min_length=1)
+    id: str = Field(max_length=LONGEST)
+    category: str = Field(min_length=1, max_length=LONGEST)
+    title: str = Field(min_length=1, max_length=LONGEST)
+    text: str = Field(min_length=1, max_length=LONGEST)
 
     @field_validator("id")
     @classmethod

@@ -3,21 +3,23 @@
 Both give similarities in [0, 1], which the consult tool shows in percent.
 """
 
+import asyncio
 import json
 import logging
 import math
 import os
+import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ascl.errors import InputError
-from ascl.inputs import read_json, read_text
+from ascl.inputs import read_json
 from ascl.progress import tell
 from ascl.rules.words import characters, content_words
 from ascl.servers import CONNECT_TIMEOUT, WAIT, model_cached, need_hub, server_address
@@ -25,6 +27,9 @@ from ascl.servers import CONNECT_TIMEOUT, WAIT, model_cached, need_hub, server_a
 # One word in common is enough for a query of at most so many content words; `benchmarks/search.py` measures it.
 SHORT_QUERY = 3
 
+# The modules of an embedding model that are loaded. Others of the library import what their own settings name.
+MODULES = ("Transformer", "Pooling", "Normalize", "Dense", "Dropout", "LayerNorm", "StaticEmbedding")
+SECONDS = 600.0  # for one request to an embedding server, attempts and all
 BATCH = 256  # texts in one request to an embedding server
 
 
@@ -113,40 +118,45 @@ def unit(matrix: np.ndarray) -> np.ndarray:
 
 def _endpoint(model: str) -> Callable[[Sequence[str]], np.ndarray]:
     import httpx2
-    from openai import OpenAI, OpenAIError
+    from openai import AsyncOpenAI, OpenAIError
 
-    from ascl.http_client import Client
+    from ascl.http_client import AsyncClient, run_here
 
-    timeout = httpx2.Timeout(600.0, connect=CONNECT_TIMEOUT)
-    client = OpenAI(
-        base_url=server_address(),
-        api_key=os.environ.get("OPENAI_API_KEY") or "none",
-        timeout=timeout,
-        max_retries=0,  # of a server that is not there; one that has answered is asked again
-        http_client=Client(timeout),
-    )
-    where = f"embedding model endpoint:{model} at {client.base_url}"
+    address, answered = server_address(), False
+    where = f"embedding model endpoint:{model} at {address}"
     width = 0  # of the embeddings, once one has come
 
-    def embed_batch(texts: Sequence[str]) -> np.ndarray:
-        nonlocal client, width
-        told = False
+    async def post(texts: Sequence[str]) -> bytes:
+        timeout = httpx2.Timeout(SECONDS, connect=CONNECT_TIMEOUT)
+        client = AsyncOpenAI(
+            base_url=address,
+            api_key=os.environ.get("OPENAI_API_KEY") or "none",
+            timeout=timeout,
+            max_retries=2 if answered else 0,  # of a server that is not there; one that has answered is asked again
+            http_client=AsyncClient(timeout),
+        )
         asked = {"model": model, "input": list(texts), "encoding_format": "float"}
+        async with client, asyncio.timeout(SECONDS):
+            return (await client.post("/embeddings", cast_to=httpx2.Response, body=asked)).content
+
+    def embed_batch(texts: Sequence[str]) -> np.ndarray:
+        nonlocal answered, width
+        told = False
         while True:
             try:
-                answer = client.post("/embeddings", cast_to=httpx2.Response, body=asked)
+                reply = run_here(post(texts))
                 break
+            except TimeoutError as error:
+                raise InputError(f"{where}: no answer within {SECONDS:g} s") from error
             except OpenAIError as error:
-                if client.max_retries == 0 or not isinstance(
-                    error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout
-                ):
+                if not answered or not isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout):
                     raise InputError(f"{where}: {error} {error.__cause__ or ''}".strip()) from error
             if not told:
                 tell(f"{where} does not answer; waiting, asking every {WAIT:g} s")
                 told = True
             time.sleep(WAIT)
-        client = client.with_options(max_retries=2)
-        vectors = _vectors(answer.content, len(texts), where)
+        answered = True
+        vectors = _vectors(reply, len(texts), where)
         if vectors.shape[1] != (width or vectors.shape[1]):
             raise InputError(f"{where}: its embeddings differ in length")
         width = vectors.shape[1]
@@ -162,8 +172,10 @@ def _vectors(content: bytes, count: int, where: str) -> np.ndarray:
     """The embeddings [count, d] in a reply. Raises InputError where it holds something else."""
     try:
         data = json.loads(content)["data"]
+        if sorted(item.get("index", i) for i, item in enumerate(data)) == list(range(len(data))):
+            data = sorted(data, key=lambda item: item.get("index", 0))  # a stable sort: without numbers as they came
         vectors = np.array([item["embedding"] for item in data], dtype=np.float32)
-    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError):
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
         raise InputError(f"{where}: the reply holds no embeddings: {content[:200].decode(errors='replace')}") from None
     if len(data) != count:
         raise InputError(f"{where}: {len(data)} embeddings for {count} texts")
@@ -211,13 +223,31 @@ def check_no_code(model: str, folder: Path) -> None:
         if not path.is_file():
             raise InputError(f"embedding model {model}: {path.name} is no regular file")
     for path in folder.rglob("*config*.json"):
-        if "trust_remote_code" in read_text(path):
-            raise InputError(f"embedding model {model}: {path.name} asks to run Python code, which is not done")
+        for key, value in _fields(read_json(path)):
+            if key == "trust_remote_code":
+                raise InputError(f"embedding model {model}: {path.name} asks to run Python code, which is not done")
+            if key == "activation_function" and not re.fullmatch(r"\w+|torch\.nn\.modules\.\w+\.\w+", str(value)):
+                raise InputError(f"embedding model {model}: {path.name}: {key} is no module of torch.nn.modules")
     modules = read_json(folder / "modules.json") if (folder / "modules.json").exists() else []
     if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
         raise InputError(f"embedding model {model}: modules.json: a list of objects is expected")
-    if not all(str(module.get("type")).startswith("sentence_transformers.") for module in modules):
-        raise InputError(f"embedding model {model}: modules.json names Python code of its own, which is not run")
+    for kind in (str(module.get("type")) for module in modules):
+        if not re.fullmatch(rf"sentence_transformers\.[\w.]+\.({'|'.join(MODULES)})", kind):
+            raise InputError(
+                f"embedding model {model}: modules.json: {kind} is none of the modules {', '.join(MODULES)}"
+            )
+
+
+def _fields(value: Any) -> Iterator[tuple[str, Any]]:
+    """The fields of all objects in a JSON value."""
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, dict):
+            yield from inner.items()
+            waiting += inner.values()
+        elif isinstance(inner, list):
+            waiting += inner
 
 
 def _first_line(error: Exception) -> str:

@@ -6,17 +6,12 @@ Every check raises InputError with one line.
 from collections.abc import Container, Sequence
 from pathlib import Path
 
-from ascl.errors import InputError
 from ascl.preflight import RECORDS, Server, check_judge, check_space, judge_servers, model_config
-from ascl.prompts.prompt import Kind, Prompt, choose
-from ascl.recipes.data_set import load_recipe
-from ascl.recipes.demonstrations import fitting
-from ascl.run.config import RlArm, RunConfig, SftArm
+from ascl.run.arms import RlArm, SftArm
+from ascl.run.config import RunConfig
 from ascl.run.stages import Stage, model_of
-from ascl.run.world import ConfiguredWorld, build_settings, plays_demonstrations
+from ascl.run.world import ConfiguredWorld
 from ascl.train.costs import parameters_of
-from ascl.train.data import read_rows
-from ascl.train.installed import check_installed
 from ascl.train.settings import Lora, RlSettings
 
 
@@ -28,7 +23,7 @@ def servers_of(config: RunConfig, done: Container[str]) -> list[Server]:
             continue
         if isinstance(arm, RlArm):
             found += judge_servers(config.judge) + rollout_servers(config.rl_settings(arm))
-        elif arm.data.base_url is not None and not arm.data.rows:
+        elif isinstance(arm, SftArm) and arm.data.base_url is not None and not arm.data.rows:
             found.append(Server(f"arms.{name}.data.model", arm.data.model, arm.data.base_url))
     evaluated = [f"eval {name}-{seed}" for name in config.arms for seed in config.seeds]
     if not all(name in done for name in evaluated) or not config.arms:
@@ -42,13 +37,7 @@ def check_left(left: Sequence[Stage], folder: Path, config: RunConfig, world: Co
         return
     for name in dict.fromkeys(stage.of for stage in left if stage.work != "evaluate"):
         arm = config.arms[name]
-        if isinstance(arm, SftArm):
-            check_installed(config.sft_settings(arm))
-            _check_rows(arm, config, world)
-        else:
-            settings = config.rl_settings(arm)
-            check_installed(settings)
-            check_kinds(world.rl_sources(arm), settings.kinds)
+        arm.check(name, config.settings_of(arm), world)
     world.renderer()
     model_config(config.model)
     for judge in [*world.judges(folder), world.reward_judge(folder)]:
@@ -58,19 +47,9 @@ def check_left(left: Sequence[Stage], folder: Path, config: RunConfig, world: Co
     check_space(folder, space + RECORDS, f"what is left of this run ({len(trained)} models)")
 
 
-def _check_rows(arm: SftArm, config: RunConfig, world: ConfiguredWorld) -> None:
-    if arm.data.rows:
-        read_rows([Path(one) for one in arm.data.rows])
-    elif plays_demonstrations(arm.data):
-        fitting(world.tool("train", 0))
-    else:
-        load_recipe(arm.data.recipe)
-        build_settings(config, arm.data, 0)
-
-
 def rollout_servers(settings: RlSettings) -> list[Server]:
     """The server that samples the rollouts of RL, where it is not the training itself."""
-    return [Server("rl.settings.vllm_server", None, settings.vllm_server)] if settings.vllm == "server" else []
+    return [Server("rl.vllm_server", None, settings.vllm_server)] if settings.vllm == "server" else []
 
 
 def training_space(name: str, dtype: str, lora: Lora | None, outs: Sequence[Path]) -> float:
@@ -92,12 +71,3 @@ def training_space(name: str, dtype: str, lora: Lora | None, outs: Sequence[Path
         if path.is_file()
     )
     return max(len(outs) * size + 3 * 12 * trained - written, 0)
-
-
-def check_kinds(prompts: Sequence[Prompt], kinds: Sequence[Kind]) -> None:
-    """Raise InputError where RL would find no train prompt of a kind it is to train on."""
-    if missing := [kind.value for kind in kinds if not choose(prompts, "train", [kind])]:
-        raise InputError(
-            f"rl.kinds: there is no train prompt of kind {' or '.join(missing)}; add some to `prompts`, "
-            "or leave the kind out of rl.kinds"
-        )

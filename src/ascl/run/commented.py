@@ -3,7 +3,6 @@
 import inspect
 import json
 import textwrap
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -17,11 +16,6 @@ _WIDTH = 100
 def commented(config: RunConfig) -> str:
     """The configuration with every default filled in."""
     return "\n".join([*_comment(config, ""), *_lines(config, "")]) + "\n"
-
-
-def template(path: Path) -> str:
-    """The text of a shipped file to start from."""
-    return path.read_text(encoding="utf-8")
 
 
 def _lines(settings: BaseModel, indent: str) -> list[str]:

@@ -7,26 +7,23 @@ import os
 import re
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ascl import ranges
-from ascl.chat.clients.dtype import Dtype
-from ascl.chat.clients.sampling import Sampling
 from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K
 from ascl.consult.variants import VARIANTS, Variant
 from ascl.errors import InputError, first_problem
 from ascl.evals.settings import AnyJudge, EvalSettings
 from ascl.inputs import LONGEST_TEXT, parse_yaml, read_text
 from ascl.judges.settings import JudgeSettings
-from ascl.servers import optional_address
-from ascl.train.advantages import Algorithm
+from ascl.models.dtype import Dtype
+from ascl.run.arms import Arm, ArmName, BaseArm, RlArm, SftArm
 from ascl.train.settings import Lora, RlSettings, SftSettings
 
 ZERO_SHOT = "ascl_zs"  # what the paper calls the tool given to the untrained model
 Settings = TypeVar("Settings", SftSettings, RlSettings)
-ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]  # an arm names folders
 
 
 class RuleSettings(BaseModel):
@@ -39,65 +36,10 @@ class RuleSettings(BaseModel):
     top_k: int = Field(default=DEFAULT_TOP_K, ge=1, le=MAX_TOP_K)
 
 
-class ArmData(BaseModel):
-    """The training rows of a supervised arm.
-
-    recipe: one of `ascl data build`, on the train prompts of `from` (the run's prompts, unless named), with its
-    parameters; model, base_url, sampling, concurrency: who is sampled, and how. The recipe `ascl` without a model plays
-    the shipped demonstrations that fit the rule book. rows: finished training sets instead of a recipe. limit: rows of
-    each kind of prompt (0: all).
-    """
-
-    model_config = ConfigDict(extra="forbid", validate_by_name=True)
-
-    recipe: str = "ascl"
-    sources: list[str] | None = Field(default=None, alias="from", min_length=1)
-    model: str | None = None
-    base_url: Annotated[str | None, AfterValidator(optional_address)] = None
-    sampling: Sampling = Sampling(temperature=0.6, top_p=0.95, max_tokens=4096)
-    concurrency: int = Field(default=16, ge=1, le=ranges.CONCURRENCY)
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    rows: list[str] = Field(default_factory=list)
-    limit: int = Field(default=0, ge=0, le=ranges.PROMPTS)
-
-
-class _Arm(BaseModel):
-    """start: the arm whose model this one goes on from (of the same seed); None: the run's model. settings: what it
-    changes in the run's settings of its method.
-    """
-
-    model_config = ConfigDict(extra="forbid", validate_by_name=True)
-
-    start: ArmName | None = Field(default=None, alias="from")
-    settings: dict[str, Any] = Field(default_factory=dict)
-
-
-class SftArm(_Arm):
-    """Supervised fine-tuning on rows."""
-
-    method: Literal["sft"]
-    data: ArmData = ArmData()
-
-
-class RlArm(_Arm):
-    """RL by one algorithm, on the train prompts of `rl.kinds` whose answers no model of this arm was shown.
-
-    prompts: sources, as the run's `prompts` are named; those, unless given. limit: prompts of each kind (0: all).
-    """
-
-    method: Literal["rl"]
-    algorithm: Algorithm
-    prompts: list[str] | None = Field(default=None, min_length=1)
-    limit: int = Field(default=0, ge=0, le=ranges.PROMPTS)
-
-
-Arm = Annotated[SftArm | RlArm, Field(discriminator="method")]
-
-
 class RunConfig(BaseModel):
     """Everything a run depends on.
 
-    prompts: see `prompts/sources.py`; their train split is for training, and their test split is evaluated where
+    prompts: see `data/load.py`; their train split is for training, and their test split is evaluated where
     `evaluate` names no suite. dtype: auto takes what this machine is fast in, and the run keeps it. sft, rl: the
     settings of the arms of these methods. judge: who gives the reward of RL and checks sampled rows; the judges of
     `evaluate` give the figures.
@@ -136,7 +78,7 @@ class RunConfig(BaseModel):
                 raise ValueError(f"arms.{name}.from: there is no arm {arm.start}")
             self.lineage(name)
             try:
-                settings = self.sft_settings(arm) if isinstance(arm, SftArm) else self.rl_settings(arm)
+                settings = self.settings_of(arm)
             except ValidationError as error:
                 raise ValueError(f"arms.{name}.settings.{first_problem(error)}") from error
             if isinstance(settings, SftSettings) and settings.form == "split" and self.dialect != "qwen_agent":
@@ -152,6 +94,12 @@ class RunConfig(BaseModel):
             found.insert(0, start)
         return found
 
+    def settings_of(self, arm: BaseArm) -> SftSettings | RlSettings | None:
+        """The settings of an arm; None where its method is the user's own. Raises ValueError for one that is none."""
+        if isinstance(arm, SftArm):
+            return self.sft_settings(arm)
+        return self.rl_settings(arm) if isinstance(arm, RlArm) else None
+
     def sft_settings(self, arm: SftArm) -> SftSettings:
         """The settings of a supervised arm. Raises ValueError for one that is none."""
         return _changed(self.sft, arm.settings)
@@ -164,7 +112,7 @@ class RunConfig(BaseModel):
         """The settings of the evaluations of a seed."""
         given = self.evaluate.model_dump()
         suite = self.evaluate.suite or ",".join(self.prompts)
-        return EvalSettings.model_validate(given | {"suite": suite, "seed": self.evaluate.seed + seed})
+        return EvalSettings.model_validate(given | {"suite": suite, "seed": (self.evaluate.seed + seed) % 2**30})
 
     def smoke(self) -> "RunConfig":
         """The same run, cut down to minutes: a few prompts, two variants, a few training steps, one seed."""
@@ -172,10 +120,12 @@ class RunConfig(BaseModel):
         evaluate["max_tokens"] = min(48, self.evaluate.max_tokens or 48)
         arms = {name: arm.model_dump(by_alias=True, exclude_unset=True) for name, arm in self.arms.items()}
         few = {"max_steps": 2, "prompts_per_step": 1, "group_size": 4, "micro_batch_size": 4}
-        for arm in arms.values():
-            arm["settings"] = arm.get("settings", {}) | (few if arm["method"] == "rl" else {"epochs": 1})
-            if arm["method"] == "sft":
-                arm["data"] = arm.get("data", {}) | {"limit": 12}
+        for name, arm in self.arms.items():
+            given = arms[name]
+            if isinstance(arm, RlArm):
+                given["settings"] = arm.settings | few
+            elif isinstance(arm, SftArm):
+                given |= {"settings": arm.settings | {"epochs": 1}, "data": given.get("data", {}) | {"limit": 12}}
         changed = {"arms": arms, "evaluate": evaluate, "seeds": self.seeds[:1]}
         return RunConfig.model_validate(self.model_dump(by_alias=True, exclude_unset=True) | changed)
 
@@ -203,7 +153,7 @@ _MOVED = {
     "teacher": "teacher is arms.NAME.data.model, with base_url, sampling and concurrency",
     "reward": "reward is rl.reward",
     "rl.arms": "rl.arms is arms: {bc: {method: sft}, NAME: {from: bc, method: rl, algorithm: NAME}}",
-    "rl.settings": "what stood in rl.settings stands in rl",
+    "rl.settings": "what stood in rl.settings stands in rl, and tau, w_min, .. in arms.NAME.algorithm",
 }
 
 
@@ -240,7 +190,7 @@ def load_config(path: Path) -> RunConfig:
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
-        raise InputError(f"{path}: {first_problem(error)}") from error
+        raise InputError(f"{path}: {first_problem(error, data)}") from error
 
 
 def _with_environment(path: Path, text: str) -> str:

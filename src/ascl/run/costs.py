@@ -3,11 +3,12 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ascl.chat.clients.dtype import machine_dtype
-from ascl.chat.clients.model_folder import load_config as model_config
 from ascl.errors import InputError
+from ascl.models.dtype import machine_dtype
+from ascl.models.model_folder import load_config as model_config
 from ascl.recipes.demonstrations import fitting
-from ascl.run.config import RlArm, RunConfig, SftArm
+from ascl.run.arms import RlArm, SftArm
+from ascl.run.config import RunConfig
 from ascl.run.stages import stages
 from ascl.run.world import ConfiguredWorld, plays_demonstrations
 from ascl.train.costs import model_shape
@@ -33,9 +34,12 @@ def costs_of(config: RunConfig, measured: bool = False) -> list[str]:
         f"{evaluations} evaluations of {answers} answers ({', '.join(asked)}), at most {most:,} tokens a turn of all",
     ]
     for name, arm in config.arms.items():
-        lines.append(
-            f"{name}: {_rows(arm, world)}" if isinstance(arm, SftArm) else f"{name}: {_rl(name, arm, world, measured)}"
-        )
+        does: str = arm.method
+        if isinstance(arm, SftArm):
+            does = _rows(arm, world)
+        elif isinstance(arm, RlArm):
+            does = _rl(name, arm, world, measured)
+        lines.append(f"{name}: {does}")
     return lines
 
 

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import connection
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -13,9 +13,9 @@ from typing import Any
 
 from ascl import progress
 from ascl.progress import console, progress_bar, waiting
+from ascl.run.arms import World
 from ascl.run.config import RunConfig
 from ascl.run.stages import Stage, do
-from ascl.run.world import World
 
 Finished = Callable[[Stage, float], None]
 
@@ -55,7 +55,8 @@ def _side_by_side(
         progress_bar("arms", len(units)) as show,
         ProcessPoolExecutor(processes, mp_context=context, initializer=_begin, initargs=(said,)) as pool,
     ):
-        waits, running, ended, note = dict(units), {}, 0, ""
+        waits, ended, note = dict(units), 0, ""
+        running: dict[Future[list[float]], str] = {}
         try:
             while waits or running:
                 for unit in [u for u, of in waits.items() if _start(of[0], config) not in [*waits, *running.values()]]:

@@ -9,24 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ascl import provenance
-from ascl.chat.clients.dtype import machine_dtype
 from ascl.errors import InputError
 from ascl.evals.arms import Claim, RunResults
 from ascl.evals.results import read_results
 from ascl.files import write_json, write_text
 from ascl.folders import working_in
 from ascl.inputs import read_json
+from ascl.models.dtype import machine_dtype
 from ascl.preflight import check_servers, check_writable
 from ascl.provenance import changes
+from ascl.run.arms import World
 from ascl.run.checks import check_left, servers_of
 from ascl.run.config import RunConfig
 from ascl.run.figures import run_results
 from ascl.run.parallel import do_all
 from ascl.run.stages import Stage, model_of, stages
-from ascl.run.world import ConfiguredWorld, World
+from ascl.run.world import ConfiguredWorld
 from ascl.saved import read_saved
 from ascl.train.portable import write_card
 
@@ -57,12 +58,28 @@ class Run:
         write_json(self.folder / "manifest.json", self.manifest)
 
 
+class _Done(BaseModel):
+    """A finished stage."""
+
+    model_config = ConfigDict(extra="allow")
+
+    seconds: float
+
+
+class _Config(BaseModel):
+    """A configuration as it was: what is looked into before it is compared."""
+
+    model_config = ConfigDict(extra="allow")
+
+    arms: dict[str, Any] = Field(default_factory=dict)
+
+
 class Manifest(BaseModel):
     """What of a `manifest.json` the next run reads. config: as it was, with every arm that was ever in it."""
 
-    stages: dict[str, Any]
+    stages: dict[str, _Done]
     facts: dict[str, Any] = Field(default_factory=dict)
-    config: dict[str, Any] = Field(default_factory=dict)
+    config: _Config = _Config()
 
 
 def run(
@@ -120,8 +137,8 @@ def open_run(config: RunConfig, folder: Path, world: World | None = None) -> Run
     world = world or ConfiguredWorld(config)
     now = config.model_dump(mode="json", by_alias=True)
     if before is not None:
-        _check_same(folder, before.config, now)
-        now["arms"] = before.config.get("arms", {}) | now["arms"]
+        _check_same(folder, before.config.model_dump(), now)
+        now["arms"] = before.config.arms | now["arms"]
     facts = world.facts()
     if before is not None and (changed := changes(before.facts, facts)):
         raise InputError(f"{folder}: holds a run with another {', '.join(changed)}; name another --out or pass --fresh")

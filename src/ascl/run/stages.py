@@ -5,6 +5,7 @@ arms/NAME-SEED    the model of an arm, its log (and its rollouts), as `ascl sft`
 evals/NAME-SEED   the evaluation of an arm, or of the untrained model in a variant, as `ascl eval` leaves it
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,11 +13,12 @@ from typing import Literal
 from ascl.consult.variants import Variant
 from ascl.errors import InputError
 from ascl.evals.evaluate import Planned, Subject, plan_evaluation
-from ascl.prompts.prompt import Prompt
-from ascl.run.config import ZERO_SHOT, RlArm, RunConfig, SftArm
-from ascl.run.world import World
+from ascl.files import write_json
+from ascl.run.arms import BaseArm, Job, SftArm, World
+from ascl.run.config import ZERO_SHOT, RunConfig
 from ascl.train.data import read_rows
-from ascl.train.training import Training
+from ascl.train.portable import write_facts
+from ascl.train.training import FACTS, LOG, Training
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,11 @@ def do(stage: Stage, folder: Path, config: RunConfig, world: World) -> None:
         evaluation(stage, folder, config, world).carry_out()
         return
     arm = config.arms[stage.of]
-    if isinstance(arm, RlArm):
-        _reinforce(stage, arm, folder, config, world)
-    elif stage.work == "data":
+    if stage.work == "data":
+        assert isinstance(arm, SftArm)
         world.rows(stage.of, arm, stage.seed, folder / "data" / stage.unit)
     else:
-        _fine_tune(stage, arm, folder, config, world)
+        _train(stage, arm, folder, config, world)
 
 
 def model_of(folder: Path, name: str, seed: int) -> Path:
@@ -104,10 +105,18 @@ def evaluation(stage: Stage, folder: Path, config: RunConfig, world: World) -> P
     )
 
 
-def _training(stage: Stage, start: str | None, folder: Path, config: RunConfig, world: World) -> Training:
+def _train(stage: Stage, arm: BaseArm, folder: Path, config: RunConfig, world: World) -> None:
+    """Train an arm; a model whose facts are noted is whole, and was stopped between its last write and the manifest's.
+
+    Raises InputError where its method leaves no model.
+    """
     out = model_of(folder, stage.of, stage.seed)
+    if (out / FACTS).exists():
+        return
     out.parent.mkdir(parents=True, exist_ok=True)
-    return Training(
+    shutil.rmtree(out, ignore_errors=True)  # half a model, of a method that writes it in place
+    start = arm.start
+    training = Training(
         model=world.base_model(stage.seed) if start is None else str(model_of(folder, start, stage.seed)),
         renderer=world.renderer(),
         out=out,
@@ -115,39 +124,25 @@ def _training(stage: Stage, start: str | None, folder: Path, config: RunConfig, 
         seed=stage.seed,
         dtype=config.dtype,
     )
+    job = Job(
+        name=stage.of,
+        training=training,
+        world=world,
+        settings=config.settings_of(arm),
+        data=folder / "data" / stage.unit,
+        shown=_shown(stage, folder, config),
+    )
+    arm.train(job)
+    if not (out / "config.json").exists() and not (out / "adapter_config.json").exists():
+        raise InputError(f"arms.{stage.of}: the method {arm.method} left no model in {out}")
+    if not (out / LOG).exists():
+        write_json(out / LOG, [])
+    if not (out / FACTS).exists():
+        tools = [world.tool("train", stage.seed).schema]
+        write_facts(out, training, training.facts() | {"method": arm.method, "tools": tools})
 
 
-def _fine_tune(stage: Stage, arm: SftArm, folder: Path, config: RunConfig, world: World) -> None:
-    from ascl.train.sft import run_sft
-
-    training = _training(stage, arm.start, folder, config, world)
-    if not training.out.exists():  # else it was stopped between the last write and the manifest's
-        rows = world.rows(stage.of, arm, stage.seed, folder / "data" / stage.unit)
-        run_sft(training, rows, config.sft_settings(arm))
-
-
-def _reinforce(stage: Stage, arm: RlArm, folder: Path, config: RunConfig, world: World) -> None:
-    from ascl.train.rl import run_rl
-
-    training = _training(stage, arm.start, folder, config, world)
-    if not training.out.exists():
-        prompts = rl_prompts(stage, arm, folder, config, world)
-        settings, tool = config.rl_settings(arm), world.tool("train", stage.seed)
-        judge = world.reward_judge(folder / "data" / stage.unit)
-        run_rl(training, prompts, tool, judge, arm.algorithm, settings)
-
-
-def rl_prompts(stage: Stage, arm: RlArm, folder: Path, config: RunConfig, world: World) -> list[Prompt]:
-    """The prompts of an RL arm, without those its model was shown answers to. Raises InputError where none is left."""
-    shown: set[str] = set()
-    for name in config.lineage(stage.of):
-        if isinstance(config.arms[name], SftArm):
-            rows = folder / "data" / f"{name}-{stage.seed}" / "rows.jsonl"
-            shown |= {row.prompt_id for row in read_rows([rows])} if rows.exists() else set()
-    prompts = world.rl_prompts(arm, stage.seed, shown)
-    if not prompts:
-        raise InputError(
-            f"arms.{stage.of}: every train prompt of the kinds in rl.kinds was shown with its answer to the model this "
-            "arm goes on from, so none is left for RL; add prompts"
-        )
-    return prompts
+def _shown(stage: Stage, folder: Path, config: RunConfig) -> frozenset[str]:
+    """The ids of the prompts of whose answers an arm was shown some, itself or through what it starts from."""
+    rows = (folder / "data" / f"{name}-{stage.seed}" / "rows.jsonl" for name in config.lineage(stage.of))
+    return frozenset(row.prompt_id for path in rows if path.exists() for row in read_rows([path]))

@@ -1,74 +1,35 @@
 """What a run works in: the base model, rule book, prompts, training rows and judges that its configuration names.
 
-The lab has a world of its own (`lab/world.py`) with the same methods.
+The lab has a world of its own (`lab/lab_world.py`) with the same methods: those of `World` in `arms.py`.
 """
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from ascl.chat.clients.fingerprint import fingerprint, short_hash
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import VARIANTS, Variant, shown_to
+from ascl.data.examples import Example
+from ascl.data.load import load_prompts
+from ascl.data.prompt import Kind, Prompt, choose, split_of
+from ascl.data.row import Row, split_row
 from ascl.errors import InputError
 from ascl.evals.asked import AskedPrompts, ask
 from ascl.files import write_jsonl
+from ascl.judges.judge import Judge
 from ascl.judges.open_judge import open_judge
-from ascl.judges.record import Judge
+from ascl.models.fingerprint import fingerprint, short_hash
 from ascl.progress import console
-from ascl.prompts.examples import Example
-from ascl.prompts.prompt import Kind, Prompt, choose, split_of
-from ascl.prompts.row import Row, split_row
-from ascl.prompts.sources import load_prompts
 from ascl.recipes.ascl import consult_row, is_cloned
 from ascl.recipes.balance import RATIO, mix, take_evenly
 from ascl.recipes.data_set import BuildSettings, check_parameters, load_inputs, load_recipe, make_data_set
 from ascl.recipes.demonstrations import fitting
 from ascl.rules.book import RuleBook
-from ascl.run.config import ArmData, RlArm, RunConfig, SftArm
-
-
-class World(Protocol):
-    """What a run asks of its world; a seed may change all of it."""
-
-    def facts(self) -> dict[str, Any]:
-        """What a run depends on beside its configuration, as JSON."""
-        ...
-
-    def base_model(self, seed: int) -> str:
-        """The model that arms without a start go on from: a name or a folder."""
-        ...
-
-    def renderer(self) -> Renderer:
-        """The renderer of every model of the run."""
-        ...
-
-    def tool(self, split: str, seed: int) -> ConsultTool:
-        """The consult tool, over the rule book of a split."""
-        ...
-
-    def rows(self, name: str, arm: SftArm, seed: int, folder: Path) -> list[Row]:
-        """The rows of a supervised arm; a recipe leaves its files in `folder`."""
-        ...
-
-    def rl_prompts(self, arm: RlArm, seed: int, cloned: Collection[str]) -> list[Prompt]:
-        """The prompts of an RL arm, without those of which its model was shown an answer."""
-        ...
-
-    def asked(self, seed: int) -> AskedPrompts:
-        """What every evaluation asks."""
-        ...
-
-    def reward_judge(self, folder: Path) -> Judge:
-        """Who gives the reward; replies of a judging model are kept in `folder`."""
-        ...
-
-    def judges(self, folder: Path) -> list[Judge]:
-        """Who judges an evaluation; the first one gives the figures."""
-        ...
+from ascl.run.arms import ArmData, RlArm, SftArm
+from ascl.run.config import RunConfig
 
 
 @dataclass
@@ -93,7 +54,7 @@ class ConfiguredWorld:
 
     @cached_property
     def _renderer(self) -> Renderer:
-        from ascl.chat.clients.models import load_renderer
+        from ascl.models.models import load_renderer
 
         return load_renderer(self.config.model, self.config.dialect)
 
@@ -136,11 +97,8 @@ class ConfiguredWorld:
 
     def rl_prompts(self, arm: RlArm, seed: int, cloned: Collection[str]) -> list[Prompt]:
         """See `World`."""
-        return choose(self.rl_sources(arm), "train", self.config.rl_settings(arm).kinds, arm.limit, set(cloned))
-
-    def rl_sources(self, arm: RlArm) -> list[Prompt]:
-        """All prompts of the sources of an RL arm."""
-        return self.prompts if arm.prompts is None else load_prompts(arm.prompts)
+        found = self.prompts if arm.prompts is None else load_prompts(arm.prompts)
+        return choose(found, "train", self.config.rl_settings(arm).kinds, arm.limit, set(cloned))
 
     def reward_judge(self, folder: Path) -> Judge:
         """See `World`."""
@@ -149,6 +107,17 @@ class ConfiguredWorld:
     def judges(self, folder: Path) -> list[Judge]:
         """See `World`."""
         return [open_judge(one, self._tool.book, folder / "judge_replies.jsonl") for one in self.config.evaluate.judges]
+
+    def check_rows(self, arm: SftArm) -> None:
+        """See `World`."""
+        from ascl.train.data import read_rows
+
+        if arm.data.rows:
+            read_rows([Path(one) for one in arm.data.rows])
+        elif plays_demonstrations(arm.data):
+            fitting(self._tool)
+        else:
+            build_settings(self.config, arm.data, 0)
 
     def rows(self, name: str, arm: SftArm, seed: int, folder: Path) -> list[Row]:
         """See `World`."""

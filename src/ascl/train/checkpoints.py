@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -10,17 +11,16 @@ from typing import Any
 
 from transformers import PrinterCallback, TrainerCallback
 
-from ascl import __version__
-from ascl.chat.clients.models import load_model
 from ascl.errors import InputError
 from ascl.files import json_line, write_json, write_text
 from ascl.folders import working_in
 from ascl.inputs import read_json
+from ascl.models.models import load_model
 from ascl.progress import progress_bar
 from ascl.provenance import changes
 from ascl.saved import read_saved
-from ascl.train.portable import base_of, name_base, write_card
-from ascl.train.training import FACTS, LOG, ROLLOUTS, Training
+from ascl.train.portable import write_facts
+from ascl.train.training import LOG, ROLLOUTS, Training
 
 
 class ShowProgress(TrainerCallback):
@@ -149,7 +149,8 @@ def alone(training: Training) -> Iterator[None]:
 def last_checkpoint(work: Path) -> str | None:
     """The newest checkpoint that is whole (marked by `MarkComplete`), or None. Torn ones are removed."""
     whole = []
-    for path in sorted(work.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1])):
+    numbered = [path for path in work.glob("checkpoint-*") if re.fullmatch(r"checkpoint-[0-9]{1,18}", path.name)]
+    for path in sorted(numbered, key=lambda path: int(path.name.split("-")[1])):
         if (path / "complete").exists():
             whole.append(path)
         else:
@@ -182,11 +183,7 @@ def finish(trainer: Any, training: Training, about: dict[str, Any]) -> None:
         renderer.tokenizer.chat_template = renderer.dialect.template
         renderer.tokenizer.save_pretrained(temporary)
         write_json(temporary / LOG, trainer.state.log_history)
-        base, revision = base_of(training.model)
-        name_base(temporary, training.model)
-        facts = {"base model": base, "base revision": revision, "dialect": renderer.dialect.name, "ascl": __version__}
-        write_json(temporary / FACTS, read_json(work / "run.json") | facts | about)
-        write_card(temporary)
+        write_facts(temporary, training, read_json(work / "run.json") | about)
         if (work / ROLLOUTS).exists():
             shutil.copyfile(work / ROLLOUTS, temporary / ROLLOUTS)
         shutil.rmtree(out, ignore_errors=True)

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from ascl.chat.messages import messages_of, without_nulls
+from ascl.data.row import Row
 from ascl.errors import InputError, first_problem
 from ascl.inputs import read_jsonl
-from ascl.prompts.row import Row
 
 
 def read_rows(paths: Sequence[Path]) -> list[Row]:

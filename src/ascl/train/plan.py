@@ -19,10 +19,10 @@ from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
+from ascl.data.load import question
+from ascl.data.prompt import Prompt
 from ascl.errors import InputError
-from ascl.judges.record import Judge
-from ascl.prompts.prompt import Prompt
-from ascl.prompts.sources import question
+from ascl.judges.judge import Judge
 from ascl.saved import read_saved
 from ascl.train.advantages import BaseAlgorithm
 from ascl.train.costs import ModelShape, activation_bytes, cache_bytes, trained_parameters

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ascl.chat.clients.model_folder import folder_of
-from ascl.chat.clients.models import load_model, load_renderer
+from ascl import __version__
 from ascl.consult.tool import TOOL_NAME
 from ascl.consult.variants import ASCL_TEXT
 from ascl.errors import InputError
 from ascl.files import write_json, write_text
 from ascl.inputs import read_json
+from ascl.models.model_folder import folder_of, load_tokenizer
+from ascl.models.models import load_model
 from ascl.saved import read_saved
 from ascl.stats import Estimate
-from ascl.train.training import FACTS, LOG, ROLLOUTS
+from ascl.train.training import FACTS, LOG, ROLLOUTS, Training
 
 CARD = "README.md"
 FIGURES = {"safety": "safety", "over_refusal": "over-refusal", "reasoning": "reasoning", "h_avg": "H-avg"}
@@ -46,6 +47,19 @@ def name_base(folder: Path, model: str) -> None:
         write_json(path, read_json(path) | {"base_model_name_or_path": base, "revision": revision})
 
 
+def write_facts(folder: Path, training: Training, facts: Mapping[str, Any]) -> None:
+    """Note in a trained folder what the training depended on (`training.json`), name its base model, and add the card.
+
+    facts: as `Training.facts`, with the method and what that adds.
+    """
+    base, revision = base_of(training.model)
+    name_base(folder, training.model)
+    dialect = training.renderer.dialect.name
+    made = {"base model": base, "base revision": revision, "dialect": dialect, "ascl": __version__}
+    write_json(folder / FACTS, {**facts, **made})
+    write_card(folder)
+
+
 def write_card(folder: Path, figures: Mapping[str, Estimate] | None = None, of: str = "") -> None:
     """Write the model card: base, training, rules, figures (with what they are `of`), and how to use it."""
     write_text(folder / CARD, card(read_saved(folder / FACTS, dict[str, Any]), figures, of))
@@ -54,10 +68,11 @@ def write_card(folder: Path, figures: Mapping[str, Estimate] | None = None, of: 
 def card(facts: Mapping[str, Any], figures: Mapping[str, Estimate] | None, of: str) -> str:
     """The card of a model trained with these facts (`training.json`)."""
     base, revision = facts.get("base model"), facts.get("base revision")
+    algorithm = facts.get("algorithm")
     listed = {
         "base model": f"{base}{f' at {revision}' if revision else ''}",
         "method": facts.get("method"),
-        "algorithm": (facts.get("algorithm") or {}).get("type"),
+        "algorithm": algorithm.get("type") if isinstance(algorithm, dict) else None,
         "training rows or prompts": facts.get("data"),
         "rule book": facts.get("rule book"),
         "judge of the reward": facts.get("judge"),
@@ -112,12 +127,12 @@ def merge_folder(model: Path, out: Path, dtype: str = "auto") -> None:
         raise InputError(f"{model}: holds no adapters (adapter_config.json), so there is nothing to merge")
     if out.exists():
         raise InputError(f"--out {out}: exists already; name another, or remove it")
-    renderer, merged = load_renderer(str(model)), load_model(str(model), dtype)
+    tokenizer, merged = load_tokenizer(str(model)), load_model(str(model), dtype)
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.with_name(f".{out.name}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     merged.save_pretrained(draft)
-    renderer.tokenizer.save_pretrained(draft)
+    tokenizer.save_pretrained(draft)
     for name in (LOG, FACTS, ROLLOUTS, CARD):
         if (model / name).exists():
             shutil.copyfile(model / name, draft / name)

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ascl.chat.messages import StopReason, Trajectory
 from ascl.consult.tool import loosely_typed
+from ascl.data.prompt import Kind
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.prompts.prompt import Kind
 
 
 class RewardWeights(BaseModel):

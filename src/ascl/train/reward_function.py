@@ -3,9 +3,9 @@
 from typing import Any
 
 from ascl.chat.messages import StopReason, Trajectory
-from ascl.judges.record import Judge, judge_trajectories
+from ascl.data.prompt import Prompt
+from ascl.judges.judge import Case, Judge, judge_all
 from ascl.judges.verdict import Verdict
-from ascl.prompts.prompt import Prompt
 from ascl.train.reward import Reward, RewardWeights, score
 
 
@@ -26,7 +26,7 @@ class RewardFunction:
         prompts = [self.prompts[identity] for identity in prompt_id]
         for prompt, walked in zip(prompts, trajectory, strict=True):
             walked.prompt_id = prompt.id
-        verdicts = judge_trajectories(self.judge, list(zip(prompts, trajectory, strict=True)))
+        verdicts = judge_all(self.judge, list(map(Case, prompts, trajectory)))
         self.batch = []
         for prompt, walked, verdict in zip(prompts, trajectory, verdicts, strict=True):
             reward = score(prompt.kind, walked, verdict, self.weights) if verdict else None

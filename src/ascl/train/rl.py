@@ -21,11 +21,12 @@ from trl import GRPOConfig, GRPOTrainer
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
+from ascl.data.load import question
+from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.files import append_jsonl, read_finished, write_jsonl
-from ascl.judges.record import Judge, record, unread
-from ascl.prompts.prompt import Kind, Prompt
-from ascl.prompts.sources import question
+from ascl.judges.judge import Case, Judge, unread
+from ascl.judges.record import record
 from ascl.saved import checked
 from ascl.train.advantages import BaseAlgorithm
 from ascl.train.checkpoints import (
@@ -146,7 +147,7 @@ class ConsultTrainer(GRPOTrainer):
         rewards: Any = self.reward_funcs[0]
         rows = []
         for i, (prompt, trajectory, verdict, reward) in enumerate(rewards.batch):
-            said = verdict or unread(rewards.judge.name, prompt, trajectory)
+            said = verdict or unread(rewards.judge.name, Case(prompt, trajectory))
             entry = record(rollout_log.parent.stem, prompt, trajectory, said)
             entry.reward, entry.step = reward and reward.model_dump(), self.state.global_step + 1
             entry.group = (first + i) // self.num_generations
@@ -275,8 +276,8 @@ def run_rl(
     write_jsonl(log, [row for rollout, row in logged if rollout.step <= done])
     arguments = grpo_config(settings, training.work, training.seed, training.dtype)
     if settings.vllm != "off":  # a base model's own end of text may be another
-        end = renderer.tokenizer.convert_tokens_to_ids(renderer.dialect.end_of_turn)
-        arguments.generation_kwargs = {"stop_token_ids": [end]}
+        ends = renderer.tokenizer.convert_tokens_to_ids(list(renderer.dialect.ends))
+        arguments.generation_kwargs = {"stop_token_ids": ends}
     trainer = ConsultTrainer(
         model=trainable_model(training),
         reward_funcs=RewardFunction(prompts, judge, settings.reward),

@@ -5,12 +5,12 @@ from typing import Any
 
 from trl import GRPOTrainer
 
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.sampling import Client, Sampling
 from ascl.chat.messages import Message, Trajectory, message_of
 from ascl.chat.render import Renderer
 from ascl.consult.rollout import advance, rollout, start
 from ascl.consult.tool import ConsultTool
+from ascl.models.in_process import InProcessClient
+from ascl.models.sampling import Client, Sampling
 from ascl.train.advantages import BaseAlgorithm
 from ascl.train.exploration import first_of, wanted_mode
 from ascl.train.settings import RlSettings

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ascl import ranges
-from ascl.prompts.prompt import Kind
+from ascl.data.prompt import Kind
 from ascl.servers import checked_address
 from ascl.train.reward import RewardWeights
 

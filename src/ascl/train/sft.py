@@ -1,7 +1,7 @@
 """Supervised fine-tuning with TRL: loss on model tokens only, resumable, LoRA or full."""
 
+from ascl.data.row import Row
 from ascl.errors import InputError
-from ascl.prompts.row import Row
 from ascl.train.checkpoints import (
     accumulation,
     callbacks,

@@ -3,8 +3,8 @@
 import random
 
 from ascl.chat.render import Renderer
+from ascl.data.row import Row
 from ascl.errors import InputError
-from ascl.prompts.row import Row
 
 IGNORED = -100
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ascl.chat.clients.fingerprint import fingerprint, short_hash
 from ascl.chat.render import Renderer
+from ascl.models.fingerprint import fingerprint, short_hash
 from ascl.train.settings import Lora
 
 FACTS = "training.json"  # in a trained model's folder: what the training depended on

@@ -5,11 +5,11 @@ from typing import Any
 
 from accelerate.utils import gather_object
 
-from ascl.chat.clients.in_process import InProcessClient
-from ascl.chat.clients.sampling import Sampling
 from ascl.chat.messages import Trajectory
 from ascl.chat.turn import Turn
 from ascl.consult.rollout import MAX_TURNS
+from ascl.models.in_process import InProcessClient
+from ascl.models.sampling import Sampling
 
 
 @dataclass

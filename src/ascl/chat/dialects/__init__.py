@@ -10,9 +10,24 @@ from ascl.chat.dialects.mistral import MISTRAL
 from ascl.chat.dialects.qwen3 import QWEN3
 from ascl.chat.dialects.qwen_agent import QWEN_AGENT
 from ascl.chat.dialects.smollm2 import SMOLLM2
+from ascl.errors import InputError
+from ascl.extension import imported, is_import_path
 
 # The first whose tokens a tokenizer has is taken: SmolLM2's are those of any ChatML model, so it is the last.
 DIALECTS: dict[str, Dialect] = {d.name: d for d in (DEEPSEEK_R1, GPT_OSS, MISTRAL, QWEN3, QWEN_AGENT, SMOLLM2)}
+
+
+def dialect_named(name: str) -> Dialect:
+    """The dialect of a name, one of `DIALECTS` or an import path (`package.module:NAME`). Raises InputError."""
+    if name in DIALECTS:
+        return DIALECTS[name]
+    if not is_import_path(name):
+        known = f"use one of {', '.join(DIALECTS)}, or one of your own as package.module:NAME"
+        raise InputError(f"dialect {name}: unknown, {known}")
+    found = imported(name)
+    if not isinstance(found, Dialect):
+        raise InputError(f"dialect {name}: is no ascl.chat.dialects.dialect.Dialect")
+    return found
 
 
 def dialect_for(template: str | None, vocabulary: Collection[str]) -> Dialect:
@@ -23,7 +38,9 @@ def dialect_for(template: str | None, vocabulary: Collection[str]) -> Dialect:
     """
     if isinstance(template, str) and (named := re.match(r"\{#- ascl dialect: (\w+) -#\}", template)):
         if named.group(1) not in DIALECTS:
-            raise ValueError(f"its template is of the unknown dialect {named.group(1)}")
+            raise ValueError(
+                f"its template is of the unknown dialect {named.group(1)}; name it, where it is one of your own"
+            )
         return DIALECTS[named.group(1)]
     for dialect in DIALECTS.values():
         if dialect.shown_by and all(token in vocabulary for token in dialect.shown_by):

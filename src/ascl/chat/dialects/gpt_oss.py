@@ -18,8 +18,9 @@ from ascl.chat.turn import ParsedCall, Turn, parse_arguments
 
 CHANNEL, MESSAGE, END, NEXT = "<|channel|>", "<|message|>", "<|end|>", "<|start|>assistant"
 ANALYSIS, FINAL = f"{CHANNEL}analysis{MESSAGE}", f"{CHANNEL}final{MESSAGE}"
+START = "<|start|>"
 _ENDS = ("<|return|>", "<|call|>")
-_MARKS = (*_ENDS, CHANNEL, MESSAGE, END, "<|start|>", "<|constrain|>")
+_MARKS = (*_ENDS, CHANNEL, MESSAGE, END, START, "<|constrain|>")
 _CONTROL = control_pattern(_MARKS)
 _BLANK = re.compile(r"\s*")
 _OUTSIDE = "text outside of a channel"

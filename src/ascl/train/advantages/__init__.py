@@ -21,12 +21,12 @@ Settings are read where torch is not installed, so torch is imported in the meth
 standard deviations over the scored rollouts.
 """
 
-import importlib
 from typing import Annotated, Any, get_args
 
 from pydantic import Field, SerializeAsAny, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from ascl.errors import InputError, first_problem
+from ascl.extension import imported_settings, is_import_path
 from ascl.train.advantages.ada_grpo import AdaGrpo
 from ascl.train.advantages.adaptthink import AdaptThink
 from ascl.train.advantages.algorithm import BaseAlgorithm
@@ -48,29 +48,11 @@ def _read(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
     if isinstance(value, str):
         value = {"type": value}
     name = value.get("type") if isinstance(value, dict) else None
-    if isinstance(name, str) and ":" in name:
-        try:
-            return _imported(name).model_validate(value)
-        except ValidationError as error:
-            raise InputError(first_problem(error)) from error
+    if isinstance(name, str) and is_import_path(name):
+        return imported_settings(name, BaseAlgorithm, value)
     if isinstance(name, str) and name not in TYPES:
         raise InputError(f"{name}: use one of {', '.join(TYPES)}, or a class of your own as package.module:ClassName")
     return check(value)
-
-
-def _imported(path: str) -> type[BaseAlgorithm]:
-    """The class at `package.module:ClassName`. Raises InputError."""
-    module, _, name = path.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except Exception as error:  # whatever the user's module does when it is imported
-        what = f"{type(error).__name__}: {error}"
-        raise InputError(
-            f"{path}: can't be imported ({what}); is it installed, or its folder in PYTHONPATH?"
-        ) from error
-    if not (isinstance(found, type) and issubclass(found, BaseAlgorithm)):
-        raise InputError(f"{path}: is no subclass of ascl.train.advantages.BaseAlgorithm")
-    return found
 
 
 Algorithm = Annotated[SerializeAsAny[Annotated[Ours, Field(discriminator="type")]], WrapValidator(_read)]

@@ -1,8 +1,0 @@
-"""The entry point of group `verl.plugins`: `import verl` imports this file in every process.
-
-verl swallows what goes wrong here, so whoever relies on it calls `estimators.assert_registered`.
-"""
-
-from ascl.cluster.estimators import register
-
-register()

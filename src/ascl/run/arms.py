@@ -1,0 +1,233 @@
+"""The arms of a run: what each starts from, what it is trained on and by which method, in the world of the run.
+
+**The contract of a method.** A subclass of `BaseArm` (pydantic) with
+
+- `method: Literal["its_name"]`; of a class of your own the import path; its settings as fields, with ranges;
+- `check(name, settings, world)`: looks for what the training will need before the first stage of a run begins. Raises
+  InputError naming what is missing; leaves nothing behind.
+- `train(job)`: trains the model `job.training.model` and leaves one that transformers can load, with its tokenizer, in
+  `job.training.out`. Same job, same model. A training that was killed is started again, with what stands in
+  `job.training.work`. Heavy imports belong into the method: configurations are read where torch is not installed.
+
+`sft` and `rl` are two of them. One of your own needs no fork: `method: package.module:ClassName` in an arm (a class
+that Python can import). One that wants the rows of a recipe is a subclass of `SftArm`, one that wants RL's prompts of
+`RlArm`; any other of `BaseArm`. The run does the rest: what is checked, resumed, evaluated and shown.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    StringConstraints,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+
+from ascl import ranges
+from ascl.chat.render import Renderer
+from ascl.consult.tool import ConsultTool
+from ascl.data.prompt import Kind, Prompt, choose
+from ascl.data.row import Row
+from ascl.errors import InputError
+from ascl.evals.asked import AskedPrompts
+from ascl.extension import imported_settings, is_import_path
+from ascl.judges.judge import Judge
+from ascl.models.sampling import Sampling
+from ascl.servers import optional_address
+from ascl.train.advantages import Algorithm
+from ascl.train.installed import check_installed
+from ascl.train.training import Training
+
+ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]  # an arm names folders
+
+
+class World(Protocol):
+    """What a run and its arms ask of their world; a seed may change all of it."""
+
+    def facts(self) -> dict[str, Any]:
+        """What a run depends on beside its configuration, as JSON."""
+        ...
+
+    def base_model(self, seed: int) -> str:
+        """The model that arms without a start go on from: a name or a folder."""
+        ...
+
+    def renderer(self) -> Renderer:
+        """The renderer of every model of the run."""
+        ...
+
+    def tool(self, split: str, seed: int) -> ConsultTool:
+        """The consult tool, over the rule book of a split."""
+        ...
+
+    def check_rows(self, arm: "SftArm") -> None:
+        """Raise InputError where the rows of a supervised arm can't be made."""
+        ...
+
+    def rows(self, name: str, arm: "SftArm", seed: int, folder: Path) -> list[Row]:
+        """The rows of a supervised arm; a recipe leaves its files in `folder`."""
+        ...
+
+    def rl_prompts(self, arm: "RlArm", seed: int, cloned: Collection[str]) -> list[Prompt]:
+        """The prompts of an RL arm, without those of which its model was shown an answer."""
+        ...
+
+    def asked(self, seed: int) -> AskedPrompts:
+        """What every evaluation asks."""
+        ...
+
+    def reward_judge(self, folder: Path) -> Judge:
+        """Who gives the reward; replies of a judging model are kept in `folder`."""
+        ...
+
+    def judges(self, folder: Path) -> list[Judge]:
+        """Who judges an evaluation; the first one gives the figures."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """The training of an arm with one seed.
+
+    name: of the arm. training: the model it goes on from, the renderer, and where the trained model goes. settings: the
+    run's settings of the arm's method, with the arm's own changes; None for a method of your own. data: the folder of
+    what is made before the training. shown: the ids of prompts of whose answers the model it goes on from was shown
+    some.
+    """
+
+    name: str
+    training: Training
+    world: World
+    settings: Any
+    data: Path
+    shown: frozenset[str] = frozenset()
+
+    @property
+    def seed(self) -> int:
+        """The seed of the training."""
+        return self.training.seed
+
+
+class ArmData(BaseModel):
+    """The training rows of a supervised arm.
+
+    recipe: one of `ascl data build`, on the train prompts of `from` (the run's prompts, unless named), with its
+    parameters; model, base_url, sampling, concurrency: who is sampled, and how. The recipe `ascl` without a model plays
+    the shipped demonstrations that fit the rule book. rows: finished training sets instead of a recipe. limit: rows of
+    each kind of prompt (0: all).
+    """
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=True)
+
+    recipe: str = "ascl"
+    sources: list[str] | None = Field(default=None, alias="from", min_length=1)
+    model: str | None = None
+    base_url: Annotated[str | None, AfterValidator(optional_address)] = None
+    sampling: Sampling = Sampling(temperature=0.6, top_p=0.95, max_tokens=4096)
+    concurrency: int = Field(default=16, ge=1, le=ranges.CONCURRENCY)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    rows: list[str] = Field(default_factory=list)
+    limit: int = Field(default=0, ge=0, le=ranges.PROMPTS)
+
+
+class BaseArm(BaseModel):
+    """start: the arm whose model this one goes on from (of the same seed); None: the run's model."""
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=True, allow_inf_nan=False)
+
+    method: str
+    start: ArmName | None = Field(default=None, alias="from")
+
+    def check(self, name: str, settings: Any, world: World) -> None:
+        """Look for what the training will need. Raises InputError."""
+
+    def train(self, job: Job) -> None:
+        """Leave a trained model in `job.training.out`. Raises InputError."""
+        raise NotImplementedError
+
+
+class SftArm(BaseArm):
+    """Supervised fine-tuning on rows. settings: what the arm changes in the run's `sft`."""
+
+    method: Literal["sft"]
+    settings: dict[str, Any] = Field(default_factory=dict)
+    data: ArmData = ArmData()
+
+    def check(self, name: str, settings: Any, world: World) -> None:
+        """See `BaseArm`: packages, and the rows or what they are made of."""
+        check_installed(settings)
+        world.check_rows(self)
+
+    def train(self, job: Job) -> None:
+        """See `BaseArm` and `train/sft.py`."""
+        from ascl.train.sft import run_sft
+
+        run_sft(job.training, job.world.rows(job.name, self, job.seed, job.data), job.settings)
+
+
+class RlArm(BaseArm):
+    """RL by one algorithm, on the train prompts of `rl.kinds` whose answers no model of this arm was shown.
+
+    settings: what the arm changes in the run's `rl`. prompts: sources, as the run's `prompts` are named; those, unless
+    given. limit: prompts of each kind (0: all).
+    """
+
+    method: Literal["rl"]
+    settings: dict[str, Any] = Field(default_factory=dict)
+    algorithm: Algorithm
+    prompts: list[str] | None = Field(default=None, min_length=1)
+    limit: int = Field(default=0, ge=0, le=ranges.PROMPTS)
+
+    def check(self, name: str, settings: Any, world: World) -> None:
+        """See `BaseArm`: packages, and prompts of every kind."""
+        check_installed(settings)
+        check_kinds(world.rl_prompts(self, 0, ()), settings.kinds)
+
+    def train(self, job: Job) -> None:
+        """See `BaseArm` and `train/rl.py`. Raises InputError where no prompt is left."""
+        from ascl.train.rl import run_rl
+
+        prompts = job.world.rl_prompts(self, job.seed, job.shown)
+        if not prompts:
+            raise InputError(
+                f"arms.{job.name}: every train prompt of the kinds in rl.kinds was shown with its answer to the model "
+                "this arm goes on from, so none is left for RL; add prompts"
+            )
+        tool, judge = job.world.tool("train", job.seed), job.world.reward_judge(job.data)
+        run_rl(job.training, prompts, tool, judge, self.algorithm, job.settings)
+
+
+def check_kinds(prompts: Sequence[Prompt], kinds: Sequence[Kind]) -> None:
+    """Raise InputError where RL would find no train prompt of a kind it is to train on."""
+    if missing := [kind.value for kind in kinds if not choose(prompts, "train", [kind])]:
+        raise InputError(
+            f"rl.kinds: there is no train prompt of kind {' or '.join(missing)}; add some to `prompts`, "
+            "or leave the kind out of rl.kinds"
+        )
+
+
+Ours = SftArm | RlArm
+METHODS = ("sft", "rl")
+
+
+def _read(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """An import path as `method` names a class of the user's own."""
+    if isinstance(value, BaseArm):
+        return value
+    method = value.get("method") if isinstance(value, dict) else None
+    if isinstance(method, str) and is_import_path(method):
+        return imported_settings(method, BaseArm, value)
+    if isinstance(method, str) and method not in METHODS:
+        known = f"use one of {', '.join(METHODS)}, or a class of your own as package.module:ClassName"
+        raise InputError(f"method: {method}: {known}")
+    return check(value)
+
+
+Arm = Annotated[SerializeAsAny[Annotated[Ours, Field(discriminator="method")]], WrapValidator(_read)]

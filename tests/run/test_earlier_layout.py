@@ -1,0 +1,52 @@
+"""A run samples what it sampled before its files and settings got their present layout."""
+
+from pathlib import Path
+
+import pytest
+from earlier_layout import kept, told
+
+from ascl.run.config import RunConfig
+from ascl.run.stages import do, stages
+from ascl.run.world import ConfiguredWorld
+
+FIXTURE = Path(__file__).with_name("rollouts_of_the_earlier_layout.jsonl")
+
+
+@pytest.fixture
+def one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)  # sums of floats depend on it
+
+
+def test_the_rollouts_are_those_of_the_earlier_layout(one_thread: None, tiny_model: Path, tmp_path: Path) -> None:
+    config = RunConfig.model_validate(
+        {
+            "model": str(tiny_model),
+            "dtype": "float32",
+            "seeds": [3],
+            "rules": {"top_k": 2},
+            "lora": {"r": 4, "alpha": 8},
+            "sft": {"epochs": 2, "batch_size": 4, "micro_batch_size": 2, "learning_rate": 1e-2},
+            "rl": {
+                "group_size": 4,
+                "prompts_per_step": 2,
+                "micro_batch_size": 4,
+                "max_steps": 2,
+                "max_tokens": 8,
+                "learning_rate": 1e-2,
+                "harmful_share": 0.5,
+            },
+            "arms": {
+                "bc": {"method": "sft", "data": {"limit": 6}},
+                "grpo": {"from": "bc", "method": "rl", "limit": 6, "algorithm": "grpo"},
+                "ifpo": {"from": "bc", "method": "rl", "limit": 6, "algorithm": {"type": "ifpo", "tau": 0.5}},
+            },
+        }
+    )
+    world = ConfiguredWorld(config)
+    for stage in stages(config, world):
+        if stage.work != "evaluate":
+            do(stage, tmp_path, config, world)
+    before = kept(FIXTURE)
+    assert {arm: told(tmp_path / "arms" / f"{arm}-3" / "rollouts.jsonl") for arm in before} == before
