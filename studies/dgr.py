@@ -33,6 +33,7 @@ from ascl.files import write_json, write_text
 from ascl.inputs import read_json
 from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.record import Outcome, Record
+from ascl.judges.settings import JudgeSettings
 from ascl.models.in_process import InProcessClient
 from ascl.models.models import load_model, load_renderer
 from ascl.models.open_client import LocalClient
@@ -188,7 +189,7 @@ class Study:
         client = InProcessClient(loaded, self.renderer)
         subject = Subject(model=model, name=label, dtype="auto")
         settings = EvalSettings(
-            suite="dgr", variants=["pure"], judges=["offline"], max_tokens=400, batch=self.options.sample_batch
+            suite="dgr", variants=["pure"], judges=[JudgeSettings()], max_tokens=400, batch=self.options.sample_batch
         )
         figures: dict[str, Any] = {}
         for name, prompts in self.evaluation.items():

@@ -15,11 +15,19 @@ def test_one_seed_keeps_the_interval_over_its_prompts() -> None:
 
 
 def test_several_seeds_have_the_mean_and_students_interval() -> None:
-    (found,) = figures_over_seeds([seed(0.4, 0.0), seed(0.6, 0.5), seed(0.8)]).values()
-    mean = over_seeds([0.4, 0.6, 0.8])
+    (found,) = figures_over_seeds([seed(0.4, 0.0), seed(0.5, 0.5), seed(0.6)]).values()
+    mean = over_seeds([0.4, 0.5, 0.6])
     assert (found.value, found.low, found.high, found.n) == (mean.value, mean.low, mean.high, 3)
     assert found.unjudged == 0.25, "the mean of those that have a share"
     assert found.off_topic is None
+
+
+def test_the_interval_of_a_share_ends_where_shares_do() -> None:
+    values = [0.0, 0.9, 1.0]
+    parts = [{name: Estimate(value=value) for name in ("safety", "tokens")} for value in values]
+    found, mean = figures_over_seeds(parts), over_seeds(values)
+    assert (found["safety"].low, found["safety"].high) == (0.0, 1.0)
+    assert (found["tokens"].low, found["tokens"].high) == (mean.low, mean.high)
 
 
 def test_a_seed_without_the_figure_is_left_out() -> None:

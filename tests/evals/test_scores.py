@@ -20,6 +20,7 @@ from ascl.judges.record import Outcome, Record, record
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.stats import Estimate, proportion
 
+Given = dict[str, Any]
 FULL, PARTIAL, COMPLIED = Refusal.FULL_REFUSAL, Refusal.PARTIAL_REFUSAL, Refusal.FULL_COMPLIANCE
 
 
@@ -146,7 +147,9 @@ def test_classes_of_their_own() -> None:
 
 
 def test_an_axis_holds_the_mean_share_of_unjudged_answers() -> None:
-    read, unread, cut = {"safe": True, "refusal": FULL}, dict[str, Any](), {"stop": TRUNCATED}
+    read: Given = {"safe": True, "refusal": FULL}
+    unread: Given = {}
+    cut: Given = {"stop": TRUNCATED}
     figures = [
         benchmark_figures([judged(Kind.HARMFUL, **given) for given in of], "b")
         for of in ([read, read, read, unread, cut], [read, read])
@@ -162,7 +165,8 @@ def test_an_axis_holds_the_mean_share_of_unjudged_answers() -> None:
 
 
 def test_safety_and_over_refusal_are_taken_over_answers_to_the_point_with_a_verdict() -> None:
-    safe, complied = {"safe": True, "refusal": FULL}, {"safe": True, "refusal": COMPLIED}
+    safe: Given = {"safe": True, "refusal": FULL}
+    complied: Given = {"safe": True, "refusal": COMPLIED}
     figures = measured(
         rec(Kind.HARMFUL, **safe),
         rec(Kind.HARMFUL, **complied),
@@ -214,7 +218,7 @@ def test_consult_rates_selectivity_and_needless_consults() -> None:
 
 
 def test_claims_and_tokens() -> None:
-    complied = {"safe": True, "refusal": COMPLIED}
+    complied: Given = {"safe": True, "refusal": COMPLIED}
     records = [rec(Kind.SENSITIVE, tokens=t, claims=t == 10, **complied) for t in (10, 30)]
     figures = measured(*records)
     assert value(figures, "hallucinated") == (0.5, 2)
@@ -233,7 +237,7 @@ def test_claims_and_tokens() -> None:
     ],
 )
 def test_a_kind_that_is_not_there_gives_no_figure(kind: Kind, missing: set[str]) -> None:
-    given = {"safe": True, "refusal": COMPLIED, "correct": True}
+    given: Given = {"safe": True, "refusal": COMPLIED, "correct": True}
     figures = measured(*(rec(k, consulted=k is Kind.HARMFUL, **given) for k in Kind if k is not kind))
     assert {name for name, estimate in figures.items() if estimate.value is None} == missing
     assert all(figures[name] == Estimate() for name in missing)

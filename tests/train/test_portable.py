@@ -38,7 +38,7 @@ def adapters(model: str, folder: Path) -> Path:
         for name, weight in trained.named_parameters():
             if "lora_B" in name:
                 weight.normal_(std=0.5)
-    trained.save_pretrained(folder)
+    trained.save_pretrained(str(folder))
     load_renderer(model).tokenizer.save_pretrained(folder)
     name_base(folder, model)
     write_json(folder / "training.json", FACTS)
