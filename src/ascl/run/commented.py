@@ -44,5 +44,5 @@ def _comment(settings: BaseModel, indent: str) -> list[str]:
     return [
         f"{indent}# {line}"
         for paragraph in paragraphs
-        for line in textwrap.wrap(" ".join(paragraph.split()), _WIDTH - len(indent))
+        for line in textwrap.wrap(" ".join(paragraph.split()), _WIDTH - len(indent) - 2)
     ]
