@@ -4,7 +4,7 @@ import os
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +35,14 @@ def machine() -> str:
 
 def versions() -> dict[str, str]:
     """The installed versions of what figures depend on."""
-    return {package: _version(package) for package in PACKAGES}
+    return {package: version(package) for package in PACKAGES}
 
 
-def _version(package: str) -> str:
+def version(package: str = "ascl") -> str:
+    """The installed version of a package."""
     try:
-        return version(package)
-    except PackageNotFoundError:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
         return "not installed"
 
 

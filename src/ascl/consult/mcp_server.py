@@ -11,9 +11,9 @@ from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CallToolResult, TextContent, Tool
 
-from ascl import __version__
 from ascl.consult.tool import SERVER_NAME, SHORT_NAME, TOOL_NAME, ConsultTool
 from ascl.errors import InputError
+from ascl.provenance import version
 
 if TYPE_CHECKING:
     import uvicorn
@@ -32,7 +32,7 @@ class ConsultServer(MCPServer):
     """
 
     def __init__(self, tool: ConsultTool) -> None:
-        super().__init__(SERVER_NAME, version=__version__)
+        super().__init__(SERVER_NAME, version=version())
         self._tool = tool
 
     async def list_tools(self) -> list[Tool]:

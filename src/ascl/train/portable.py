@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ascl import __version__
 from ascl.consult.tool import TOOL_NAME
 from ascl.consult.variants import ASCL_TEXT
 from ascl.errors import InputError
@@ -15,6 +14,7 @@ from ascl.files import write_json, write_text
 from ascl.inputs import read_json
 from ascl.models.model_folder import folder_of, load_tokenizer
 from ascl.models.models import load_model
+from ascl.provenance import version
 from ascl.saved import read_saved
 from ascl.stats import Estimate
 from ascl.train.training import FACTS, LOG, ROLLOUTS, Training
@@ -55,7 +55,7 @@ def write_facts(folder: Path, training: Training, facts: Mapping[str, Any]) -> N
     base, revision = base_of(training.model)
     name_base(folder, training.model)
     dialect = training.renderer.dialect.name
-    made = {"base model": base, "base revision": revision, "dialect": dialect, "ascl": __version__}
+    made = {"base model": base, "base revision": revision, "dialect": dialect, "ascl": version()}
     write_json(folder / FACTS, {**facts, **made})
     write_card(folder)
 
