@@ -55,7 +55,7 @@ def test_a_headline_names_the_arms_that_differ_from_what_they_began_with() -> No
     assert headline(arms, [up, down, *ignored]) == (f"{first}; grpo is 20 points of H-avg below bc [5, 31], one seed.")
     assert headline(arms, [up, unsettled]) == f"{first}."
     assert headline(arms, [unsettled, apart("bc", "ifpo", 0.1, None, None)]) == (
-        "Nothing is settled: grpo is 1 points of H-avg above bc [-5, 7], 3 seeds."
+        "Nothing is settled: grpo is 1 point of H-avg above bc [-5, 7], 3 seeds."
     )
 
 

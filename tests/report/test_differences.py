@@ -96,8 +96,8 @@ def test_the_first_line_says_what_came_out() -> None:
     assert sentence(rows("a", "b"), below) == "b is 5 points of H-avg below a [1, 9]."
     unsettled = [difference("a", name, 0.01) for name in "bcdefg"]
     assert sentence(rows(*"abcdefg"), unsettled) == (
-        "Nothing is settled: b is 1 points of H-avg above a [-9, 11]; c is 1 points of H-avg above a [-9, 11]; "
-        "d is 1 points of H-avg above a [-9, 11]; 3 more below."
+        "Nothing is settled: b is 1 point of H-avg above a [-9, 11]; c is 1 point of H-avg above a [-9, 11]; "
+        "d is 1 point of H-avg above a [-9, 11]; 3 more below."
     )
     assert sentence(rows("a", "b"), [difference("a", "b", 0.5, figure="over_refusal")]) == (
         "b is 50 points of over-refusal above a [40, 60]."

@@ -121,8 +121,13 @@ def _h_avg(arm: ArmResult) -> float | None:
 
 
 def _said(found: ArmDifference) -> str:
-    value, low, high = (100 * (v or 0.0) for v in (found.difference.value, found.difference.low, found.difference.high))
-    side = "above" if value >= 0 else "below"
-    low, high = (low, high) if value >= 0 else (-high, -low)
     seeds = "one seed" if found.seeds == 1 else f"{found.seeds} seeds"
-    return f"{found.second} is {abs(value):.0f} points of H-avg {side} {found.first} [{low:.0f}, {high:.0f}], {seeds}"
+    return f"{in_words(found.second, found.first, found.difference)}, {seeds}"
+
+
+def in_words(second: str, first: str, difference: Estimate, of: str = "H-avg") -> str:
+    """How far `second` is from `first` in a figure, in percentage points: the size with its interval."""
+    value, low, high = (100 * (bound or 0.0) for bound in (difference.value, difference.low, difference.high))
+    low, high = (low, high) if value >= 0 else (-high, -low)
+    points = f"{abs(value):.0f} point{'' if round(abs(value)) == 1 else 's'}"
+    return f"{second} is {points} of {of} {'above' if value >= 0 else 'below'} {first} [{low:.0f}, {high:.0f}]"

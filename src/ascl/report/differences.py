@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from ascl.evals.arms import RunResults
+from ascl.evals.arms import RunResults, in_words
 from ascl.evals.evaluation import marks_of
 from ascl.evals.paired import paired_differences
 from ascl.progress import progress_bar
@@ -126,13 +126,8 @@ def _some(found: Sequence[Difference]) -> str:
 
 
 def _said(found: Difference) -> str:
-    """One difference in words, its size with the interval of the size."""
-    above = (found.estimate.value or 0.0) >= 0
-    seen = (found if above else found.turned()).estimate
-    value, low, high = (round(100 * (bound or 0.0)) for bound in (seen.value, seen.low, seen.high))
-    side, name = "above" if above else "below", BY_KEY[found.figure].label
-    name = name if name == "H-avg" else name.lower()
-    return f"{found.second} is {value} points of {name} {side} {found.first} [{low}, {high}]"
+    name = BY_KEY[found.figure].label
+    return in_words(found.second, found.first, found.estimate, name if name == "H-avg" else name.lower())
 
 
 def _alone(one: Shown) -> str:
