@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.cli.main import app
+from ascl.data.load import load_prompts
 from ascl.data.prompt import Prompt
 from ascl.evals.evaluation import judge_evaluation, open_folder
 from ascl.evals.results import Sampled
@@ -136,7 +137,7 @@ def finished_run(folder: Path, model: str) -> list[str]:
             write_json(place / LOG, [{"step": 1, "loss": 0.5, "reward": 0.1}])
             write_json(place / FACTS, {"method": "rl", "judge": "offline", "algorithm": {"type": "ifpo"}, "tools": []})
             if stage.of == "ifpo":
-                write_jsonl(place / ROLLOUTS, [_rollout(prompt) for prompt in state.world.prompts[:4]])
+                write_jsonl(place / ROLLOUTS, [_rollout(prompt) for prompt in load_prompts(["starter:1"])])
         else:
             planned = evaluation(stage, folder, state.config, state.world)
             open_folder(planned.folder, planned.evaluation)
