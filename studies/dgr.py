@@ -161,8 +161,7 @@ class Study:
         if size is not None:
             rows = self.rows(name, size)
             figures["rows"] = len(rows)
-            scored = [row.dump() for row in rows[:200]]
-            sums = score_rows(load_model(self.options.model), self.renderer, scored, 1)
+            sums = score_rows(load_model(self.options.model), self.renderer, rows[:200], 1)
             figures["nll"] = {k: v.model_dump() for k, v in summarise(sums).items()}
             settings = SftSettings(
                 learning_rate=self.options.learning_rate,
@@ -209,7 +208,7 @@ class Study:
         """Mean forward KL a token of the tuned model from the frozen one, on the latter's own GSM8K answers."""
         answered = (one.trajectory for one in read_sampled(self.out / "evals" / "none-gsm8k", "gsm8k_reasoning"))
         own = [trajectory for trajectory in answered if trajectory.answer is not None]
-        rows = [{"messages": [m.for_template() for m in trajectory.messages]} for trajectory in own[:count]]
+        rows = [Row(id=trajectory.prompt_id, messages=trajectory.messages) for trajectory in own[:count]]
         pairs = forward_kl(load_model(self.options.model), tuned, self.renderer, rows)
         return sum(kl for kl, _ in pairs) / sum(n for _, n in pairs)
 

@@ -1,7 +1,6 @@
 """One of each extension from outside the package, written as docs/extending.md writes it, and used as it says."""
 
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -190,7 +189,7 @@ def test_a_set_wherever_a_set_is_named(mine: Path) -> None:
     }
     with pytest.raises(InputError, match=r"mine\.sets:REQUESTS: has no reference replies"):
         load_examples(["mine.sets:REQUESTS"])
-    with pytest.raises(InputError, match=r"mine\.sets:Kind: is no ascl\.prompts\.source\.Source"):
+    with pytest.raises(InputError, match=r"mine\.sets:Kind: is no ascl\.data\.sets\.source\.Source"):
         load_prompts(["mine.sets:Kind"])
 
 
@@ -232,10 +231,3 @@ def test_what_stands_at_a_path_must_be_of_its_kind() -> None:
         arms(method="mine.methods:Copy", strength=1)
     with pytest.raises(ValueError, match=r"method: merge: use one of sft, rl, or a class of your own"):
         arms(method="merge")
-
-
-def test_the_page_names_files_that_are_there() -> None:
-    root = Path(__file__).parents[1]
-    for path in re.findall(r"`((?:tests|src)/[\w/.]+)`", PAGE.replace("/NAME.txt", "/qwen3.txt")):
-        assert (root / path).exists(), path
-    assert os.environ["ASCL_BENCH_DIR"]

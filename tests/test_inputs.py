@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from ascl import inputs
 from ascl.data.examples import load_examples
 from ascl.data.load import load_prompts
+from ascl.data.rows import read_rows
 from ascl.errors import InputError
 from ascl.inputs import iterate_jsonl, parse_yaml, read_json, read_text
 from ascl.judges.calibrate import load_calibration
 from ascl.rules.load import load_rules
 from ascl.run.config import load_config
-from ascl.train.data import read_rows
 
 READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "rules in YAML": (".yaml", load_rules),

@@ -15,6 +15,7 @@ from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.data.prompt import Kind, Prompt
 from ascl.data.row import Row, native_row, split_row
+from ascl.data.rows import read_rows
 from ascl.errors import InputError
 from ascl.files import write_jsonl
 from ascl.judges.lexical.offline import OfflineJudge
@@ -26,7 +27,6 @@ from ascl.recipes.consult_checks import acceptable, check, query_related, refers
 from ascl.rules.book import RuleBook
 from ascl.run.config import RunConfig, SftArm
 from ascl.run.world import ConfiguredWorld
-from ascl.train.data import read_rows
 from ascl.train.tokens import IGNORED, encode_row
 
 TOOL = ConsultTool(RuleBook.load())

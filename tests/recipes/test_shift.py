@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 import torch
 
+from ascl.chat.messages import Message
 from ascl.chat.render import Renderer
+from ascl.data.row import Row
 from ascl.models.models import load_model
 from ascl.recipes.segments import reply_segments
 from ascl.recipes.shift import forward_kl, score_rows, summarise
 
 
-def row(thought: str | None, answer: str, question: str = "How are you?") -> dict[str, Any]:
-    reply = {"role": "assistant", "content": answer} | ({} if thought is None else {"reasoning_content": thought})
-    return {"messages": [{"role": "user", "content": question}, reply]}
+def row(thought: str | None, answer: str, question: str = "How are you?") -> Row:
+    reply = Message(role="assistant", content=answer, reasoning_content=thought)
+    return Row(id="r", messages=[Message(role="user", content=question), reply])
 
 
 ROWS = [
@@ -33,14 +35,14 @@ def model(tiny_model: Path) -> Any:
 
 
 @pytest.mark.parametrize("given_row", ROWS)
-def test_segments_cover_the_turn_and_cut_it_behind_the_thought(renderer: Renderer, given_row: dict[str, Any]) -> None:
+def test_segments_cover_the_turn_and_cut_it_behind_the_thought(renderer: Renderer, given_row: Row) -> None:
     ids, segments = reply_segments(given_row, renderer)
     texts = {
         name: renderer.tokenizer.decode([i for i, s in zip(ids, segments, strict=True) if s == name])
         for name in ("prompt", "thought", "answer")
     }
     assert texts["prompt"].rstrip().endswith("<|im_start|>assistant"), "the line break behind the turn is no answer"
-    if given_row["messages"][1].get("reasoning_content") is None:
+    if given_row.messages[1].reasoning_content is None:
         assert texts["thought"] == ""
     else:
         assert texts["thought"].startswith("<think>") and texts["thought"].rstrip().endswith("</think>")

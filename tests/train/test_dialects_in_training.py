@@ -9,6 +9,7 @@ from ascl.chat.dialects import DIALECTS
 from ascl.chat.messages import Message, ToolCall, Trajectory
 from ascl.chat.render import Renderer
 from ascl.consult.tool import TOOL_NAME
+from ascl.data.row import Row
 from ascl.recipes.segments import reply_segments
 from ascl.train.decision import decision_length
 from ascl.train.tokens import IGNORED, encode_row
@@ -27,8 +28,8 @@ def answering(thought: str | None, answer: str = "Boil water.") -> Message:
     return Message(role="assistant", content=answer, reasoning_content=thought)
 
 
-def row(*messages: Message) -> dict[str, object]:
-    return {"id": "r", "messages": [message.for_template() for message in (USER, *messages)], "tools": []}
+def row(*messages: Message) -> Row:
+    return Row(id="r", messages=[USER, *messages])
 
 
 def learnt(renderer: Renderer, labels: list[int]) -> list[str]:
@@ -61,7 +62,7 @@ def test_loss_falls_on_the_models_turns_and_their_ends(renderers: dict[str, Rend
 @all_dialects
 def test_a_given_beginning_of_the_thought_carries_no_loss(renderers: dict[str, Renderer], dialect: str) -> None:
     renderer = renderers[dialect]
-    given = row(answering("Step one. Step two.")) | {"no_loss_prefix": "Step one."}
+    given = row(answering("Step one. Step two.")).model_copy(update={"no_loss_prefix": "Step one."})
     [text] = learnt(renderer, encode_row(given, renderer)["labels"])
     assert text.startswith(" Step two.") and text.endswith(renderer.dialect.ends)
 

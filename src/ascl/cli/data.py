@@ -118,7 +118,7 @@ def show(
 ) -> None:
     """Print a training row: its messages, or the tokens a model learns from with their loss mask."""
     from ascl.cli.preview import show_row, show_tokens
-    from ascl.train.data import read_rows
+    from ascl.data.rows import read_rows
 
     rows = read_rows([file])
     wanted = next((one for one in rows if row in (None, one.id)), None)

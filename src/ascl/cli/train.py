@@ -42,9 +42,9 @@ def sft(
     What is not named is the paper's: `ascl config show` prints the values (`sft`).
     """
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    from ascl.data.rows import read_rows
     from ascl.models.dtype import machine_dtype
     from ascl.models.models import load_renderer
-    from ascl.train.data import read_rows
     from ascl.train.settings import Lora, SftSettings
     from ascl.train.training import Training
 
@@ -101,6 +101,7 @@ def rl(
 ) -> None:
     """Reinforce a model on prompts with a judge's rewards: one arm of a run. Run it again to resume."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    from ascl.data.rows import read_rows
     from ascl.models.dtype import machine_dtype
     from ascl.preflight import check_judge, check_servers, judge_servers
     from ascl.run.arms import RlArm, check_kinds
@@ -108,7 +109,6 @@ def rl(
     from ascl.run.config import find_config, load_config
     from ascl.run.world import ConfiguredWorld
     from ascl.train.advantages import algorithm_of
-    from ascl.train.data import read_rows
     from ascl.train.installed import check_installed
     from ascl.train.training import Training
 

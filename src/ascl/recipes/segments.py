@@ -1,17 +1,15 @@
 """Which token of a training row belongs to the prompt, to a thought or to an answer."""
 
-from typing import Any
-
-from ascl.chat.messages import message_of
 from ascl.chat.render import Renderer
+from ascl.data.row import Row
 
 
-def reply_segments(row: dict[str, Any], renderer: Renderer) -> tuple[list[int], list[str]]:
+def reply_segments(row: Row, renderer: Renderer) -> tuple[list[int], list[str]]:
     """Ids of a row's conversation, and for each id `prompt`, `thought` or `answer`.
 
     A model turn is thought up to the end of its closing mark, answer after it; a turn without a thought is all answer.
     """
-    ids, mask = renderer.encode([message_of(message) for message in row["messages"]], row.get("tools") or [])
+    ids, mask = renderer.encode(row.messages, row.tools)
     segment = ["prompt"] * len(ids)
     at = 0
     while at < len(ids):

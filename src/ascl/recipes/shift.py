@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ascl.chat.render import Renderer
+from ascl.data.row import Row
 from ascl.recipes.segments import reply_segments
 from ascl.stats import bootstrap_ratio
 
@@ -42,7 +43,7 @@ Sums = dict[str, tuple[float, int]]  # segment -> (summed NLL in nats, tokens)
 def score_rows(
     model: Any,
     renderer: Renderer,
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[Row],
     batch: int = 4,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Sums]:
@@ -98,9 +99,7 @@ def summarise(sums: Sequence[Sums]) -> dict[str, Shift]:
     return result
 
 
-def forward_kl(
-    reference: Any, tuned: Any, renderer: Renderer, rows: Sequence[dict[str, Any]]
-) -> list[tuple[float, int]]:
+def forward_kl(reference: Any, tuned: Any, renderer: Renderer, rows: Sequence[Row]) -> list[tuple[float, int]]:
     """Summed KL(reference || tuned) over the whole vocabulary, and the token count, on each row's model tokens.
 
     KL_t = sum_v p_ref(v | before t) (log p_ref(v | before t) - log p_tuned(v | before t)), in nats. The rows hold the

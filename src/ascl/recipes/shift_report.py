@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ascl.chat.messages import Trajectory, messages_of
+from ascl.chat.messages import Message, Trajectory
 from ascl.chat.render import Renderer
 from ascl.consult.rollout import rollout, start
 from ascl.data.load import load_prompts, question
 from ascl.data.prompt import Prompt
+from ascl.data.row import Row
+from ascl.data.rows import read_rows
 from ascl.errors import InputError
-from ascl.inputs import read_jsonl
 from ascl.models.in_process import InProcessClient
 from ascl.models.models import load_model, load_renderer
 from ascl.models.sampling import Sampling
@@ -47,7 +48,7 @@ def measure_shift(
     if embedding_model:
         first, *others = rows
         for other in others:
-            replies = [{r["id"]: _reply(r["messages"][-1]) for r in rows[name]} for name in (first, other)]
+            replies = [{row.id: _reply(row.messages[-1]) for row in rows[name]} for name in (first, other)]
             shared = sorted(replies[0].keys() & replies[1].keys())
             if shared:
                 pairs = [(replies[0][i], replies[1][i]) for i in shared]
@@ -56,35 +57,27 @@ def measure_shift(
         held_out = load_prompts([prompts])
         own = _replies(frozen, renderer, held_out)
         moved = load_model(tuned)
-        messages = [{"messages": [m.for_template() for m in t.messages]} for t in own]
-        compared[f"forward KL a token, {prompts}"] = _estimate(forward_kl(frozen, moved, renderer, messages))
+        walked = [Row(id=t.prompt_id, messages=t.messages) for t in own]
+        compared[f"forward KL a token, {prompts}"] = _estimate(forward_kl(frozen, moved, renderer, walked))
         if embedding_model:
             after = _replies(moved, renderer, held_out)
-            texts = [
-                (_reply(a.messages[-1].for_template()), _reply(b.messages[-1].for_template()))
-                for a, b in zip(own, after, strict=True)
-            ]
+            texts = [(_reply(a.messages[-1]), _reply(b.messages[-1])) for a, b in zip(own, after, strict=True)]
             compared[f"cosine of replies before and after, {prompts}"] = _cosine(texts, embedding_model)
     return figures
 
 
-def _rows(path: Path, limit: int) -> list[dict[str, Any]]:
-    rows = []
-    for number, row in read_jsonl(path):
-        try:
-            messages = messages_of(row.get("messages"))
-        except InputError as error:
-            raise InputError(f"{path}, line {number}: {error}") from error
-        if not messages or messages[-1].role != "assistant":
-            raise InputError(f"{path}, line {number}: `messages` that end with the assistant's are expected")
-        rows.append({"id": str(number)} | row | {"messages": [message.for_template() for message in messages]})
+def _rows(path: Path, limit: int) -> list[Row]:
+    rows = read_rows([path])
+    for row in rows:
+        if row.messages[-1].role != "assistant":
+            raise InputError(f"{path}, row {row.id}: `messages` that end with the assistant's are expected")
     if not rows:
         raise InputError(f"{path}: holds no row")
     return [rows[i * len(rows) // limit] for i in range(limit)] if 0 < limit < len(rows) else rows
 
 
-def _reply(message: dict[str, Any]) -> str:
-    return "\n\n".join(filter(None, [message.get("reasoning_content"), message.get("content")]))
+def _reply(message: Message) -> str:
+    return "\n\n".join(filter(None, [message.reasoning_content, message.content]))
 
 
 def _replies(model: Any, renderer: Renderer, prompts: list[Prompt], batch: int = 32) -> list[Trajectory]:

@@ -150,7 +150,7 @@ _MOVED = {
     "train_limit": "train_limit is arms.NAME.data.limit (rows) or arms.NAME.limit (RL prompts)",
     "sampling": "sampling is evaluate.greedy and evaluate.max_tokens",
     "eval_batch": "eval_batch is evaluate.batch",
-    "teacher": "teacher is arms.NAME.data.model, with base_url, sampling and concurrency",
+    "teacher": "teacher is arms.NAME.data.model, with base_url, sampling, concurrency and parameters: {purify: false}",
     "reward": "reward is rl.reward",
     "rl.arms": "rl.arms is arms: {bc: {method: sft}, NAME: {from: bc, method: rl, algorithm: NAME}}",
     "rl.settings": "what stood in rl.settings stands in rl, and tau, w_min, .. in arms.NAME.algorithm",

@@ -3,6 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ascl.data.rows import read_rows
 from ascl.errors import InputError
 from ascl.models.dtype import machine_dtype
 from ascl.models.model_folder import load_config as model_config
@@ -12,7 +13,6 @@ from ascl.run.config import RunConfig
 from ascl.run.stages import stages
 from ascl.run.world import ConfiguredWorld, plays_demonstrations
 from ascl.train.costs import model_shape
-from ascl.train.data import read_rows
 from ascl.train.plan import Lengths, MeasuredStep, Memory, lengths_of, measure_step, plan_memory, steps_of
 from ascl.train.training import Training
 

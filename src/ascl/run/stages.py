@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from ascl.consult.variants import Variant
+from ascl.data.rows import read_rows
 from ascl.errors import InputError
 from ascl.evals.evaluate import Planned, Subject, plan_evaluation
 from ascl.files import write_json
 from ascl.run.arms import BaseArm, Job, SftArm, World
 from ascl.run.config import ZERO_SHOT, RunConfig
-from ascl.train.data import read_rows
 from ascl.train.portable import write_facts
 from ascl.train.training import FACTS, LOG, Training
 

@@ -110,7 +110,7 @@ class ConfiguredWorld:
 
     def check_rows(self, arm: SftArm) -> None:
         """See `World`."""
-        from ascl.train.data import read_rows
+        from ascl.data.rows import read_rows
 
         if arm.data.rows:
             read_rows([Path(one) for one in arm.data.rows])
@@ -121,7 +121,7 @@ class ConfiguredWorld:
 
     def rows(self, name: str, arm: SftArm, seed: int, folder: Path) -> list[Row]:
         """See `World`."""
-        from ascl.train.data import read_rows
+        from ascl.data.rows import read_rows
 
         path = folder / "rows.jsonl"
         if not arm.data.rows and not path.exists():

@@ -8,8 +8,8 @@ import pytest
 from ascl.chat.messages import Message
 from ascl.chat.render import Renderer
 from ascl.data.row import Row
+from ascl.data.rows import read_rows
 from ascl.errors import InputError
-from ascl.train.data import read_rows
 from ascl.train.tokens import IGNORED, encode_row
 
 GOOD = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
