@@ -61,5 +61,8 @@ SHAPES: tuple[tuple[str, str], ...] = (
     ("|", r"\|\|[A-Z_]{4,40}\|\|\|"),  # |||IP_ADDRESS|||
     ("｜", r"[A-Z]{2,40}｜"),  # ｜DSML｜
     ("✿", r"[A-Z]{2,12}✿"),
-    ("/", "(?:no_?think|think|system_override)"),  # words that templates look for anywhere
+    (
+        "/",
+        "(?:no_?think|system_override|think(?!>)|(?<!</)(?<!<\u200b/)think)",
+    ),  # words that templates look for anywhere
 )
