@@ -61,8 +61,6 @@ SHAPES: tuple[tuple[str, str], ...] = (
     ("|", r"\|\|[A-Z_]{4,40}\|\|\|"),  # |||IP_ADDRESS|||
     ("｜", r"[A-Z]{2,40}｜"),  # ｜DSML｜
     ("✿", r"[A-Z]{2,12}✿"),
-    (
-        "/",
-        "(?:no_?think|system_override|think(?!>)|(?<!</)(?<!<\u200b/)think)",
-    ),  # words that templates look for anywhere
+    # Words that templates look for anywhere; `</think>` is a tag, and broken as one.
+    ("/", "(?:no_?think|system_override|think(?!>)|(?<!</)(?<!<\u200b/)think)"),
 )
