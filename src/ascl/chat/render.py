@@ -93,7 +93,7 @@ class Renderer:
         return self._tokeniser.ids(self._rendered(messages, tools, generation_prompt=True))
 
     def suffix_ids(self, messages: list[Message], tools: list[dict[str, Any]]) -> list[int]:
-        """Ids from behind the last model turn's end-of-turn token up to where the model speaks again.
+        """Ids from after the last model turn's end-of-turn token up to where the model speaks again.
 
         `messages` ends with that model turn and the tool messages that answer it. Appending these ids to the sampled
         ids keeps the model's own tokens as they were sampled: nothing is tokenised twice.

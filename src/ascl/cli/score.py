@@ -58,7 +58,7 @@ def load_walked(path: Path) -> list[Walked]:
 
 
 def score_file(path: Path, judge: Judge, weights: RewardWeights, out: TextIO, as_json: bool = False) -> None:
-    """Judge every trajectory of a file anew and print the parts of its reward: a table, or JSONL.
+    """Judge every trajectory of a file again and print the parts of its reward: a table, or JSONL.
 
     Means are over the trajectories with a readable verdict; the others (`unjudged`: their share) have no reward.
     unparsed: of the answers to reasoning problems, those in which no result can be read; they count as wrong.

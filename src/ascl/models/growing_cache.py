@@ -22,7 +22,7 @@ class GrowingLayer(DynamicLayer):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append keys and values, [B, groups, Q, d]; returns all of them, and behind them the empty places."""
+        """Append keys and values, [B, groups, Q, d]; returns all of them, and after them the empty places."""
         before = self.get_seq_length()
         if not before:
             return super().update(key_states, value_states, *args, **kwargs)

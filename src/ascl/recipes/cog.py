@@ -133,7 +133,7 @@ def write_each(
 def safe_answers(
     thoughts: dict[str, str], traces: list[Trace], workshop: Workshop
 ) -> tuple[dict[str, str], list[Rejected]]:
-    """The model's answers behind the given thoughts (prefilled, closed), those the judge finds safe, by prompt id."""
+    """The model's answers after the given thoughts (prefilled, closed), those the judge finds safe, by prompt id."""
     prompts = [trace.prompt for trace in traces if trace.prompt.id in thoughts]
     prefills = {identity: Opening(thought, closed=True) for identity, thought in thoughts.items()}
     replies, rejected = sample_behind("answers", prompts, prefills, False, workshop)

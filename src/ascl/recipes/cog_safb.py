@@ -1,6 +1,6 @@
 """CoG SafB, safety backtrack (Chain-of-Guardrails, arXiv 2510.21285): the harmful trace is kept, and then corrected.
 
-The full trace of `cog.py` stays; a self-check by the same model is appended to it, and the answer is generated behind
+The full trace of `cog.py` stays; a self-check by the same model is appended to it, and the answer is generated after
 both. Loss falls ONLY on what was appended (`no_loss_prefix`): learning the harmful trace as well would undo it (without
 the mask a jailbreak measure goes from 26.8 to 59.8 in the paper).
 

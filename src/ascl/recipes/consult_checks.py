@@ -101,7 +101,7 @@ def query_related(query: str, asked: str, book: RuleBook) -> bool:
 def refers_to_results(text: str) -> bool:
     """Whether a text speaks of rules as if they had been read: what they say, that they were found, or looked up.
 
-    What stands behind `whether`, `if`, `what` and the like is not read: "I should check whether the rules forbid it".
+    What stands after `whether`, `if`, `what` and the like is not read: "I should check whether the rules forbid it".
     """
     parts = (_HYPOTHETICAL.sub(" ", part) for part in sentences(unquoted(normalise(read_part(text)))))
     return claims_consultation(text) or any(_REFERS.search(part) for part in parts)

@@ -9,7 +9,7 @@ reference reply in, "use it as a guide, write your own" out. Our choices:
 - The rewrite is asked for as two labelled sections in one reply (thoughts, reply), so that a model without native
   thoughts can do it and a native thought about the rewriting itself never enters the set.
 - Checks, in this order: `no reply` (cut, empty, malformed), `sections` (each label exactly once, in order, a text
-  behind it), `mentions reference`, `copied` (the reference's words again), `length` (thought or reply outside the
+  after it), `mentions reference`, `copied` (the reference's words again), `length` (thought or reply outside the
   bounds), `repeats` (a loop), `verdict` (the judge's verdict is worse than on the reference: a refusal must still
   refuse, a safe reply must stay safe, an answer to a prompt that is not harmful must stay an answer).
 - fallback `keep` puts the original in the place of a failed rewrite (the paper), `drop` leaves it out.

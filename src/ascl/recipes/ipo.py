@@ -3,7 +3,7 @@
 The model answers a harmful prompt; in an unsafe thought the first sentence that starts to go along with the request is
 found and replaced by a safety trigger, and the model goes on from there; again while the result is unsafe, at most
 `max_interventions` times. The pair (corrected, original) shares its beginning up to the intervention: a preference loss
-belongs on the tokens behind `shared_prefix` (the paper: DPO there + 0.2 x SFT). The paper's second stage prefers
+belongs on the tokens after `shared_prefix` (the paper: DPO there + 0.2 x SFT). The paper's second stage prefers
 answers over refusals on prompts that are not harmful: where the model refuses one, in full or in part, a sample steered
 to answer is the better.
 
@@ -114,7 +114,7 @@ def corrected_pairs(
             break
         stage = f"intervention_{number}"
         kept, unlocated = locate(f"{stage}_sentence", current, workshop)
-        # A later round may step in before or behind the earlier ones: common to all is the shortest beginning.
+        # A later round may step in before or after the earlier ones: common to all is the shortest beginning.
         shared |= {i: min(shared.get(i, before), before, key=len) for i, before in kept.items()}
         prefills = {i: Opening(f"{before}{trigger(i, number)}") for i, before in kept.items()}
         prompts = [reply.prompt for reply in current if reply.prompt.id in kept]
@@ -180,7 +180,7 @@ def answered_pairs(prompts: list[Prompt], open_thought: bool, workshop: Workshop
 
 
 def steered(prompt: Prompt) -> list[Message]:
-    """The prompt behind the sentence that asks for an answer."""
+    """The prompt after the sentence that asks for an answer."""
     *earlier, last = question(prompt)
     return [*earlier, last.model_copy(update={"content": f"{STEER}\n\n{last.content}"})]
 

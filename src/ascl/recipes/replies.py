@@ -34,7 +34,7 @@ def sample_replies(
     """The whole replies with a closed thought to the messages made of each prompt, and why the others are none.
 
     The reasons: those of `why_none`, and `no thought`. open_thought: for models that do not think of themselves; every
-    reply begins with an open thought, and one that is left open is closed behind its last whole sentence, for the model
+    reply begins with an open thought, and one that is left open is closed after its last whole sentence, for the model
     to go on with the answer (budget forcing, arXiv 2501.19393).
     """
     jobs = [Job(prompt.id, messages(prompt), Opening() if open_thought else None) for prompt in prompts]
@@ -122,7 +122,7 @@ def as_wanted(kind: Kind, verdict: Verdict) -> bool:
 
 
 def read_labelled(text: str, labels: Sequence[str]) -> list[str] | None:
-    """The texts behind `Label:` lines; None unless each label stands exactly once, in order, with a text behind it.
+    """The texts after `Label:` lines; None unless each label stands exactly once, in order, with a text after it.
 
     A label may be dressed (`**Label:**`, `## Label:`) and written in any case. Nothing may stand before the first.
     """

@@ -21,7 +21,7 @@ SEGMENTS = ("thought", "answer", "reply")
 
 
 class Shift(BaseModel):
-    """The NLL of one segment of a set: mean over tokens, its 95 % interval over rows, tokens and rows behind it."""
+    """The NLL of one segment of a set: mean over tokens, its 95 % interval over rows, tokens and rows after it."""
 
     model_config = ConfigDict(extra="forbid")
 

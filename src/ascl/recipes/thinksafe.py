@@ -1,6 +1,6 @@
 """ThinkSafe (arXiv 2601.23143): the model's own replies, steered to refuse where a prompt is harmful, then filtered.
 
-Harmful prompts: the frozen student itself answers behind one sentence that says that the prompt is harmful and must be
+Harmful prompts: the frozen student itself answers after one sentence that says that the prompt is harmful and must be
 refused. Other prompts: plainly. One sample each (temperature 0.6, top-p 0.95), a closed thought required; a guard
 filters both on the whole reply. SFT is on the ORIGINAL prompt, without the sentence.
 

@@ -66,7 +66,7 @@ class MarkComplete(TrainerCallback):
     """Marks a checkpoint folder once everything in it is written, by every process."""
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called by the Trainer behind the last write of a process to a checkpoint."""
+        """Called by the Trainer after the last write of a process to a checkpoint."""
         import torch.distributed
 
         if torch.distributed.is_available() and torch.distributed.is_initialized():

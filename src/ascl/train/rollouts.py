@@ -48,7 +48,7 @@ class Rollouts:
         else:
             client = InProcessClient(trainer.accelerator.unwrap_model(trainer.model), self.renderer)
         messages = [[message_of(message) for message in prompt] for prompt in prompts]
-        # accelerate opens autocast anew in every forward pass, which then casts all weights; an outer one keeps them.
+        # accelerate opens autocast again in every forward pass, which then casts all weights; an outer one keeps them.
         with nullcontext() if trainer.use_vllm else trainer.accelerator.autocast():
             if self.algorithm.exploration == "none":
                 trajectories = [start("", asked) for asked in messages]

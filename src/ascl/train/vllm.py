@@ -16,7 +16,7 @@ from ascl.models.sampling import Sampling
 class VllmClient(InProcessClient):
     """Samples through TRL's `VLLMGeneration`, which holds the training's temperature and budget and syncs weights.
 
-    model: the `VLLMGeneration`. Every process of a training must ask equally often, so each calls `keep_in_step` behind
+    model: the `VLLMGeneration`. Every process of a training must ask equally often, so each calls `keep_in_step` after
     its rollouts. vLLM's own randomness takes the place of `sampling.seed`: runs with it are not reproducible to the
     token. The log-probabilities vLLM sampled with are kept for TRL's importance weights.
     """

@@ -1,7 +1,7 @@
 """The model API `ascl/PATH_OR_ID`: our own in-process client under Inspect, with the template and ids of training.
 
 A turn that calls a tool leaves its token ids here, under the id of the message it became; where that message comes back
-with the tool's results, sampling goes on behind these very ids. Any other conversation is rendered anew.
+with the tool's results, sampling goes on after these very ids. Any other conversation is rendered again.
 """
 
 import json

@@ -51,7 +51,7 @@ def interior_zeros(response_mask: "torch.Tensor") -> "torch.Tensor":
     """Whether each row has a 0 between two of its 1s: bool [rows]. response_mask: 0/1 [rows, tokens].
 
     The only sign of a tool result that verl hands an estimator. It can't tell a result from a fault's error message,
-    and it misses a result behind which the budget left no room for a model token.
+    and it misses a result after which the budget left no room for a model token.
     """
     mask = response_mask.bool()
     before = mask.cumsum(dim=1) > 0

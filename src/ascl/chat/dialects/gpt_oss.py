@@ -92,7 +92,7 @@ def parse(text: str, ended: bool) -> Turn:
 def _header(head: str) -> tuple[str, str | None] | None:
     """The channel and the tool's name, if a tool is addressed, in a message's header; None where it is no header.
 
-    The recipient stands behind the channel, or before it. Without `<|constrain|>` it ends at a blank (` json`).
+    The recipient stands after the channel, or before it. Without `<|constrain|>` it ends at a blank (` json`).
     """
     before, found, after = head.partition(CHANNEL)
     after, constrained, _ = after.partition("<|constrain|>")

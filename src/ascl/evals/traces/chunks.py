@@ -4,7 +4,7 @@ The paper has a language model cut; this is done by rule, so that the same thoug
 model is needed. A chunk ends
 
 - where a paragraph ends, and before a list item or a heading;
-- behind a sentence, where the next word begins with anything but a small letter, or is a discourse marker;
+- after a sentence, where the next word begins with anything but a small letter, or is a discourse marker;
 - inside a sentence, behind punctuation and before a marker that turns the thought ("..., but", "; wait").
 
 A chunk has at least two words: "Hmm." leads the next one. A fenced code block is one chunk, whatever it holds.
@@ -13,9 +13,9 @@ A chunk has at least two words: "Hmm." leads the next one. A fenced code block i
 import re
 from collections.abc import Iterator
 
-_CLOSERS = "\"'”’)]}*_»」』）"  # may stand behind the end of a sentence
+_CLOSERS = "\"'”’)]}*_»」』）"  # may stand after the end of a sentence
 _SIGNS = _CLOSERS + "“‘([{,.;:!?…—–-"
-_TOKEN = re.compile(  # a word with the blanks behind it; Chinese and Japanese sentences end without a blank
+_TOKEN = re.compile(  # a word with the blanks after it; Chinese and Japanese sentences end without a blank
     r"(?:\A\s*+)?(?:[^\s。！？]++(?:[。！？]++[”’」』）]*+)?|[。！？]++[”’」』）]*+)\s*+"
 )
 _FENCE = re.compile(r"^[ \t]*+(`{3,}+|~{3,}+)([^`\n]*+)(?:\n|\Z)", re.MULTILINE)
@@ -105,7 +105,7 @@ def _steps(prose: str) -> Iterator[str]:
 
 
 def _ends(tokens: list[str], i: int, words: int) -> bool:
-    """Whether a chunk of so many words ends behind token i, which is not the last one."""
+    """Whether a chunk of so many words ends after token i, which is not the last one."""
     token, following = tokens[i], tokens[i + 1]
     lines = token[len(token.rstrip()) :].count("\n")
     if lines > 1 or (lines and _LIST_MARK.match(following.strip())):
@@ -135,5 +135,5 @@ def _ends_sentence(tokens: list[str], i: int, end: str) -> bool:
 
 
 def _end(token: str) -> str:
-    """A word without the blanks and closing signs behind it."""
+    """A word without the blanks and closing signs after it."""
     return token.strip().rstrip(_CLOSERS)

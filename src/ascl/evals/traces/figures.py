@@ -89,7 +89,7 @@ def thought_entropy(trajectory: Trajectory, thought_end: int | None) -> float | 
     if thought_end is None or not trajectory.logprobs:
         return None
     thoughts: list[float] = []
-    turn: list[float] | None = []  # what may be a thought; None behind its end
+    turn: list[float] | None = []  # what may be a thought; None after its end
     for token, own, logprob in zip(
         trajectory.completion_ids, trajectory.completion_mask, trajectory.logprobs, strict=True
     ):
