@@ -117,7 +117,7 @@ def test_a_run_that_is_killed_goes_on(tmp_path: Path, whole: Path, kills: tuple[
         run(server, pathlib.Path(sys.argv[2]))
     """)
     tests = Path(__file__).parents[1]
-    python_path = os.pathsep.join(map(str, [Path(ascl.__file__).parents[1], tests, tests / "consult"]))
+    python_path = os.pathsep.join(map(str, [Path(ascl.__file__).parents[1], tests, tests / "sampling"]))
     finished: Counter[str] = Counter()  # prompt -> requests it had when it was found finished
     running: list[subprocess.Popen[bytes]] = []
     with teacher(script) as server:

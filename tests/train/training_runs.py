@@ -103,7 +103,7 @@ def rl_groups(model: Path, out: Path, algorithm: BaseAlgorithm = IFPO) -> None:
 
     Nothing is explored: the script knows no candidates beside a place's own rollout.
     """
-    rl(model, out, client=ScriptedClient, algorithm=algorithm, prompts_per_step=3, micro_batch_size=2)
+    rl(model, out, client=ScriptedClient, algorithm=algorithm, prompts_per_step=3, micro_batch_size=2, max_steps=2)
 
 
 def both(model: Path, out: Path) -> None:

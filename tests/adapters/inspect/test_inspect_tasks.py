@@ -314,7 +314,7 @@ def test_a_cancelled_call_leaves_the_others_alone() -> None:
 
 
 def test_inspect_finds_the_tasks_by_the_entry_point() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     module = project["entry-points"]["inspect_ai"]["ascl"]
     registry = __import__(module, fromlist=["TASKS"])
     assert list(registry.TASKS) == list(BENCHMARKS)

@@ -13,7 +13,7 @@ from verl.utils.config import omega_conf_to_dataclass
 from ascl.adapters.verl.launch import check, composed, task_runner
 from ascl.errors import InputError
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "verl"
+CONFIGS = Path(__file__).parents[3] / "configs" / "verl"
 MODEL = "actor_rollout_ref.model.path=/models/sft"
 
 

@@ -28,7 +28,7 @@ from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.data.prompt import Prompt
 from ascl.train.reward import RewardWeights, score
 
-CONFIG = Path(__file__).parents[2] / "configs" / "verl" / "one_node.yaml"
+CONFIG = Path(__file__).parents[3] / "configs" / "verl" / "one_node.yaml"
 CALL = '<tool_call>\n{"name": "%s", "arguments": %s}\n</tool_call>'
 ASK = "<think>\nMay be unsafe.\n</think>\n\n" + CALL % (TOOL_NAME, '{"query": "weapons and violence", "top_k": 5}')
 REFUSE = "<think>\nA rule forbids it.\n</think>\n\nI'm sorry, but I can't help with that."
