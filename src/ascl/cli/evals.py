@@ -122,9 +122,17 @@ def rejudge(
     """Judge answers again that are on disk, without asking the model."""
     from ascl.cli.show import show_evaluations
     from ascl.evals.rejudge import rejudge as judge_again
+    from ascl.evals.results import find_evaluations
     from ascl.judges.named import judge_settings
 
-    show_evaluations(judge_again(log, [judge_settings(one) for one in judge], rules))
+    judges = [judge_settings(one) for one in judge]
+    if log.suffix == ".eval":
+        from ascl.adapters.inspect.logs import evaluation_from_log
+
+        folders = [evaluation_from_log(log, log.with_suffix(""))]
+    else:
+        folders = find_evaluations([log])
+    show_evaluations(judge_again(folders, judges, rules))
 
 
 @eval_app.command()

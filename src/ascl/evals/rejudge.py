@@ -1,10 +1,10 @@
-"""Judge answers again that are on disk: of evaluations, of a run, or of an Inspect log."""
+"""Judge answers again that are on disk: of evaluations, or of a run."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from ascl.evals.evaluation import judge_evaluation
-from ascl.evals.results import Results, find_evaluations, read_evaluation
+from ascl.evals.results import Results, read_evaluation
 from ascl.folders import working_in
 from ascl.judges.open_judge import open_judge
 from ascl.judges.settings import JudgeSettings
@@ -12,18 +12,13 @@ from ascl.preflight import check_servers, judge_servers
 from ascl.rules.book import RuleBook
 
 
-def rejudge(log: Path, judges: Sequence[JudgeSettings], rules: str | None = None) -> dict[str, Results]:
+def rejudge(folders: Sequence[Path], judges: Sequence[JudgeSettings], rules: str | None = None) -> dict[str, Results]:
     """The figures by the judges, of whom the first counts, by the name of each evaluation. Raises InputError.
 
-    rules: the policy of the judge `safeguard`; None takes the rule book of each evaluation.
+    folders: evaluations (`find_evaluations`). rules: the policy of the judge `safeguard`; None takes the rule book of
+    each evaluation.
     """
     check_servers(server for one in judges for server in judge_servers(one))
-    if log.suffix == ".eval":
-        from ascl.adapters.inspect.logs import evaluation_from_log
-
-        folders = [evaluation_from_log(log, log.with_suffix(""))]
-    else:
-        folders = find_evaluations([log])
     found = {}
     for folder in folders:
         evaluation = read_evaluation(folder)
