@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ascl.chat.messages import Message, Trajectory
 from ascl.chat.turn import Turn
 from ascl.consult.rollout import advance, start
-from ascl.consult.rollout import rollout as walk
+from ascl.consult.rollout import rollout as roll_out
 from ascl.consult.tool import DEFAULT_TOP_K, ConsultTool
 from ascl.consult.variants import Variant, with_rules
 from ascl.data.prompt import Kind, Prompt
@@ -58,9 +58,9 @@ def rollout(
         model = Subject(model=model, name=model, base_url=base_url).client(concurrency=1)
     tool = ConsultTool(RuleBook.load(rules))
     asked = [Message(role="user", content=prompt)] if isinstance(prompt, str) else list(prompt)
-    walked = [start("prompt", with_rules(variant, asked, tool))]
+    trajectories = [start("prompt", with_rules(variant, asked, tool))]
     offered = tool if variant == "ascl" else None
-    return walk(model, walked, offered, Sampling(temperature=temperature, max_tokens=max_tokens))[0]
+    return roll_out(model, trajectories, offered, Sampling(temperature=temperature, max_tokens=max_tokens))[0]
 
 
 def ifpo_weights(consulted: "torch.Tensor", tau: float = 0.5) -> "torch.Tensor":

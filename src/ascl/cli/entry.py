@@ -5,7 +5,6 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -108,13 +107,3 @@ def checked_options() -> Iterator[None]:
         field, colon, problem = first_problem(error).partition(": ")
         option = f"--{field.replace('_', '-')}" if colon else field
         raise InputError(f"{option}{colon}{problem}") from error
-
-
-@contextmanager
-def bad_input(given: Path) -> Iterator[None]:
-    """For rooms that say with a plain ValueError what is wrong with the file or folder they were given."""
-    try:
-        yield
-    except ValueError as error:
-        named = str(given) in str(error)
-        raise InputError(str(error) if named else f"{given}: {error}") from error

@@ -14,7 +14,7 @@ from ascl.lab.lab_world import LabSizes, LabWorld
 from ascl.run.config import RunConfig
 from ascl.run.figures import curve_point
 from ascl.run.run import run
-from ascl.run.stages import model_of
+from ascl.run.stages import evaluation_of, model_of
 from ascl.saved import read_saved
 from ascl.train.training import LOG
 
@@ -46,7 +46,7 @@ def _claims(folder: Path, config: RunConfig) -> list[Claim]:
 
 def _seed(folder: Path, name: str, seed: int) -> Seed:
     """What an arm came to with one seed: its figures, and its training step by step."""
-    results = read_results(folder / "evals" / f"{name}-{seed}")
+    results = read_results(evaluation_of(folder, name, seed))
     figures = {figure: estimate.value for figure, estimate in results.summary.items()}
     figures["consult_reasoning"] = results.benchmarks["lab_reasoning"].figures["consulted"].value
     log = read_saved(model_of(folder, name, seed) / LOG, list[dict[str, Any]])

@@ -16,7 +16,7 @@ from ascl.evals.paired import paired_differences
 from ascl.evals.results import Results, read_results
 from ascl.judges.calibrate import calibrate, load_calibration
 from ascl.run.config import ZERO_SHOT, RunConfig
-from ascl.run.stages import Stage, model_of
+from ascl.run.stages import Stage, evaluation_of, model_of
 from ascl.saved import read_saved
 from ascl.stats import paired_over_seeds
 from ascl.train.training import LOG, ROLLOUTS
@@ -53,7 +53,7 @@ def run_results(folder: Path, config: RunConfig, done: Sequence[Stage], manifest
 
 
 def _place(folder: Path, stage: Stage) -> Path:
-    return folder / "evals" / stage.unit
+    return evaluation_of(folder, stage.of, stage.seed)
 
 
 def _by_seed(of: Sequence[Stage], results: Sequence[Results], config: RunConfig) -> dict[int, Results]:

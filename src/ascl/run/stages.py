@@ -80,11 +80,16 @@ def model_of(folder: Path, name: str, seed: int) -> Path:
     return folder / "arms" / f"{name}-{seed}"
 
 
+def evaluation_of(folder: Path, name: str, seed: int) -> Path:
+    """Where the evaluation of an arm or of a variant lies."""
+    return folder / "evals" / f"{name}-{seed}"
+
+
 def evaluation(stage: Stage, folder: Path, config: RunConfig, world: World) -> Planned:
     """The evaluation of a stage, ready to be carried out."""
     trained = stage.of in config.arms
     asked = world.asked(stage.seed)
-    place = folder / "evals" / stage.unit
+    place = evaluation_of(folder, stage.of, stage.seed)
     subject = Subject(
         model=str(model_of(folder, stage.of, stage.seed)) if trained else world.base_model(stage.seed),
         name=stage.of if len(config.seeds) == 1 else stage.unit,

@@ -157,7 +157,7 @@ def evaluation_from_log(log: Path, folder: Path) -> Path:
             sort_jsonl(path, index_jsonl(path, prompt_id))
             write_json(made / "evaluation.json", evaluation.model_dump(mode="json"))
             made.rename(folder)
-        finally:  # a log that breaks off leaves nothing behind
+        finally:  # a broken log leaves no folder
             shutil.rmtree(made, ignore_errors=True)
     with suppress(OSError):  # another process is beginning there
         work.rmdir()

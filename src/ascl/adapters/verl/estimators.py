@@ -1,4 +1,4 @@
-"""Our algorithms behind verl's interface for estimators: `ascl_grpo`, `ascl_ifpo`, .. (one for each of the union)."""
+"""Our algorithms as estimators of verl: `ascl_grpo`, `ascl_ifpo`, .. (one for each of the union)."""
 
 from collections.abc import Mapping
 from functools import partial
