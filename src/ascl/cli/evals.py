@@ -124,8 +124,10 @@ def rejudge(
     from ascl.evals.rejudge import rejudge as judge_again
     from ascl.evals.results import find_evaluations
     from ascl.judges.named import judge_settings
+    from ascl.preflight import check_servers, judge_servers
 
     judges = [judge_settings(one) for one in judge]
+    check_servers(server for one in judges for server in judge_servers(one))
     if log.suffix == ".eval":
         from ascl.adapters.inspect.logs import evaluation_from_log
 

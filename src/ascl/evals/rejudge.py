@@ -8,7 +8,6 @@ from ascl.evals.results import Results, read_evaluation
 from ascl.folders import working_in
 from ascl.judges.open_judge import open_judge
 from ascl.judges.settings import JudgeSettings
-from ascl.preflight import check_servers, judge_servers
 from ascl.rules.book import RuleBook
 
 
@@ -18,7 +17,6 @@ def rejudge(folders: Sequence[Path], judges: Sequence[JudgeSettings], rules: str
     folders: evaluations (`find_evaluations`). rules: the policy of the judge `safeguard`; None takes the rule book of
     each evaluation.
     """
-    check_servers(server for one in judges for server in judge_servers(one))
     found = {}
     for folder in folders:
         evaluation = read_evaluation(folder)
