@@ -251,9 +251,12 @@ def test_every_step_has_its_part_of_harmful_prompts(
         for step in range(9):
             taken = sum(harmful[step * prompts_per_step :][:prompts_per_step])
             assert abs(taken - share * prompts_per_step) < 1
-    for side in ([i for i, k in enumerate(kinds) if (k is Kind.HARMFUL) is wanted] for wanted in (True, False)):
-        times = [order.count(i) for i in side]
-        assert not times or max(times) - min(times) <= 1 or len(side) == len(kinds)
+    others = sorted({kind for kind in kinds if kind is not Kind.HARMFUL})
+    taken_of = [sum(kinds[i] is kind for i in order) for kind in others]
+    assert not others or max(taken_of) - min(taken_of) <= 1  # the other kinds take turns
+    for kind in Kind:
+        times = [order.count(i) for i, one in enumerate(kinds) if one is kind]
+        assert not times or max(times) - min(times) <= 1
 
 
 def test_a_training_does_not_go_on_from_another_ones_checkpoint(tiny_model: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import math
 import os
 import random
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -170,19 +170,18 @@ def prompt_order(kinds: Sequence[Kind], settings: RlSettings, seed: int) -> list
     """The places in `kinds` of every step's prompts, one step after the other; whole steps only.
 
     Of the first n prompts, floor(n * harmful_share) are harmful, so that every step has its part of them: a step with
-    prompts of one kind alone pays one mode alone. Where all prompts are harmful, or none is, they are all there is to
-    take. The prompts of either side are taken in passes, each shuffled again. TRL's own sampler, resumed in a later
-    pass, would go through the first one again.
+    prompts of one kind alone pays one mode alone. The other kinds take turns. Where all prompts are harmful, or none
+    is, they are all there is to take. The prompts of a kind are taken in passes, each shuffled again. TRL's own
+    sampler, resumed in a later pass, would go through the first one again.
     """
     steps = settings.max_steps or max(1, int(len(kinds) * settings.epochs) // settings.prompts_per_step)
-    harmful = [i for i, kind in enumerate(kinds) if kind is Kind.HARMFUL]
-    others = [i for i, kind in enumerate(kinds) if kind is not Kind.HARMFUL]
     generator = random.Random(seed)
-    one, other = _passes(harmful or others, generator), _passes(others, generator)
-    if not harmful or not others:
-        other = one
+    of_kind = {kind: [i for i, one in enumerate(kinds) if one is kind] for kind in sorted(set(kinds))}
+    passes = {kind: _passes(places, generator) for kind, places in of_kind.items()}
+    harmful = passes.get(Kind.HARMFUL)
+    others = cycle([of for kind, of in passes.items() if kind is not Kind.HARMFUL] or passes.values())
     due = [math.floor(n * settings.harmful_share + 1e-9) for n in range(steps * settings.prompts_per_step + 1)]
-    return [next(one if after > before else other) for before, after in pairwise(due)]
+    return [next(harmful if after > before and harmful else next(others)) for before, after in pairwise(due)]
 
 
 def _passes(places: list[int], generator: random.Random) -> Iterator[int]:
