@@ -40,6 +40,7 @@ from ascl.evals.asked import AskedPrompts
 from ascl.extension import imported_settings, is_import_path
 from ascl.judges.judge import Judge
 from ascl.models.sampling import Sampling
+from ascl.progress import console
 from ascl.servers import optional_address
 from ascl.train.advantages import Algorithm
 from ascl.train.installed import check_installed
@@ -199,6 +200,11 @@ class RlArm(BaseArm):
             raise InputError(
                 f"arms.{job.name}: every train prompt of the kinds in rl.kinds was shown with its answer to the model "
                 "this arm goes on from, so none is left for RL; add prompts"
+            )
+        left = {prompt.kind for prompt in prompts}
+        for kind in (kind for kind in job.settings.kinds if kind not in left):
+            console.say(
+                f"{job.name}: every {kind.value} train prompt was shown with its answer; RL goes on without any"
             )
         tool, judge = job.world.tool("train", job.seed), job.world.reward_judge(job.data)
         run_rl(job.training, prompts, tool, judge, self.algorithm, job.settings)
