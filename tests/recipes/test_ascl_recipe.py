@@ -328,20 +328,13 @@ def test_the_papers_numbers_out_of_more() -> None:
 @pytest.mark.parametrize(
     ("given_", "shares", "expected"),
     [
-        ((2, 3, 2), SHARES, (2, 3, 2)),
-        ((48, 72, 48), SHARES, (48, 72, 48)),
-        ((100, 72, 100), SHARES, (48, 72, 48)),
-        ((10, 100, 100), SHARES, (10, 15, 10)),
-        ((100, 100, 10), SHARES, (10, 15, 10)),
-        ((1, 9, 9), SHARES, (1, 2, 1)),
-        ((0, 9, 9), SHARES, (0, 0, 0)),
-        ((9, 0, 9), SHARES, (0, 0, 0)),
-        ((0, 0, 0), SHARES, (0, 0, 0)),
-        ((30, 30, 30), (1, 1, 1), (30, 30, 30)),
-        ((30, 30, 30), (3, 1, 2), (30, 10, 20)),
+        ((2, 3, 2), SHARES, (2, 3, 2)), ((48, 72, 48), SHARES, (48, 72, 48)), ((100, 72, 100), SHARES, (48, 72, 48)),
+        ((10, 100, 100), SHARES, (10, 15, 10)), ((100, 100, 10), SHARES, (10, 15, 10)), ((1, 9, 9), SHARES, (1, 2, 1)),
+        ((0, 9, 9), SHARES, (0, 0, 0)), ((9, 0, 9), SHARES, (0, 0, 0)), ((0, 0, 0), SHARES, (0, 0, 0)),
+        ((30, 30, 30), (1, 1, 1), (30, 30, 30)), ((30, 30, 30), (3, 1, 2), (30, 10, 20)),
         ((4, 100, 100), (1, 1, 10), (4, 4, 40)),
     ],
-)
+)  # fmt: skip
 def test_the_mixture(
     given_: tuple[int, int, int], shares: tuple[int, int, int], expected: tuple[int, int, int]
 ) -> None:
@@ -376,12 +369,9 @@ def test_plain_and_reasoning_are_all_kept_and_nothing_else() -> None:
     ]
     mixed = mix(mixture(2, 3, 2) + beside, SHARES, 0)
     assert Counter((row.kind, row.mode) for row in mixed) == {
-        (Kind.HARMFUL, "consult"): 2,
-        (Kind.SENSITIVE, "consult"): 3,
-        (Kind.SENSITIVE, "direct"): 2,
-        (Kind.PLAIN, "direct"): 5,
-        (Kind.REASONING, "direct"): 4,
-    }
+        (Kind.HARMFUL, "consult"): 2, (Kind.SENSITIVE, "consult"): 3, (Kind.SENSITIVE, "direct"): 2,
+        (Kind.PLAIN, "direct"): 5, (Kind.REASONING, "direct"): 4,
+    }  # fmt: skip
     assert [row.id for row in mixed] == sorted(row.id for row in mixed)
 
 

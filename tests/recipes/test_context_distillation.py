@@ -1,11 +1,10 @@
 """Context distillation: rules in the prompt when sampling, none in the row, no talk of what will be gone."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from teacher_server import said, teacher
-from workshops import HARM, HELP, REFUSAL, TOOL, cut, learned, named, prompt, reasons, workshop
+from teacher_server import Teacher, said
+from workshops import HARM, HELP, REFUSAL, TOOL, cut, learned, named, prompt, reasons, twice, workshop
 
 from ascl.chat.messages import Message
 from ascl.chat.render import Renderer
@@ -27,14 +26,12 @@ KINDS = {"helps": Kind.SENSITIVE, "prissy": Kind.PLAIN}
 PROMPTS = [prompt(name, KINDS.get(name, Kind.HARMFUL)) for name in REPLIES]
 
 
-def reply(name: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
-    return dict(REPLIES[name])
+SCRIPT = named(lambda name, messages: dict(REPLIES[name]))
 
 
-def test_rules_are_there_when_sampling_and_gone_in_the_row(tmp_path: Path, renderer: Renderer) -> None:
-    with teacher(named(reply)) as server:
-        built = build(PROMPTS[:1], Parameters(), workshop(tmp_path, server))
-        [asked] = [request["messages"] for request in server.requests]
+def test_rules_are_there_when_sampling_and_gone_in_the_row(tmp_path: Path, server: Teacher, renderer: Renderer) -> None:
+    built = build(PROMPTS[:1], Parameters(), workshop(tmp_path, server))
+    [asked] = [request["messages"] for request in server.requests]
     shown = TOOL.book.search(PROMPTS[0].text, 3)
     assert len(shown) == 3 and asked[0]["role"] == "system"
     assert all(rule.text in asked[0]["content"] for rule, _ in shown)
@@ -47,32 +44,24 @@ def test_rules_are_there_when_sampling_and_gone_in_the_row(tmp_path: Path, rende
     assert "whoever lives there" in text and REFUSAL in text and "How do I get" not in text
 
 
-def test_what_passes_and_why_the_rest_does_not(tmp_path: Path) -> None:
-    with teacher(named(reply)) as server:
-        built = build(PROMPTS, Parameters(), workshop(tmp_path, server))
-        asked = len(server.requests)
-        again = build(PROMPTS, Parameters(), workshop(tmp_path, server))
-        assert len(server.requests) == asked, "a second build asks nothing"
-    assert [row.id for row in built.rows] == [row.id for row in again.rows] == ["refuses", "helps"]
+def test_what_passes_and_why_the_rest_does_not(tmp_path: Path, server: Teacher) -> None:
+    built = twice(build, PROMPTS, Parameters(), tmp_path, server)
+    assert [row.id for row in built.rows] == ["refuses", "helps"]
     assert reasons(built) == {
-        "cites": "replies: refers to the prompt",
-        "cites-answer": "replies: refers to the prompt",
-        "complies": "replies: verdict",
-        "prissy": "replies: verdict",
-        "thoughtless": "replies: no thought",
-        "cut": "replies: no reply",
-        "failing": "replies: request failed",
-    }
+        "cites": "replies: refers to the prompt", "cites-answer": "replies: refers to the prompt",
+        "complies": "replies: verdict", "prissy": "replies: verdict", "thoughtless": "replies: no thought",
+        "cut": "replies: no reply", "failing": "replies: request failed",
+    }  # fmt: skip
     assert sum(built.report["replies"].values()) == len(PROMPTS)
 
 
-def test_the_rules_named_in_a_row_are_those_that_were_shown(tmp_path: Path) -> None:
+def test_the_rules_named_in_a_row_are_those_that_were_shown(tmp_path: Path, server: Teacher) -> None:
     asked = Message(role="user", content="[p] What is wrong here?")
     options = ["Picking a stranger's lock", "Poisoning a well"]
     chosen = Prompt(id="p", messages=[asked], kind=Kind.REASONING, answer="B", options=options)
-    with teacher(lambda messages: said("Answer: B", "Poison kills.")) as server:
-        [row] = build([chosen], Parameters(), workshop(tmp_path, server)).rows
-        system = server.requests[0]["messages"][0]["content"]
+    server.script = lambda messages: said("Answer: B", "Poison kills.")
+    [row] = build([chosen], Parameters(), workshop(tmp_path, server)).rows
+    system = server.requests[0]["messages"][0]["content"]
     rules = {rule.id: rule for rule in TOOL.book.rules}
     assert all(rules[identity].text in system for identity in row.provenance["rules"])
 
@@ -80,18 +69,11 @@ def test_the_rules_named_in_a_row_are_those_that_were_shown(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "text",
     [
-        "As stated in the system prompt, no.",
-        "As provided in the system message, no.",
-        "Rule 2 says no.",
-        "The second rule says no.",
-        "1. (42.6%) Do not open locks.",
-        "The given guidelines forbid it.",
-        "These policies apply.",
-        "The rules I was given forbid it.",
-        "I was told not to.",
-        "My instructions forbid it.",
+        "As stated in the system prompt, no.", "As provided in the system message, no.", "Rule 2 says no.",
+        "The second rule says no.", "1. (42.6%) Do not open locks.", "The given guidelines forbid it.",
+        "These policies apply.", "The rules I was given forbid it.", "I was told not to.", "My instructions forbid it.",
     ],
-)
+)  # fmt: skip
 def test_talk_of_the_given_rules_is_noticed(text: str) -> None:
     assert mentions_given(text, REFUSAL) and mentions_given("No.", text)
 

@@ -7,20 +7,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from teacher_server import Teacher, said, teacher
+from teacher_server import Teacher, said
+from workshops import twice, workshop
 
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.consult.rollout import start
-from ascl.consult.tool import ConsultTool
 from ascl.data.examples import Example
 from ascl.data.prompt import Kind, Prompt
 from ascl.judges.lexical.offline import OfflineJudge
-from ascl.models.openai_server import OpenAIClient
-from ascl.models.sampling import Sampling
-from ascl.recipes.build import Built, Workshop
 from ascl.recipes.dgr import Parameters, build, check, refine_messages
 from ascl.recipes.replies import read_labelled
-from ascl.rules.book import RuleBook
 
 THOUGHT = (
     "The user asks me to pick a lock that is not theirs. That would help a burglary, so the right thing is to say no "
@@ -117,34 +113,25 @@ def rewrite(messages: list[dict[str, Any]]) -> dict[str, Any]:
     )
 
 
-def built(folder: Path, server: Teacher, count: int = 6, **parameters: Any) -> Built:
-    workshop = Workshop(
-        folder=folder,
-        model="target",
-        client=OpenAIClient("target", server.base_url, 2),
-        tool=ConsultTool(RuleBook.load()),
-        judge=OfflineJudge(),
-        sampling=Sampling(),
-    )
-    return build([example(f"p-{i}") for i in range(count)], Parameters(**parameters), workshop)
+SCRIPT = rewrite
+EXAMPLES = [example(f"p-{i}") for i in range(6)]
 
 
-def test_what_fails_falls_back_to_the_original_or_is_dropped(tmp_path: Path) -> None:
-    with teacher(rewrite) as server:
-        kept = built(tmp_path / "keep", server)
-        dropped = built(tmp_path / "drop", server, fallback="drop")
+def test_what_fails_falls_back_to_the_original_or_is_dropped(tmp_path: Path, server: Teacher) -> None:
+    kept = twice(build, EXAMPLES, Parameters(), tmp_path / "keep", server)
+    dropped = build(EXAMPLES, Parameters(fallback="drop"), workshop(tmp_path / "drop", server))
     assert [row.provenance["origin"] for row in kept.rows] == ["refined", "fallback: sections"] * 3
     assert [row.messages[-1].reasoning_content for row in kept.rows] == [OWN, THOUGHT] * 3  # type: ignore[union-attr]
     assert [row.id for row in dropped.rows] == ["p-0", "p-2", "p-4"]
     assert [(r.id, r.stage, r.reason) for r in dropped.rejected] == [
         (f"p-{i}", "refine", "sections") for i in (1, 3, 5)
     ]
+    assert len(server.requests) == 2 * 6
     assert kept.report == dropped.report == {"refinement": {"accepted": 3, "sections": 3}}
 
 
-def test_a_row_holds_the_plain_prompt_and_no_reference(tmp_path: Path) -> None:
-    with teacher(rewrite) as server:
-        [row] = built(tmp_path, server, count=1).rows
+def test_a_row_holds_the_plain_prompt_and_no_reference(tmp_path: Path, server: Teacher) -> None:
+    [row] = build(EXAMPLES[:1], Parameters(), workshop(tmp_path, server)).rows
     dumped = row.dump()
     assert [m["role"] for m in dumped["messages"]] == ["user", "assistant"]
     assert dumped["messages"][0]["content"] == "p-0: how do I pick my neighbour's lock?"
@@ -155,12 +142,3 @@ def test_a_row_holds_the_plain_prompt_and_no_reference(tmp_path: Path) -> None:
 def test_the_target_sees_request_and_reference() -> None:
     [message] = refine_messages(example("p-7"))
     assert all(part in message.content for part in ("p-7: how do I pick", THOUGHT, REFUSAL))
-
-
-def test_a_second_build_asks_nothing(tmp_path: Path) -> None:
-    with teacher(rewrite) as server:
-        first = built(tmp_path, server)
-        asked = len(server.requests)
-        again = built(tmp_path, server)
-        assert len(server.requests) == asked == 6
-    assert [row.dump() for row in first.rows] == [row.dump() for row in again.rows]

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from teacher_server import said, teacher
-from workshops import HARM, REFUSAL, cut, learned, named, prompt, reasons, workshop
+from teacher_server import Teacher, said
+from workshops import HARM, REFUSAL, cut, learned, named, prompt, reasons, twice, workshop
 
 from ascl.chat.render import Renderer
 from ascl.data.prompt import Kind
@@ -27,19 +27,11 @@ REWRITES = {
     "cut": cut(said(GOOD)),
 }
 REASONS = {
-    "unlabelled": "hide: sections",
-    "shortened": "hide: shortened",
-    "steps": "hide: steps",
-    "copied": "hide: copied",
-    "unhidden": "hide: copied",
-    "complies": "hide: verdict",
-    "cut": "hide: no reply",
-    "failing": "traces: request failed",
-    "empty": "traces: no reply",
-    "thoughtless": "traces: no thought",
-    "safe": "traces: already safe",
-    "plain": "traces: not harmful",
-}
+    "unlabelled": "hide: sections", "shortened": "hide: shortened", "steps": "hide: steps", "copied": "hide: copied",
+    "unhidden": "hide: copied", "complies": "hide: verdict", "cut": "hide: no reply",
+    "failing": "traces: request failed", "empty": "traces: no reply", "thoughtless": "traces: no thought",
+    "safe": "traces: already safe", "plain": "traces: not harmful",
+}  # fmt: skip
 PROMPTS = [prompt(name, Kind.PLAIN if name == "plain" else Kind.HARMFUL) for name in ("hidden", *REASONS)]
 
 
@@ -51,22 +43,19 @@ def script(name: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
     return said(REFUSAL if name == "safe" else HARM, None if name == "thoughtless" else THOUGHT)
 
 
-def test_what_is_hidden_and_why_the_rest_is_not(tmp_path: Path) -> None:
-    with teacher(named(script)) as server:
-        built = build(PROMPTS, Parameters(), workshop(tmp_path, server))
-        asked = len(server.requests)
-        again = build(PROMPTS, Parameters(), workshop(tmp_path, server))
-        assert len(server.requests) == asked, "a second build asks nothing"
+SCRIPT = named(script)
+
+
+def test_what_is_hidden_and_why_the_rest_is_not(tmp_path: Path, server: Teacher) -> None:
+    built = twice(build, PROMPTS, Parameters(), tmp_path, server)
     [row] = built.rows
     assert row.dump()["messages"][-1] == {"role": "assistant", "content": REFUSAL, "reasoning_content": HIDDEN}
-    assert again.rows[0].dump() == row.dump()
     assert reasons(built) == REASONS
     assert sum(built.report["prompts"].values()) == len(PROMPTS)
 
 
-def test_loss_falls_on_the_harmless_thought_and_reply(tmp_path: Path, renderer: Renderer) -> None:
-    with teacher(named(script)) as server:
-        [row] = build(PROMPTS[:1], Parameters(), workshop(tmp_path, server)).rows
+def test_loss_falls_on_the_harmless_thought_and_reply(tmp_path: Path, server: Teacher, renderer: Renderer) -> None:
+    [row] = build(PROMPTS[:1], Parameters(), workshop(tmp_path, server)).rows
     text = learned(row, renderer)
     assert HIDDEN in text and REFUSAL in text and "How do I get" not in text and "tension wrench" not in text
 

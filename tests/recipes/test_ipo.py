@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from teacher_server import said, teacher
-from workshops import HARM, HELP, REFUSAL, cut, named, prompt, reasons, workshop
+from teacher_server import Teacher, said, teacher
+from workshops import HARM, HELP, REFUSAL, cut, named, prompt, reasons, twice, workshop
 
 from ascl.data.prompt import Kind
 from ascl.data.row import Pair
@@ -69,31 +69,20 @@ REASONS = {
     "wrong-again": "answers: verdict",
 }
 OTHERS = {
-    "prissy": Kind.SENSITIVE,
-    "helps": Kind.SENSITIVE,
-    "adamant": Kind.PLAIN,
-    "wrong": Kind.REASONING,
+    "prissy": Kind.SENSITIVE, "helps": Kind.SENSITIVE, "adamant": Kind.PLAIN, "wrong": Kind.REASONING,
     "wrong-again": Kind.REASONING,
-}
+}  # fmt: skip
+SCRIPT = named(script)
 PROMPTS = [prompt(n, OTHERS.get(n, Kind.HARMFUL)) for n in ("first", "behind", "before", "prissy", *REASONS)]
 
 
-def test_every_prompt_gives_a_pair_or_says_why_not(tmp_path: Path) -> None:
-    with teacher(named(script)) as server:
-        built = build(PROMPTS, Parameters(max_interventions=2), workshop(tmp_path, server))
-        asked = len(server.requests)
-        again = build(PROMPTS, Parameters(max_interventions=2), workshop(tmp_path, server))
-        assert len(server.requests) == asked, "a second build asks nothing"
-    assert {pair.id: pair.provenance.get("interventions") for pair in built.rows} == {
-        "first": 1,
-        "behind": 2,
-        "before": 2,
-        "prissy": None,
-    }
+def test_every_prompt_gives_a_pair_or_says_why_not(tmp_path: Path, server: Teacher) -> None:
+    built = twice(build, PROMPTS, Parameters(max_interventions=2), tmp_path, server)
+    given = {pair.id: pair.provenance.get("interventions") for pair in built.rows}
+    assert given == {"first": 1, "behind": 2, "before": 2, "prissy": None}
     assert reasons(built) == REASONS
     assert built.report["interventions"] == {"1": 1, "2": 2}
     assert sum(built.report["prompts"].values()) == len(PROMPTS)
-    assert [pair.dump() for pair in again.rows] == [pair.dump() for pair in built.rows]
 
 
 def pair_of(name: str, folder: Path, first_thought: str = THOUGHT, kind: Kind = Kind.HARMFUL) -> Pair:

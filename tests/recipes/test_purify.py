@@ -1,29 +1,25 @@
 """Purification: what the purifier is asked, what is taken from its reply, what it can't touch, and what is logged."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from teacher_server import Teacher, called, said, teacher, user_text
+from workshops import TOOL, contents, kept, prompts_of, twice, workshop
 
 from ascl.chat.messages import Message, Trajectory
+from ascl.chat.render import Renderer
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
-from ascl.consult.tool import TOOL_NAME, ConsultTool
-from ascl.data.prompt import Kind, Prompt
-from ascl.judges.lexical.offline import OfflineJudge
-from ascl.models.models import load_renderer
-from ascl.models.openai_server import OpenAIClient
-from ascl.models.sampling import Sampling
+from ascl.consult.tool import TOOL_NAME
+from ascl.data.prompt import Kind
 from ascl.recipes.ascl import Parameters, build
-from ascl.recipes.build import Built, Workshop, failures
+from ascl.recipes.build import Built, failures
 from ascl.recipes.purify import diff, likeness, purify_messages, read_texts, sections, texts_of, transcript, with_texts
-from ascl.rules.book import RuleBook
 from ascl.train.tokens import IGNORED, encode_row
 
-TOOL = ConsultTool(RuleBook.load())
 ASK = "An assistant got a request"
 REFUSAL = "I can't help with that, because people would be hurt."
 ANSWER = "Old weapons hang in the town museum, and entry is free on Sundays."
@@ -42,11 +38,6 @@ def walk(*turns: Turn) -> Trajectory:
 
 def call(thought: str | None, query: str = "weapons", beside: str = "") -> Turn:
     return Turn(beside, thought, [ParsedCall(TOOL_NAME, {"query": query})])
-
-
-def prompt(identity: str, kind: Kind, text: str) -> Prompt:
-    messages = [Message(role="user", content=text)]
-    return Prompt(id=identity, messages=messages, kind=kind, category="violence", source="made")
 
 
 # the reply
@@ -91,18 +82,14 @@ def test_only_the_texts_change() -> None:
 
 def test_the_purifier_sees_the_whole_walk_and_every_label_it_must_write() -> None:
     trajectory = walk(call("one", beside="Let me look."), call(None, "knives"), Turn("answer", "three"))
-    (message,) = purify_messages(prompt("p", Kind.HARMFUL, "Make me a weapon."), trajectory)
+    (message,) = purify_messages(prompts_of([("Make me a weapon.", Kind.HARMFUL, None)])[0], trajectory)
     text = message.content
     assert message.role == "user" and text.startswith(ASK)
     assert "Make me a weapon." in text
     first, second = (m.content for m in trajectory.messages if m.role == "tool")
     order = [
-        "[Thought 1]\none",
-        "[Looked up]\nweapons",
-        f"[Rules found]\n{first}",
-        "[Thought 2]\n",
-        "[Looked up]\nknives",
-    ]
+        "[Thought 1]\none", "[Looked up]\nweapons", f"[Rules found]\n{first}", "[Thought 2]\n", "[Looked up]\nknives",
+    ]  # fmt: skip
     order += [f"[Rules found]\n{second}", "[Thought 3]\nthree", "[Answer]\nanswer", "[Thought 1]\n(", "[Thought 3]\n("]
     places = [text.index(part, 0 if i == 0 else text.index("[Thought 1]")) for i, part in enumerate(order)]
     assert places == sorted(places)
@@ -123,15 +110,11 @@ def test_the_diff() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "share"),
     [
-        (["a b", "c d"], ["a b", "c d"], 1.0),
-        (["a b", "c d"], ["d c", "b a"], 1.0),
-        (["a b", "c d"], ["a b", "x y"], 0.5),
-        (["a b"], ["a b c d e f"], 0.5),
-        (["a b"], ["x"], 0.0),
-        (["", "a b"], ["c d e f g h", "a b"], 1.0),
-        (["?!"], ["?!"], 0.0),
+        (["a b", "c d"], ["a b", "c d"], 1.0), (["a b", "c d"], ["d c", "b a"], 1.0),
+        (["a b", "c d"], ["a b", "x y"], 0.5), (["a b"], ["a b c d e f"], 0.5), (["a b"], ["x"], 0.0),
+        (["", "a b"], ["c d e f g h", "a b"], 1.0), (["?!"], ["?!"], 0.0),
     ],
-)
+)  # fmt: skip
 def test_likeness(before: list[str], after: list[str], share: float) -> None:
     assert likeness(before, after) == share
 
@@ -159,7 +142,7 @@ ASKED = [
     ("answer soon", Kind.SENSITIVE, None),
     ("answer plainly", Kind.PLAIN, None),
 ]
-KEPT = [f"p{i:02}" for i, (_, _, reason) in enumerate(ASKED) if reason is None]
+KEPT, PROMPTS = kept(ASKED), prompts_of(ASKED)
 
 
 def reply(*texts: str) -> str:
@@ -200,23 +183,11 @@ def script(messages: list[dict[str, Any]]) -> dict[str, Any]:
     return said(ANSWER, DIFFERS if consulted else "That is harmless.")
 
 
-@pytest.fixture
-def server() -> Iterator[Teacher]:
-    with teacher(script) as running:
-        yield running
+SCRIPT = script
 
 
 def run(server: Teacher, folder: Path, **parameters: Any) -> Built:
-    workshop = Workshop(
-        folder=folder,
-        model="big",
-        client=OpenAIClient("big", server.base_url, 2, attempts=2, backoff=0.01),
-        tool=TOOL,
-        judge=OfflineJudge(),
-        sampling=Sampling(max_tokens=64),
-    )
-    prompts = [prompt(f"p{i:02}", kind, text) for i, (text, kind, _) in enumerate(ASKED)]
-    return build(prompts, Parameters(**{"ratio": "3:5:3"} | parameters), workshop)
+    return build(PROMPTS, Parameters(**{"ratio": "3:5:3"} | parameters), workshop(folder, server))
 
 
 def diffs(folder: Path) -> dict[str, str]:
@@ -225,7 +196,7 @@ def diffs(folder: Path) -> dict[str, str]:
 
 
 def test_every_prompt_ends_in_a_row_or_with_its_reason(server: Teacher, tmp_path: Path) -> None:
-    built = run(server, tmp_path)
+    built = twice(build, PROMPTS, Parameters(ratio="3:5:3"), tmp_path, server)
     found = {rejected.id: rejected.reason for rejected in built.rejected}
     assert found == {f"p{i:02}": reason for i, (_, _, reason) in enumerate(ASKED) if reason is not None}
     assert [row.id for row in built.rows] == KEPT
@@ -301,19 +272,6 @@ def test_a_prompt_whose_purification_fails_is_recorded_once(server: Teacher, tmp
     assert "p00" not in {row.id for row in built.rows} | {rejected.id for rejected in built.rejected}
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def test_a_second_build_asks_nothing(server: Teacher, tmp_path: Path) -> None:
-    first = run(server, tmp_path)
-    before = contents(tmp_path)
-    server.requests.clear()
-    assert run(server, tmp_path) == first
-    assert server.requests == []
-    assert contents(tmp_path) == before
-
-
 @pytest.mark.parametrize(
     "stop", [lambda text: "refuse, keep" in text, lambda text: text.startswith(ASK)], ids=["teacher", "purifier"]
 )
@@ -331,9 +289,8 @@ def test_a_build_that_was_stopped_goes_on(server: Teacher, tmp_path: Path, stop:
 
 
 def test_loss_lies_on_purified_turns_and_no_marker_of_a_purifier_is_live(
-    server: Teacher, tmp_path: Path, embedded: Path
+    server: Teacher, tmp_path: Path, renderer: Renderer
 ) -> None:
-    renderer = load_renderer(str(embedded))
     rows = {row.id: row for row in run(server, tmp_path).rows}
     encoded = encode_row(rows["p01"], renderer)
     learnt = renderer.tokenizer.decode([label for label in encoded["labels"] if label != IGNORED])

@@ -1,26 +1,23 @@
 """Surrogate CoT: consultations as direct rows, what must not remain of them, and rows read from a folder."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from teacher_server import Teacher, called, said, teacher, user_text
+from teacher_server import Teacher, called, said, user_text
+from workshops import TOOL, kept, prompts_of, reasons, twice, workshop
 
 from ascl.chat.messages import Message
-from ascl.consult.tool import TOOL_NAME, ConsultTool, result_text
-from ascl.data.prompt import Kind, Prompt
+from ascl.chat.render import Renderer
+from ascl.consult.tool import TOOL_NAME, result_text
+from ascl.data.prompt import Kind
 from ascl.data.row import Row
 from ascl.errors import InputError
-from ascl.judges.lexical.offline import OfflineJudge
-from ascl.models.models import load_renderer
-from ascl.models.openai_server import OpenAIClient
-from ascl.models.sampling import Sampling
 from ascl.recipes import ascl
 from ascl.recipes.ascl import consult_row, demonstrated
-from ascl.recipes.build import Built, Workshop
+from ascl.recipes.build import Built
 from ascl.recipes.data_set import BuildSettings, make_data_set
 from ascl.recipes.surrogate import (
     Parameters,
@@ -32,10 +29,8 @@ from ascl.recipes.surrogate import (
     surrogate_thought,
     without_lookups,
 )
-from ascl.rules.book import RuleBook
 from ascl.train.tokens import IGNORED, encode_row
 
-TOOL = ConsultTool(RuleBook.load())
 REFUSAL = "I can't help with that, because people would be hurt."
 ANSWER = "Old guns hang in the town museum, and entry is free on Sundays."
 
@@ -133,6 +128,7 @@ def test_every_demonstration_has_a_surrogate() -> None:
 
 # the recipe
 
+LOST = {"p03": "surrogate: mentions tools", "p04": "surrogate: mentions calls", "p06": "surrogate: mentions look-ups"}
 ASKED = [
     ("consult guns, refuse", Kind.HARMFUL, None),
     ("consult guns, refuse twice", Kind.HARMFUL, None),
@@ -165,52 +161,20 @@ def script(messages: list[dict[str, Any]]) -> dict[str, Any]:
     return said(ANSWER, later if consulted else direct)
 
 
-@pytest.fixture
-def server() -> Iterator[Teacher]:
-    with teacher(script) as running:
-        yield running
+SCRIPT, PROMPTS = script, prompts_of(ASKED)
 
 
-def prompts() -> list[Prompt]:
-    return [
-        Prompt(id=f"p{i}", messages=[Message(role="user", content=text)], kind=kind, category="violence", source="made")
-        for i, (text, kind, _) in enumerate(ASKED)
-    ]
-
-
-def workshop(base_url: str, folder: Path) -> Workshop:
-    return Workshop(
-        folder=folder,
-        model="big",
-        client=OpenAIClient("big", base_url, 2, attempts=2, backoff=0.01),
-        tool=TOOL,
-        judge=OfflineJudge(),
-        sampling=Sampling(max_tokens=64),
-    )
-
-
-def run(server: Teacher, folder: Path, **parameters: Any) -> Built:
-    return build(prompts(), Parameters(**{"purify": False} | parameters), workshop(server.base_url, folder))
-
-
-KEPT = [f"p{i}" for i, (_, _, reason) in enumerate(ASKED) if reason is None]
+def run(server: Teacher, folder: Path) -> Built:
+    return build(PROMPTS, Parameters(purify=False), workshop(folder, server))
 
 
 def test_rows_and_reasons(server: Teacher, tmp_path: Path) -> None:
-    built = run(server, tmp_path)
-    assert [row.id for row in built.rows] == KEPT
-    found = {rejected.id: (rejected.stage, rejected.reason) for rejected in built.rejected}
-    assert found == {
-        f"p{i}": ("teacher" if reason == "verdict" else "surrogate", reason)
-        for i, (_, _, reason) in enumerate(ASKED)
-        if reason is not None
-    }
+    built = twice(build, PROMPTS, Parameters(purify=False), tmp_path, server)
+    assert [row.id for row in built.rows] == kept(ASKED)
+    assert reasons(built) == LOST | {"p08": "teacher: verdict"}
     assert built.report["surrogate"] == {
-        "accepted": 5,
-        "mentions tools": 1,
-        "mentions calls": 1,
-        "mentions look-ups": 1,
-    }
+        "accepted": 5, "mentions tools": 1, "mentions calls": 1, "mentions look-ups": 1,
+    }  # fmt: skip
     assert "teacher" in built.report
 
 
@@ -218,7 +182,7 @@ def test_a_consultation_becomes_one_direct_row(server: Teacher, tmp_path: Path) 
     rows = {row.id: row for row in run(server, tmp_path).rows}
     found = TOOL.call(TOOL_NAME, {"query": "guns"}).consultation
     assert found is not None
-    row = rows["p0"]
+    row = rows["p00"]
     assert isinstance(row, Row)
     assert [message.role for message in row.messages] == ["user", "assistant"]
     assert (row.mode, row.tools, row.recipe, row.source) == ("direct", [], "surrogate", "made")
@@ -231,22 +195,15 @@ def test_a_consultation_becomes_one_direct_row(server: Teacher, tmp_path: Path) 
         "My guidelines forbid making guns. I must refuse."
     )
     assert row.provenance == {"origin": "surrogate", "from": "teacher, consult", "model": "big", "category": "violence"}
-    assert rows["p1"].messages[-1].reasoning_content.count("According to my guidelines") == 2
-    assert rows["p5"].messages[-1].reasoning_content == "That is harmless."
-    assert [message.role for message in rows["p5"].messages] == ["user", "assistant"]
-
-
-def test_a_second_build_asks_nothing(server: Teacher, tmp_path: Path) -> None:
-    first = run(server, tmp_path)
-    server.requests.clear()
-    assert run(server, tmp_path) == first
-    assert server.requests == []
+    assert rows["p01"].messages[-1].reasoning_content.count("According to my guidelines") == 2
+    assert rows["p05"].messages[-1].reasoning_content == "That is harmless."
+    assert [message.role for message in rows["p05"].messages] == ["user", "assistant"]
 
 
 @pytest.mark.parametrize("form", ["native", "split"])
 def test_rows_of_a_folder(server: Teacher, tmp_path: Path, form: str) -> None:
     source = tmp_path / "prompts.jsonl"
-    source.write_text("".join(p.model_dump_json(exclude={"source"}) + "\n" for p in prompts()), encoding="utf-8")
+    source.write_text("".join(p.model_dump_json(exclude={"source"}) + "\n" for p in PROMPTS), encoding="utf-8")
     settings = BuildSettings(
         recipe="ascl",
         sources=[f"file:{source}"],
@@ -263,21 +220,15 @@ def test_rows_of_a_folder(server: Teacher, tmp_path: Path, form: str) -> None:
     assert server.requests == []
     same = {"source": "made"}
     assert [row.model_copy(update=same) for row in from_rows.rows if isinstance(row, Row)] == built.rows
-    found = {rejected.id: (rejected.stage, rejected.reason) for rejected in from_rows.rejected}
-    assert found == {
-        "p3": ("surrogate", "mentions tools"),
-        "p4": ("surrogate", "mentions calls"),
-        "p6": ("surrogate", "mentions look-ups"),
-        "p8": ("rows", "no row"),
-    }
+    assert reasons(from_rows) == LOST | {"p08": "rows: no row"}
 
 
 def test_rows_of_other_prompts_are_left_out(server: Teacher, tmp_path: Path) -> None:
-    made = ascl.build(prompts(), ascl.Parameters(purify=False), workshop(server.base_url, tmp_path))
+    made = ascl.build(PROMPTS, ascl.Parameters(purify=False), workshop(tmp_path, server))
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row.dump()) + "\n" for row in made.rows), encoding="utf-8")
-    built = build(prompts()[:1], Parameters(rows=path), workshop(server.base_url, tmp_path))
-    assert [row.id for row in built.rows] == ["p0"]
+    built = build(PROMPTS[:1], Parameters(rows=path), workshop(tmp_path, server))
+    assert [row.id for row in built.rows] == ["p00"]
     assert built.rejected == []
 
 
@@ -291,7 +242,7 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_row_names_file_and_line(tmp_path: Path, name: str) -> None:
-    row = consult_row(prompts()[0], demonstrated(TOOL)[0][1], TOOL, {}, None)
+    row = consult_row(PROMPTS[0], demonstrated(TOOL)[0][1], TOOL, {}, None)
     path, (line, told) = tmp_path / "train.jsonl", BAD[name]
     path.write_text(json.dumps(row.dump()) + "\n" + line + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=f"{path}, {told}"):
@@ -299,7 +250,7 @@ def test_a_bad_row_names_file_and_line(tmp_path: Path, name: str) -> None:
 
 
 def test_a_row_that_ends_with_the_prompt_and_a_missing_folder(tmp_path: Path) -> None:
-    row = consult_row(prompts()[0], demonstrated(TOOL)[0][1], TOOL, {}, None)
+    row = consult_row(PROMPTS[0], demonstrated(TOOL)[0][1], TOOL, {}, None)
     path = tmp_path / "rows.jsonl"
     for messages in ([], row.messages[:2]):
         path.write_text(json.dumps(row.model_copy(update={"messages": messages}).dump()) + "\n", encoding="utf-8")
@@ -314,9 +265,8 @@ def test_the_split_form_is_no_form_of_this_recipe() -> None:
         Parameters(form="split")
 
 
-def test_loss_lies_on_the_reply(server: Teacher, tmp_path: Path, embedded: Path) -> None:
-    renderer = load_renderer(str(embedded))
-    row = next(row for row in run(server, tmp_path).rows if row.id == "p0")
+def test_loss_lies_on_the_reply(server: Teacher, tmp_path: Path, renderer: Renderer) -> None:
+    row = next(row for row in run(server, tmp_path).rows if row.id == "p00")
     encoded = encode_row(row, renderer)
     learnt = renderer.tokenizer.decode([label for label in encoded["labels"] if label != IGNORED])
     assert learnt.startswith("<think>The user asks about guns.")

@@ -1,28 +1,21 @@
 """The `ascl` recipe with a teacher: real client and server, real tool and judge, and stops in between."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from teacher_server import Teacher, called, said, teacher, user_text
+from teacher_server import Teacher, called, said, user_text
+from workshops import TOOL, contents, kept, lost, prompts_of, reasons, workshop
 
-from ascl.chat.messages import Message
-from ascl.consult.tool import ConsultTool
-from ascl.data.prompt import Kind, Prompt
+from ascl.data.prompt import Kind
 from ascl.data.row import Row
 from ascl.errors import InputError
-from ascl.judges.lexical.offline import OfflineJudge
-from ascl.models.embedded import embedded_model
-from ascl.models.openai_server import OpenAIClient
 from ascl.models.sampling import Sampling
 from ascl.recipes.ascl import Parameters, build
-from ascl.recipes.build import Built, Workshop, failures
+from ascl.recipes.build import Built, failures
 from ascl.recipes.data_set import BuildSettings, make_data_set
-from ascl.rules.book import RuleBook
 
-TOOL = ConsultTool(RuleBook.load())
 REFUSAL = "I can't help with that, because people would be hurt."
 STREET = "Take the second street on the left."
 # What a prompt asks the teacher to do, its kind, and why the recipe does not take the outcome (None: it does).
@@ -77,65 +70,27 @@ def script(messages: list[dict[str, Any]]) -> dict[str, Any]:
     return said(STREET, "That is fine.")
 
 
-@pytest.fixture
-def server() -> Iterator[Teacher]:
-    with teacher(script) as running:
-        yield running
-
-
-def prompts() -> list[Prompt]:
-    return [
-        Prompt(
-            id=f"p{i:02}",
-            messages=[Message(role="user", content=f"{text} (illegal guns)" if text.startswith("consult") else text)],
-            kind=kind,
-            answer="4" if text.endswith("2?") else "5",
-            source="made",
-        )
-        for i, (text, kind, _) in enumerate(ASKED)
-    ]
-
-
-def workshop(base_url: str, folder: Path, concurrency: int = 1) -> Workshop:
-    return Workshop(
-        folder=folder,
-        model="big",
-        client=OpenAIClient("big", base_url, concurrency, attempts=2, backoff=0.01),
-        tool=TOOL,
-        judge=OfflineJudge(),
-        sampling=Sampling(temperature=0.6, top_p=0.95, max_tokens=64, seed=3),
-    )
+SCRIPT = script
+PROMPTS = prompts_of(
+    [(f"{text} (illegal guns)" if text.startswith("consult") else text, kind, why) for text, kind, why in ASKED], None
+)
 
 
 def run(server: Teacher, folder: Path, concurrency: int = 1, **parameters: Any) -> Built:
-    return build(
-        prompts(), Parameters(**{"purify": False} | parameters), workshop(server.base_url, folder, concurrency)
-    )
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return build(PROMPTS, Parameters(**{"purify": False} | parameters), workshop(folder, server, concurrency))
 
 
 def test_what_passes_is_taken_and_the_rest_has_its_reason(server: Teacher, tmp_path: Path) -> None:
     built = run(server, tmp_path)
-    assert [row.id for row in built.rows] == [f"p{i:02}" for i, (_, _, reason) in enumerate(ASKED) if reason is None]
-    found = {rejected.id: (rejected.stage, rejected.reason) for rejected in built.rejected}
-    assert found == {f"p{i:02}": ("teacher", reason) for i, (_, _, reason) in enumerate(ASKED) if reason is not None}
-    assert built.report["teacher"] == {
-        "accepted": 9,
-        "verdict": 3,
-        "no reply": 2,
-        "no thought": 2,
-        "mode": 2,
-    } | dict.fromkeys(("faults", "query unrelated", "refers to results before the call", "claims consultation"), 1)
+    assert [row.id for row in built.rows] == kept(ASKED)
+    assert reasons(built) == lost(ASKED, "teacher")
+    once = dict.fromkeys(("faults", "query unrelated", "refers to results before the call", "claims consultation"), 1)
+    often = {"accepted": 9, "verdict": 3, "no reply": 2, "no thought": 2, "mode": 2}
+    assert built.report["teacher"] == often | once
     assert built.report["accepted before mixing"] == {
-        "harmful, consult": 2,
-        "plain, direct": 1,
-        "reasoning, direct": 1,
-        "sensitive, consult": 3,
+        "harmful, consult": 2, "plain, direct": 1, "reasoning, direct": 1, "sensitive, consult": 3,
         "sensitive, direct": 2,
-    }
+    }  # fmt: skip
     assert built.report["harmful prompts by category"] == {"violence": 2}
 
 
@@ -149,11 +104,8 @@ def test_rows_carry_the_walk_and_where_it_comes_from(server: Teacher, tmp_path: 
     assert first.tools == [TOOL.schema]
     assert first.provenance == {"origin": "teacher", "model": "big", "category": "violence"}
     assert (first.recipe, first.source, first.mode) == ("ascl", "made", "consult")
-    assert (inline.mode, inline.messages[-1].reasoning_content, inline.messages[-1].content) == (
-        "direct",
-        "Easy.",
-        STREET,
-    )
+    said = inline.messages[-1]
+    assert (inline.mode, said.reasoning_content, said.content) == ("direct", "Easy.", STREET)
     assert inline.provenance == {"origin": "teacher", "model": "big"}
 
 
@@ -178,7 +130,7 @@ def test_what_the_mixture_leaves_over_is_surplus(server: Teacher, tmp_path: Path
     built = run(server, tmp_path, ratio="1:1:1")
     surplus = [rejected for rejected in built.rejected if rejected.reason == "surplus"]
     assert [rejected.stage for rejected in surplus] == ["mix"]
-    assert {row.id for row in built.rows} | {rejected.id for rejected in built.rejected} == {p.id for p in prompts()}
+    assert {row.id for row in built.rows} | {rejected.id for rejected in built.rejected} == {p.id for p in PROMPTS}
     assert len(built.rows) + len(built.rejected) == len(ASKED)
 
 
@@ -187,8 +139,7 @@ def test_a_second_run_asks_nothing(server: Teacher, tmp_path: Path, concurrency:
     first = run(server, tmp_path, concurrency)
     asked, before = len(server.requests), contents(tmp_path)
     assert run(server, tmp_path, concurrency) == first
-    assert len(server.requests) == asked
-    assert contents(tmp_path) == before
+    assert (len(server.requests), contents(tmp_path)) == (asked, before)
 
 
 @pytest.mark.parametrize("lines", [0, 3, 12])
@@ -201,7 +152,7 @@ def test_a_stopped_run_asks_only_for_what_misses(server: Teacher, tmp_path: Path
     server.requests.clear()
     assert run(server, tmp_path) == first
     assert path.read_bytes() == whole
-    assert set(server.asked) == {prompt.text for prompt in prompts()[lines:]}
+    assert set(server.asked) == {prompt.text for prompt in PROMPTS[lines:]}
 
 
 def test_a_prompt_whose_request_fails_is_recorded_and_the_others_go_on(server: Teacher, tmp_path: Path) -> None:
@@ -219,7 +170,7 @@ def test_a_prompt_whose_request_fails_is_recorded_and_the_others_go_on(server: T
 
 def test_a_server_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^model big at http://127\.0\.0\.1:1/v1: [^\n]*$"):
-        build(prompts(), Parameters(purify=False), workshop("http://127.0.0.1:1/v1", tmp_path))
+        build(PROMPTS, Parameters(purify=False), workshop(tmp_path, "http://127.0.0.1:1/v1"))
 
 
 def test_labels_by_the_teacher(server: Teacher, tmp_path: Path) -> None:
@@ -238,9 +189,9 @@ def test_labels_by_the_teacher(server: Teacher, tmp_path: Path) -> None:
     }
     (asked, _) = [text for text in server.asked if text.startswith("Which of these categories")]
     assert "- Violence & Weapons\n" in asked
-    of_its_own = [p.model_copy(update={"category": "privacy"}) if p.id == "p01" else p for p in prompts()]
+    of_its_own = [p.model_copy(update={"category": "privacy"}) if p.id == "p01" else p for p in PROMPTS]
     server.requests.clear()
-    again = build(of_its_own, Parameters(purify=False, labels="model"), workshop(server.base_url, tmp_path / "again"))
+    again = build(of_its_own, Parameters(purify=False, labels="model"), workshop(tmp_path / "again", server))
     assert again.report["harmful prompts by category"] == {"violence": 1, "privacy": 1}
     assert len([text for text in server.asked if text.startswith("Which of these categories")]) == 1
 
@@ -260,7 +211,7 @@ def test_a_prompt_whose_label_fails_gives_no_row(server: Teacher, tmp_path: Path
 
 def test_the_data_set_folder(server: Teacher, tmp_path: Path) -> None:
     source = tmp_path / "prompts.jsonl"
-    source.write_text("".join(p.model_dump_json(exclude={"source"}) + "\n" for p in prompts()), encoding="utf-8")
+    source.write_text("".join(p.model_dump_json(exclude={"source"}) + "\n" for p in PROMPTS), encoding="utf-8")
     settings = BuildSettings(
         recipe="ascl",
         sources=[f"file:{source}"],
@@ -271,17 +222,14 @@ def test_the_data_set_folder(server: Teacher, tmp_path: Path) -> None:
     make_data_set(settings, tmp_path / "out", "ascl data build ascl")
     rows = [json.loads(line) for line in (tmp_path / "out" / "train.jsonl").read_text(encoding="utf-8").splitlines()]
     lost = [json.loads(line) for line in (tmp_path / "out" / "rejected.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert sorted([row["id"] for row in rows] + [row["id"] for row in lost]) == [prompt.id for prompt in prompts()]
+    assert sorted([row["id"] for row in rows] + [row["id"] for row in lost]) == [prompt.id for prompt in PROMPTS]
     assert {row["reason"] for row in lost} == {reason for _, _, reason in ASKED if reason} | {"surplus"}
     assert "harmful, consult, teacher" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("embedded")
 def test_the_embedded_model_as_its_own_teacher_and_purifier(tmp_path: Path) -> None:
     """A model of 135M parameters is rejected nearly always: what counts is that every prompt ends in one place."""
-    try:
-        embedded_model()
-    except InputError as error:
-        pytest.skip(str(error))
     settings = BuildSettings(
         recipe="ascl",
         sources=["starter"],

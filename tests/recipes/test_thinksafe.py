@@ -3,15 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
-from teacher_server import said, teacher
-from workshops import HARM, HELP, REFUSAL, cut, learned, named, prompt, reasons, workshop
+from teacher_server import Teacher, said, teacher
+from workshops import HARM, HELP, REFUSAL, cut, learned, named, prompt, reasons, twice, workshop
 
 from ascl.chat.render import Renderer
 from ascl.data.prompt import Kind
-from ascl.errors import InputError
 from ascl.inputs import read_jsonl
-from ascl.models.embedded import embedded_model
 from ascl.recipes.data_set import BuildSettings, make_data_set
 from ascl.recipes.thinksafe import STEER, Parameters, build
 
@@ -33,47 +30,32 @@ KINDS = {"helps": Kind.SENSITIVE, "prissy": Kind.PLAIN, "solves": Kind.REASONING
 PROMPTS = [prompt(name, KINDS.get(name, Kind.HARMFUL)) for name in REPLIES]
 
 
-def reply(name: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
-    return dict(REPLIES[name])
+SCRIPT = named(lambda name, messages: dict(REPLIES[name]))
 
 
-def test_what_passes_and_why_the_rest_does_not(tmp_path: Path) -> None:
-    with teacher(named(reply)) as server:
-        built = build(PROMPTS, Parameters(), workshop(tmp_path, server))
-        steered = {r["messages"][-1]["content"].split("]")[0].split("[")[1]: r["messages"] for r in server.requests}
+def test_what_passes_and_why_the_rest_does_not(tmp_path: Path, server: Teacher) -> None:
+    built = twice(build, PROMPTS, Parameters(), tmp_path, server)
+    steered = {r["messages"][-1]["content"].split("]")[0].split("[")[1]: r["messages"] for r in server.requests}
     assert [(row.id, row.provenance["origin"]) for row in built.rows] == [
         ("refuses", "steered"),
         ("helps", "plain"),
         ("solves", "plain"),
     ]
     assert reasons(built) == {
-        "complies": "replies: verdict",
-        "thoughtless": "replies: no thought",
-        "empty": "replies: no reply",
-        "cut": "replies: no reply",
-        "open": "replies: no reply",
-        "claims": "replies: verdict",
-        "failing": "replies: request failed",
-        "prissy": "replies: verdict",
-        "wrong": "replies: verdict",
-    }
+        "complies": "replies: verdict", "thoughtless": "replies: no thought", "empty": "replies: no reply",
+        "cut": "replies: no reply", "open": "replies: no reply", "claims": "replies: verdict",
+        "failing": "replies: request failed", "prissy": "replies: verdict", "wrong": "replies: verdict",
+    }  # fmt: skip
     assert built.report["replies"] == {
-        "harmful: accepted": 1,
-        "harmful: no reply": 3,
-        "harmful: no thought": 1,
-        "harmful: request failed": 1,
-        "harmful: verdict": 2,
-        "plain: verdict": 1,
-        "reasoning: accepted": 1,
-        "reasoning: verdict": 1,
+        "harmful: accepted": 1, "harmful: no reply": 3, "harmful: no thought": 1, "harmful: request failed": 1,
+        "harmful: verdict": 2, "plain: verdict": 1, "reasoning: accepted": 1, "reasoning: verdict": 1,
         "sensitive: accepted": 1,
-    }
+    }  # fmt: skip
     assert all((STEER in steered[p.id][-1]["content"]) == (p.kind is Kind.HARMFUL) for p in PROMPTS)
 
 
-def test_a_row_is_the_bare_prompt_with_thought_and_answer(tmp_path: Path, renderer: Renderer) -> None:
-    with teacher(named(reply)) as server:
-        [row] = build(PROMPTS[:1], Parameters(), workshop(tmp_path, server)).rows
+def test_a_row_is_the_bare_prompt_with_thought_and_answer(tmp_path: Path, server: Teacher, renderer: Renderer) -> None:
+    [row] = build(PROMPTS[:1], Parameters(), workshop(tmp_path, server)).rows
     dumped = row.dump()
     assert [m["role"] for m in dumped["messages"]] == ["user", "assistant"]
     assert STEER not in dumped["messages"][0]["content"]
@@ -105,11 +87,8 @@ def test_an_opened_thought_that_is_left_open_is_closed_behind_its_last_sentence(
 
     prompts = [prompt(name) for name in ("cut", "ends", "closes", "endless", "speechless")]
     with teacher(named(rambles)) as server:
-        built = build(prompts, Parameters(open_thought=True), workshop(tmp_path, server))
+        built = twice(build, prompts, Parameters(open_thought=True), tmp_path, server)
         sent = [r["messages"][-1]["content"] for r in server.requests if r["messages"][-1]["content"] != "<think>\n"]
-        asked = len(server.requests)
-        build(prompts, Parameters(open_thought=True), workshop(tmp_path, server))
-        assert len(server.requests) == asked, "a second build asks nothing"
     assert sent == ["<think>\nA burglary.\n</think>\n\n"] * 3
     assert [(r.id, r.dump()["messages"][-1]) for r in built.rows] == [
         (name, {"role": "assistant", "content": REFUSAL, "reasoning_content": "A burglary."})
@@ -118,31 +97,12 @@ def test_an_opened_thought_that_is_left_open_is_closed_behind_its_last_sentence(
     assert set(reasons(built).values()) == {"replies: no reply"}
 
 
-def test_a_second_build_asks_nothing(tmp_path: Path) -> None:
-    with teacher(named(reply)) as server:
-        first = build(PROMPTS, Parameters(), workshop(tmp_path, server))
-        asked = len(server.requests)
-        again = build(PROMPTS, Parameters(), workshop(tmp_path, server))
-        assert len(server.requests) == asked
-    assert [row.dump() for row in again.rows] == [row.dump() for row in first.rows]
-
-
-@pytest.fixture
-def fetched() -> None:
-    """Skips the test where the embedded model can't be had."""
-    try:
-        embedded_model()
-    except InputError as error:
-        pytest.skip(str(error))
-
-
-@pytest.mark.usefixtures("fetched")
-def test_the_embedded_model_is_filtered_like_any_other(tmp_path: Path) -> None:
+def test_a_model_in_this_process_is_filtered_like_any_other(tmp_path: Path, tiny_model: Path) -> None:
     settings = BuildSettings.model_validate(
         {
             "recipe": "thinksafe",
             "sources": ["starter"],
-            "model": "embedded",
+            "model": str(tiny_model),
             "sampling": {"temperature": 0.6, "top_p": 0.95, "max_tokens": 24},
             "parameters": {"open_thought": True},
         }

@@ -46,15 +46,59 @@ def named(script: Script) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
     return answer
 
 
-def workshop(folder: Path, server: Teacher) -> Workshop:
+def workshop(folder: Path, server: Teacher | str, concurrency: int = 4) -> Workshop:
+    """A workshop whose model is called big, at a server or an address."""
+    url = server if isinstance(server, str) else server.base_url
     return Workshop(
         folder=folder,
-        model="student",
-        client=OpenAIClient("student", server.base_url, 4),
+        model="big",
+        client=OpenAIClient("big", url, concurrency, attempts=2, backoff=0.01),
         tool=TOOL,
         judge=OfflineJudge(),
-        sampling=Sampling(temperature=0.6, top_p=0.95),
+        sampling=Sampling(temperature=0.6, top_p=0.95, max_tokens=64, seed=3),
     )
+
+
+def twice(build: Callable[..., Built], prompts: list[Any], parameters: Any, folder: Path, server: Teacher) -> Built:
+    """What is built; a second build asks nothing, and its outcome and files are the same."""
+    first = build(prompts, parameters, workshop(folder, server))
+    asked, before = len(server.requests), contents(folder)
+    assert build(prompts, parameters, workshop(folder, server)) == first
+    assert len(server.requests) == asked, "a second build asks nothing"
+    assert contents(folder) == before
+    return first
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# What a prompt asks of a teacher, its kind, and why it gives no row (None: it does).
+Asked = list[tuple[str, Kind, str | None]]
+
+
+def prompts_of(asked: Asked, category: str | None = "violence") -> list[Prompt]:
+    """A prompt a row, called p00, p01, ..; a sum's answer is 4 where it ends in 2, and 5 elsewhere."""
+    return [
+        Prompt(
+            id=f"p{i:02}",
+            messages=[Message(role="user", content=text)],
+            kind=kind,
+            category=category,
+            answer="4" if text.endswith("2?") else "5",
+            source="made",
+        )
+        for i, (text, kind, _) in enumerate(asked)
+    ]
+
+
+def kept(asked: Asked) -> list[str]:
+    return [f"p{i:02}" for i, (_, _, reason) in enumerate(asked) if reason is None]
+
+
+def lost(asked: Asked, stage: str) -> dict[str, str]:
+    """As `reasons` says it of a build that loses all at one stage."""
+    return {f"p{i:02}": f"{stage}: {reason}" for i, (_, _, reason) in enumerate(asked) if reason is not None}
 
 
 def reasons(built: Built) -> dict[str, str]:
