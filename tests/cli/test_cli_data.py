@@ -160,18 +160,3 @@ def test_bad_input_is_one_line(
     source: Path, complaint: Callable[..., str], arguments: tuple[str, ...], said: str
 ) -> None:
     assert said in complaint("data", *arguments)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("--data", "none.jsonl"), "none.jsonl: no such file"),
-        (("--data", "source.jsonl"), "source.jsonl, line 1: messages: a list of messages is expected"),
-        (("--data", "source.jsonl", "--dtype", "float16"), "dtype float16: use one of"),
-        (("--data", "source.jsonl", "--batch-size", "3", "--micro-batch-size", "2"), "must divide"),
-    ],
-)
-def test_sft_says_what_is_wrong(
-    source: Path, complaint: Callable[..., str], arguments: tuple[str, ...], said: str
-) -> None:
-    assert said in complaint("sft", "--model", "nowhere", "--out", "tuned", *arguments)

@@ -10,7 +10,7 @@ from teacher_server import Raw, teacher
 from typer.testing import CliRunner
 
 from ascl.cli.main import app
-from ascl.cli.show import COLUMNS, show_run
+from ascl.cli.report import COLUMNS, show_run
 from ascl.evals.arms import ArmResult, RunResults
 from ascl.stats import Estimate
 

@@ -35,7 +35,7 @@ def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys\nfrom ascl.cli.main import app\n"
         "try:\n  app(['--help'])\nexcept SystemExit:\n  pass\n"
-        "heavy = {'torch', 'transformers', 'numpy', 'datasets', 'openai', 'mcp', 'bm25s'}\n"
+        "heavy = {'torch', 'transformers', 'trl', 'numpy', 'datasets', 'openai', 'mcp', 'bm25s', 'pydantic'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], env=ENVIRONMENT, capture_output=True, text=True, check=True)

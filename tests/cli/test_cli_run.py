@@ -1,9 +1,15 @@
-"""`ascl run`, `chat`, `mcp`: bad input is one line and exit code 2, and nothing is lost."""
+"""`ascl run`, `init`, `config` and `plan`: bad input is one line and nothing is lost; what they say and would do."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+
+from ascl.cli.run import _print_best
+from ascl.evals.arms import ArmResult, RunResults
+from ascl.run.config import RuleSettings, RunConfig, find_config, load_config
+from ascl.stats import Estimate
 
 Ascl = Callable[..., tuple[int, str]]
 Complaint = Callable[..., str]
@@ -103,22 +109,91 @@ def test_a_run_folder_that_can_not_be_made_is_named(complaint: Complaint, folder
     assert (folder / "file").read_text(encoding="utf-8") == "precious"
 
 
-# mcp and chat
+@pytest.mark.parametrize(
+    ("reached", "said"),
+    [
+        ({"pure": 0.9, "bc": 0.54, "grpo": 0.09, "ifpo": None}, ["bc", "54"]),
+        ({"bc": 0.54, "grpo": 0.6, "ifpo": 0.6}, ["grpo", "60"]),
+        ({"bc": None, "grpo": None, "ifpo": 0.0}, ["ifpo", "0"]),
+        ({"bc": None, "grpo": None, "ifpo": None}, ["bc", None]),
+        ({"pure": 0.9}, None),
+    ],
+)
+def test_the_command_at_the_end_names_the_best_model(
+    capsys: pytest.CaptureFixture[str], reached: dict[str, float | None], said: list[str | None] | None
+) -> None:
+    config = RunConfig(model="m", rules=RuleSettings(source="mine.csv", top_k=2))
+    arms = [
+        ArmResult(name=name, trained=name != "pure", seeds=[3], figures={"h_avg": Estimate(value=value)})
+        for name, value in reached.items()
+    ]
+    _print_best(RunResults(name="r", headline="h", arms=arms), config, Path("a run"))
+    printed = capsys.readouterr().out.splitlines()
+    if said is None:
+        assert printed == [], "nothing is trained"
+        return
+    name, h_avg = said
+    why = "no model has an H-avg" if h_avg is None else f"the highest H-avg of the trained models, {h_avg}"
+    assert printed == [
+        f"talk to {name} ({why}):",
+        f"ascl chat --model 'a run/arms/{name}-3' --rules mine.csv --top-k 2",
+    ]
 
 
-def test_the_server_says_what_it_can_not_do(complaint: Complaint) -> None:
-    assert complaint("mcp", "--transport", "smoke") == "--transport smoke: use stdio or http"
-    assert complaint("mcp", "--rules", "none").startswith("none: no such rule book")
-    assert complaint("mcp", "--embedding-model", "./nowhere").startswith("embedding model ./nowhere: ")
-    line = complaint("mcp", "--transport", "http", "--host", "no.such.host.invalid")
-    assert line.startswith("no.such.host.invalid, port 8765: can't listen there (")
+# init, config and plan
 
 
-def test_chat_with_no_model(complaint: Complaint) -> None:
-    assert complaint("chat", "--model", "./nowhere") == "model ./nowhere: no such folder"
+@pytest.fixture
+def small(folder: Path, tiny_model: Path) -> Path:
+    """A run of one clone and one RL arm, with two seeds."""
+    arms = "bc: {method: sft}, mine: {from: bc, method: rl, algorithm: ifpo, limit: 6}"
+    rl = "group_size: 2, prompts_per_step: 2, micro_batch_size: 2, max_tokens: 8, epochs: 1"
+    text = f"model: {tiny_model}\nseeds: [0, 1]\nrl: {{{rl}}}\narms: {{{arms}}}\n"
+    (folder / "small.yaml").write_text(f"{text}evaluate: {{limit: 2, variants: [pure], max_tokens: 8}}\n")
+    return folder / "small.yaml"
 
 
-def test_chat_answers_until_an_empty_line(ascl: Ascl, tiny_model: Path) -> None:
-    code, printed = ascl("chat", "--model", str(tiny_model), "--max-tokens", "4", typed="Hello\nAgain\n\nUnread\n")
+def test_init_starts_a_project_that_can_be_checked(ascl: Ascl, complaint: Complaint, folder: Path) -> None:
+    code, printed = ascl("init", "mine")
     assert code == 0
-    assert printed.count("you ") == 3
+    assert printed.splitlines() == [
+        *["mine/ascl.yaml", "mine/rules.yaml"],
+        "edit them, then: ascl config check mine/ascl.yaml",
+    ]
+    config = load_config(folder / "mine" / "ascl.yaml")
+    assert config == load_config(find_config("quickstart"))
+    assert '`source: "mine/rules.yaml"`' in (folder / "mine" / "ascl.yaml").read_text(encoding="utf-8")
+    code, printed = ascl("rules", "lint", "mine/rules.yaml")
+    assert code == 0, "a book that can be read"
+    (folder / "mine" / "rules.yaml").unlink()
+    before = (folder / "mine" / "ascl.yaml").read_bytes()
+    assert complaint("init", "mine", "--config", "rivals") == "mine/ascl.yaml: is there already; name another folder"
+    assert [path.name for path in (folder / "mine").iterdir()] == ["ascl.yaml"]
+    assert (folder / "mine" / "ascl.yaml").read_bytes() == before
+
+
+def test_show_prints_every_default(ascl: Ascl) -> None:
+    code, printed = ascl("config", "show")
+    assert code == 0
+    assert RunConfig.model_validate(yaml.safe_load(printed)) == RunConfig(model="embedded")
+    code, printed = ascl("config", "show", "quickstart")
+    assert (code, "Supervised fine-tuning on rows." in printed) == (0, True)
+
+
+def test_check_says_what_a_run_would_do_and_does_nothing(ascl: Ascl, folder: Path, small: Path) -> None:
+    code, printed = ascl("config", "check", "small.yaml")
+    assert code == 0
+    stages, arms, evaluations, cloned, reinforced = printed.splitlines()
+    of_a_seed = "data bc-{0}, bc-{0}, eval bc-{0}, mine-{0}, eval mine-{0}"
+    assert stages.endswith(f"{of_a_seed.format(0)}, {of_a_seed.format(1)}")
+    assert arms == "2 arms, seeds 0, 1"
+    assert "evaluations of 8 answers" in evaluations
+    assert cloned.startswith("bc: sft, of ") and reinforced.startswith("mine: rl by ifpo, 6 steps of 4 rollouts")
+    assert [path.name for path in folder.iterdir()] == ["small.yaml"]
+
+
+def test_the_plan_of_an_arm(ascl: Ascl, complaint: Complaint, small: Path) -> None:
+    code, printed = ascl("plan", "small.yaml", "--arm", "mine")
+    assert code == 0
+    assert printed.splitlines()[-1].endswith(" GiB of a process, by formula")
+    assert complaint("plan", "small.yaml") == "--arm ifpo: no RL arm of this configuration; use one of mine"

@@ -1,17 +1,24 @@
-"""`ascl data`: build training sets, measure their shift, take evaluation prompts out of them."""
+"""`ascl data`: build training sets, show their rows, measure their shift, take evaluation prompts out of them."""
 
 import shlex
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ascl import ranges
 from ascl.cli.entry import checked_options, finite
 from ascl.errors import InputError
-from ascl.terminal import echo
+from ascl.terminal import echo, printable
+
+if TYPE_CHECKING:
+    from ascl.chat.messages import Message
+    from ascl.chat.render import Renderer
+    from ascl.data.row import Pair, Row
+    from ascl.recipes.build import Built, Rejected
 
 data_app = typer.Typer(no_args_is_help=True, help="Build, measure and clean training sets.")
 
@@ -53,7 +60,6 @@ def build(
     ] = 0,
 ) -> None:
     """Turn prompts and a model into a training set that `ascl sft` reads. Run it again to resume."""
-    from ascl.cli.preview import show_preview
     from ascl.models.sampling import Sampling
     from ascl.recipes.data_set import BuildSettings, make_data_set, write_subsets
     from ascl.sampling.to_file import Budget
@@ -77,7 +83,7 @@ def build(
     if preview:
         with tempfile.TemporaryDirectory() as scratch:
             built = make_data_set(settings, Path(scratch), command, preview, batch, concurrency, budget)
-            show_preview(built, Path(scratch))
+            _print_preview(built, Path(scratch))
         return
     folder = out or Path("data") / recipe
     built = make_data_set(settings, folder, command, 0, batch, concurrency, budget)
@@ -108,6 +114,41 @@ def _print_report(folder: Path) -> None:
             echo(f"{name}: " + ", ".join(f"{key} {number}" for key, number in value.items()))
 
 
+def _print_preview(built: "Built", folder: Path) -> None:
+    """Print what was built in `folder`: the rows, then what was rejected."""
+    from ascl.recipes.build import without_row
+
+    for row in built.rows:
+        _print_row(row)
+    for rejected in built.replaced:
+        _print_rejected(rejected, "the reference is kept", folder)
+    rejected_prompts = without_row(built, folder)
+    for rejected in rejected_prompts:
+        _print_rejected(rejected, "no row", folder)
+    echo(f"\n{len(built.rows)} rows, {len(rejected_prompts)} prompts without one")
+
+
+def _print_rejected(rejected: "Rejected", outcome: str, folder: Path) -> None:
+    from ascl.chat.messages import Trajectory
+    from ascl.inputs import iterate_jsonl
+    from ascl.sampling.to_file import rejections
+
+    echo(f"\n{rejected.id}: {outcome} ({rejected.stage}: {rejected.reason})", bold=True)
+    if rejected.messages:
+        _print_messages(rejected.messages)
+        return
+    for stage in (rejected.stage, f"{rejected.stage}_closed"):
+        path = folder / "stages" / f"{stage}.jsonl"
+        for _, row in iterate_jsonl(path) if path.exists() else ():
+            if row["trajectory"]["prompt_id"] == rejected.id:
+                trajectory = Trajectory.model_validate(row["trajectory"])
+                _print_messages(trajectory.completion)
+                echo(f"[the model's turn ended: {trajectory.stop}]")
+    for failure in rejections(folder / "stages" / "any"):
+        if (failure.id, failure.stage) == (rejected.id, rejected.stage):
+            echo(f"[the request failed: {failure.kind}] {failure.reason}")
+
+
 @data_app.command()
 def show(
     file: Annotated[Path, typer.Argument(help="Training rows: a folder of `ascl data build`, or JSONL.")],
@@ -117,7 +158,6 @@ def show(
     dialect: Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")] = None,
 ) -> None:
     """Print a training row: its messages, or the tokens a model learns from with their loss mask."""
-    from ascl.cli.preview import show_row, show_tokens
     from ascl.data.rows import read_rows
 
     rows = read_rows([file])
@@ -125,11 +165,56 @@ def show(
     if wanted is None:
         raise InputError(f"--row {row}: {file} has no such row" if row else f"{file}: holds no rows")
     if not tokens:
-        show_row(wanted)
+        _print_row(wanted)
         return
     from ascl.models.models import load_renderer
 
-    show_tokens(wanted, load_renderer(model, dialect))
+    _print_tokens(wanted, load_renderer(model, dialect))
+
+
+def _print_row(row: "Row | Pair") -> None:
+    """Print the messages of a row, or of both sides of a pair."""
+    from ascl.data.row import Row
+
+    said = filter(None, [row.kind and row.kind.value, row.provenance.get("origin", row.recipe)])
+    echo(f"\n{row.id} ({', '.join(said)})", bold=True)
+    if isinstance(row, Row):
+        _print_messages(row.messages)
+    else:
+        _print_messages(row.prompt)
+        _print_messages(row.chosen, "chosen ")
+        _print_messages(row.rejected, "rejected ")
+
+
+def _print_messages(messages: Sequence["Message"], whose: str = "") -> None:
+    for message in messages:
+        if message.reasoning_content:
+            echo(f"[{whose}{message.role}, thought] {message.reasoning_content}")
+        for call in message.tool_calls:
+            echo(f"[{whose}{message.role}, call] {call.name} {call.arguments}")
+        if message.content:
+            echo(f"[{whose}{message.role}] {message.content}")
+
+
+def _print_tokens(row: "Row", renderer: "Renderer") -> None:
+    """Print the tokens of a row as a model reads them; those that carry loss stand in green between `[` and `]`."""
+    from rich.text import Text
+
+    from ascl.progress import Screen
+    from ascl.train.tokens import IGNORED, encode_row
+
+    encoded = encode_row(row, renderer)
+    text, learnt = Text(), False
+    for token, label in zip(encoded["input_ids"], encoded["labels"], strict=True):
+        if (label != IGNORED) != learnt:
+            learnt = not learnt
+            text.append("[" if learnt else "]", "bold green")
+        text.append(printable(renderer.tokenizer.decode([token])), "green" if learnt else "dim")
+    if learnt:
+        text.append("]", "bold green")
+    Screen().print(text)
+    count = sum(label != IGNORED for label in encoded["labels"])
+    echo(f"{row.id}: {len(encoded['labels'])} tokens, {count} carry loss")
 
 
 @data_app.command()

@@ -1,20 +1,30 @@
 """`ascl eval`: measure a model on a suite of benchmarks, judge answers again, calibrate a judge."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ascl import ranges
 from ascl.cli.entry import checked_options
+from ascl.cli.report import show_evaluations
+from ascl.errors import InputError
 from ascl.judges.named import DEFAULT, HELP
 from ascl.terminal import echo
+
+if TYPE_CHECKING:
+    from ascl.evals.results import Axis
+    from ascl.evals.traces.intents import Classifier
+    from ascl.stats import Estimate
 
 eval_app = typer.Typer(help="Measure a model: safety, over-refusal, reasoning, and what it costs.")
 
 Judges = Annotated[
     list[str], typer.Option("--judge", help=f"{HELP}. Several may be named; the first one's figures count.")
 ]
+
+THOUGHT_AXES: tuple["Axis", ...] = ("safety", "over_refusal")
+THOUGHT_COUNTS = ("chunks", "reflection_rate")  # no shares
 
 
 @eval_app.callback(invoke_without_command=True)
@@ -71,8 +81,6 @@ def evaluate(
     """Measure a model on a suite, in one or several prompt variants. Run it again to resume."""
     if context.invoked_subcommand is not None:
         return
-    from ascl.cli.show import show_evaluations
-    from ascl.errors import InputError
     from ascl.evals.evaluate import Subject
     from ascl.evals.fail_under import bars_of, below
     from ascl.evals.settings import EvalSettings
@@ -120,7 +128,6 @@ def rejudge(
     ] = None,
 ) -> None:
     """Judge answers again that are on disk, without asking the model."""
-    from ascl.cli.show import show_evaluations
     from ascl.evals.rejudge import rejudge as judge_again
     from ascl.evals.results import find_evaluations
     from ascl.judges.named import judge_settings
@@ -145,11 +152,74 @@ def trace(
     ] = "words",
 ) -> None:
     """How safe the thoughts are: risk and defence in their steps, and whether a safe answer covers a risky thought."""
-    from ascl.cli.trace import trace as measure
     from ascl.evals.results import find_evaluations
+    from ascl.folders import working_in
 
     for one in find_evaluations([folder]):
-        measure(one, judge)
+        with working_in(one):
+            _measure_thoughts(one, judge)
+
+
+def _measure_thoughts(folder: Path, judge: str) -> None:
+    """Measure the thoughts of an evaluation, write `trace.json` into its folder and print it. Raises InputError."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from ascl.evals.metrics import left_out_warnings
+    from ascl.evals.results import read_evaluation, read_records, read_results
+    from ascl.evals.traces.measure import measure_traces
+    from ascl.files import write_json
+    from ascl.progress import Screen
+
+    evaluation, by = read_evaluation(folder), read_results(folder).judge
+    classify, name = _thought_judge(judge, folder)
+    found = {}
+    for axis in THOUGHT_AXES:
+        names = [benchmark for benchmark, asked in evaluation.benchmarks.items() if asked.axis == axis]
+        records = [record for benchmark in names for record in read_records(folder, by, benchmark)]
+        if records:
+            found[axis] = measure_traces(records, classify)
+            del found[axis]["thought_entropy"]  # answers on disk have no log-probabilities
+    if not found:
+        raise InputError(f"{folder}: no benchmark of safety or over-refusal was asked, so there is no thought to judge")
+    kept = {axis: {key: one.model_dump() for key, one in figures.items()} for axis, figures in found.items()}
+    warnings = [line for axis, figures in found.items() for line in left_out_warnings(figures, f"{axis}, ")]
+    write_json(folder / "trace.json", {"intents": name, "verdicts": by, "axes": kept, "warnings": warnings})
+    table = Table(title=f"{evaluation.name}, thoughts: percent, and the 95 % interval", box=SIMPLE_HEAD)
+    table.add_column("figure")
+    for axis in found:
+        table.add_column(axis.replace("_", "-"), justify="right")
+    for key in next(iter(found.values())):
+        table.add_row(key.replace("_", " "), *(_thought_cell(key, figures[key]) for figures in found.values()))
+    Screen().print(table)
+    for line in (f"intents: {name}; verdicts on the answers: {by}", *(f"warning: {one}" for one in warnings)):
+        echo(line)
+
+
+def _thought_judge(judge: str, folder: Path) -> tuple["Classifier", str]:
+    if judge == "words":
+        from ascl.evals.traces.word_intents import NAME, intents_by_words
+
+        return intents_by_words, NAME
+    from ascl.evals.traces.judged_intents import open_intents
+    from ascl.judges.settings import ClaimsSettings, JudgeSettings
+
+    model, _, url = judge.partition("@")
+    if not model:
+        raise InputError(f"--judge {judge}: use `words`, MODEL (in this process) or MODEL@URL (a server)")
+    with checked_options():
+        settings = ClaimsSettings(model=model, base_url=url or None)
+    asked = open_intents(settings, JudgeSettings(), folder / "judge_replies.jsonl")
+    return asked, asked.name
+
+
+def _thought_cell(key: str, figure: "Estimate") -> str:
+    if figure.value is None or figure.low is None or figure.high is None:
+        return "-"
+    scale, digits = (1, 1) if key in THOUGHT_COUNTS else (100, 0)
+    value, low, high = (f"{scale * x:.{digits}f}" for x in (figure.value, figure.low, figure.high))
+    unjudged = f", unjudged {100 * figure.unjudged:.1f} %" if figure.unjudged else ""
+    return f"{value} [{low}, {high}], n {figure.n}{unjudged}"
 
 
 @eval_app.command()

@@ -14,6 +14,7 @@ import typer
 
 from ascl import ranges
 from ascl.cli.entry import finite
+from ascl.cli.report import show_run
 from ascl.errors import InputError
 from ascl.terminal import echo
 
@@ -51,7 +52,6 @@ def run(
     settings = settings.model_copy(update=changes)
     folder = out or Path("runs") / (path.stem + ("-smoke" if smoke else ""))
     settings = settings.smoke() if smoke else settings
-    from ascl.cli.show import show_run
     from ascl.run.run import open_run
     from ascl.run.run import run as carry_out
 

@@ -1,8 +1,9 @@
-"""`ascl sft`, `ascl rl`, `ascl score`, `ascl plan`, `ascl merge` and `ascl push`: one model at a time."""
+"""`ascl sft`, `ascl rl`, `ascl score`, `ascl merge` and `ascl push`: one model at a time."""
 
+import json
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,11 +12,24 @@ from ascl.cli.entry import checked_options, finite
 from ascl.errors import InputError
 from ascl.terminal import echo
 
+if TYPE_CHECKING:
+    from ascl.judges.judge import Judge
+    from ascl.train.reward import Reward, RewardWeights
+
 Dialect = Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")]
 Out = Annotated[Path, typer.Option(help="Where the trained model goes.")]
 Check = Annotated[bool, typer.Option("--check", help="Look whether all is there that it needs, and stop.")]
 LoraRank = Annotated[int, typer.Option(min=0, max=ranges.RANK, help="LoRA adapters of this rank (0: all weights).")]
 Config = Annotated[str, typer.Argument(help="A configuration (model, prompts, rules, judge, rl), or a shipped one.")]
+
+REWARD_COLUMNS = {
+    "safety": "R_s",
+    "compliance": "R_c",
+    "hallucination": "P_h",
+    "format": "P_f",
+    "faults": "faults",
+    "total": "total",
+}
 
 
 def sft(
@@ -161,9 +175,6 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="JSONL instead of a table.")] = False,
 ) -> None:
     """What each trajectory of a file would be worth in RL, part by part."""
-    import sys
-
-    from ascl.cli.score import score_file
     from ascl.judges.open_judge import open_judge
     from ascl.rules.book import RuleBook
     from ascl.run.config import find_config, load_config
@@ -171,7 +182,73 @@ def score(
     settings = load_config(find_config(config))
     book = RuleBook.load(settings.rules.source, settings.rules.embedding_model)
     judge = open_judge(settings.judge, book, Path(f"{file}.judge_replies.jsonl"))
-    score_file(file, judge, settings.rl.reward, sys.stdout, as_json)
+    print_scores(file, judge, settings.rl.reward, as_json)
+
+
+def print_scores(path: Path, judge: "Judge", weights: "RewardWeights", as_json: bool = False) -> None:
+    """Judge every trajectory of a file again and print the parts of its reward: a table, or JSONL.
+
+    Means are over the trajectories with a readable verdict; the others (`unjudged`: their share) have no reward.
+    unparsed: of the answers to reasoning problems, those in which no result can be read; they count as wrong.
+    """
+    from statistics import fmean
+
+    from ascl.evals.metrics import left_out_warnings
+    from ascl.stats import Estimate
+    from ascl.train.score_file import load_walked, score_walked, unparsed
+
+    walked = load_walked(path)
+    scored = score_walked(walked, judge, weights)
+    verdicts, rewards = [verdict for verdict, _ in scored], [reward for _, reward in scored]
+    read = [reward for reward in rewards if reward is not None]
+    means = {part: fmean(getattr(reward, part) for reward in read) if read else None for part in REWARD_COLUMNS}
+    shares = Estimate(unjudged=rewards.count(None) / len(rewards), unparsed=unparsed(walked, verdicts))
+    warnings = left_out_warnings({"means": shares})
+    told = [
+        {
+            "prompt_id": one.prompt.id,
+            "kind": one.prompt.kind.value,
+            "mode": "consult" if one.trajectory.consulted else "direct",
+            "stop": str(one.trajectory.stop or "unfinished"),
+        }
+        for one in walked
+    ]
+    if not as_json:
+        _print_rewards(told, rewards, means)
+        said = f"judge: {judge.name}; unjudged {100 * (shares.unjudged or 0):.1f} % ({rewards.count(None)} of"
+        echo(f"{said} {len(rewards)}), unparsed {100 * (shares.unparsed or 0):.1f} %")
+        for warning in warnings:
+            echo(f"warning: {warning}")
+        return
+    for row, verdict, reward in zip(told, verdicts, rewards, strict=True):
+        found = {"verdict": verdict and verdict.model_dump(mode="json"), "reward": reward and reward.model_dump()}
+        print(json.dumps(row | found))
+    last = {"means": means, "trajectories": len(rewards), **shares.model_dump(include={"unjudged", "unparsed"})}
+    print(json.dumps(last | {"warnings": warnings, "judge": judge.name}))
+
+
+def _print_rewards(told: list[dict[str, str]], rewards: list["Reward | None"], means: dict[str, float | None]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from ascl.progress import Screen
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("prompt", overflow="fold")
+    for title in ("kind", "mode", "stop"):
+        table.add_column(title, no_wrap=True)
+    for title in REWARD_COLUMNS.values():
+        table.add_column(title, justify="right", no_wrap=True)
+    for row, reward in zip(told, rewards, strict=True):
+        parts = (None if reward is None else getattr(reward, part) for part in REWARD_COLUMNS)
+        table.add_row(*row.values(), *map(_figure, parts))
+    table.add_section()
+    table.add_row("mean", "", "", "", *map(_figure, means.values()))
+    Screen().print(table)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def merge(
