@@ -31,29 +31,10 @@ def embedded() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_model(embedded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Llama of about a million parameters with the embedded model's tokenizer and template."""
-    import torch
-    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+    """A random model of some fifty thousand parameters with the embedded model's template."""
+    from tiny_llama import tiny_llama
 
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    tokenizer = AutoTokenizer.from_pretrained(embedded)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        max_position_embeddings=2048,
-        tie_word_embeddings=True,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return tiny_llama(embedded, tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from earlier_layout import kept, told
+from tiny_llama import tiny_llama
 
 from ascl.run.config import RunConfig
 from ascl.run.stages import do, stages
@@ -19,10 +20,10 @@ def one_thread() -> None:
     torch.set_num_threads(1)  # sums of floats depend on it
 
 
-def test_the_rollouts_are_those_of_the_earlier_layout(one_thread: None, tiny_model: Path, tmp_path: Path) -> None:
+def test_the_rollouts_are_those_of_the_earlier_layout(one_thread: None, embedded: Path, tmp_path: Path) -> None:
     config = RunConfig.model_validate(
         {
-            "model": str(tiny_model),
+            "model": str(tiny_llama(embedded, tmp_path / "model", vocabulary=49_152)),
             "dtype": "float32",
             "seeds": [3],
             "rules": {"top_k": 2},

@@ -33,6 +33,24 @@ def tool() -> ConsultTool:
     return ConsultTool(RuleBook.load("default"), default_top_k=1)
 
 
+@pytest.fixture(scope="session")
+def cloned(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What supervised fine-tuning makes of the whole tiny model; to be read only."""
+    from training_runs import sft
+
+    sft(tiny_model, out := tmp_path_factory.mktemp("cloned") / "bc")
+    return out
+
+
+@pytest.fixture(scope="session")
+def adapter(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with `training_runs.LORA`."""
+    from training_runs import LORA, sft
+
+    sft(tiny_model, out := tmp_path_factory.mktemp("adapter") / "bc", LORA)
+    return out
+
+
 @pytest.fixture
 def make(
     tiny_model: Path, renderer: Renderer, tool: ConsultTool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

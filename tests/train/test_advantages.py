@@ -17,6 +17,8 @@ from ascl.train.advantages.grpo import grpo_advantages
 UNCLIPPED = {"w_min": 1e-9, "w_max": 1e6}
 taus = st.floats(0, 4)
 flags = st.lists(st.booleans(), min_size=1, max_size=32)
+several = flags.filter(lambda consulted: len(consulted) > 1)
+checked = settings(deadline=None, max_examples=40)
 
 
 def group(consulting: int, size: int = 8) -> torch.Tensor:
@@ -25,13 +27,7 @@ def group(consulting: int, size: int = 8) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("consulting", "tau", "common", "rare"),
-    [
-        (7, 0.5, 0.829, 2.194),
-        (6, 0.5, 0.845, 1.464),
-        (5, 0.5, 0.902, 1.164),
-        (4, 0.5, 1.0, 1.0),
-        (7, 1.0, 0.571, 4.0),
-    ],
+    [(7, 0.5, 0.829, 2.194), (6, 0.5, 0.845, 1.464), (5, 0.5, 0.902, 1.164), (4, 0.5, 1.0, 1.0), (7, 1.0, 0.571, 4.0)],
 )
 def test_weights_of_a_lopsided_group(consulting: int, tau: float, common: float, rare: float) -> None:
     weights = Ifpo(tau=tau).weights(group(consulting))[0].tolist()
@@ -48,12 +44,6 @@ def test_a_group_of_one_mode_is_left_alone(consulting: int, tau: float) -> None:
 
 
 @settings(deadline=None)
-@given(flags)
-def test_tau_zero_is_grpo(consulted: list[bool]) -> None:
-    assert torch.equal(Ifpo(tau=0).weights(torch.tensor([consulted])), torch.ones(1, len(consulted)))
-
-
-@settings(deadline=None)
 @given(flags, taus)
 def test_weights_follow_the_formula(consulted: list[bool], tau: float) -> None:
     size = len(consulted)
@@ -62,6 +52,7 @@ def test_weights_follow_the_formula(consulted: list[bool], tau: float) -> None:
     found = Ifpo(tau=tau, **UNCLIPPED).weights(torch.tensor([consulted]))[0].tolist()
     assert found == pytest.approx(expected, rel=1e-5)
     assert statistics.fmean(found) == pytest.approx(1.0, rel=1e-5)
+    assert torch.equal(Ifpo(tau=0).weights(torch.tensor([consulted])), torch.ones(1, size))  # that is GRPO
 
 
 @settings(deadline=None)
@@ -76,25 +67,13 @@ def test_weights_are_finite_positive_and_follow_a_permutation(consulted: list[bo
     assert ((weights >= 0.25) & (weights <= 4.0)).all()
 
 
-def test_groups_do_not_see_each_other() -> None:
-    three = [group(7), group(4), group(0)]
-    assert torch.equal(Ifpo().weights(torch.cat(three)), torch.cat([Ifpo().weights(one) for one in three]))
-
-
 def test_clipping_binds_on_both_sides() -> None:
     weights = Ifpo(tau=1, w_min=0.6, w_max=2).weights(group(7))[0].tolist()
     assert weights == pytest.approx([0.6] * 7 + [2.0])
 
 
 @pytest.mark.parametrize(
-    "consulted",
-    [
-        torch.tensor([True, False]),
-        torch.ones(2, 2, 2, dtype=torch.bool),
-        torch.ones(2, 8),
-        torch.ones(2, 8, dtype=torch.int64),
-        torch.ones(2, 0, dtype=torch.bool),
-    ],
+    "consulted", [group(1)[0], group(1)[None], torch.ones(2, 8), group(1).long(), torch.ones(2, 0, dtype=torch.bool)]
 )
 def test_other_shapes_and_types_are_refused(consulted: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"consulted must be bool \[groups, G\]"):
@@ -126,11 +105,7 @@ groups = groups_of(st.floats(-4, 4))
 
 
 def estimate(
-    algorithm: str,
-    batch: list[Group],
-    progress: float = 0.3,
-    dtype: torch.dtype = torch.float64,
-    **changed: Any,
+    algorithm: str, batch: list[Group], progress: float = 0.3, dtype: torch.dtype = torch.float64, **changed: Any
 ) -> tuple[torch.Tensor, torch.Tensor]:
     rewards = torch.tensor([rewards for rewards, *_ in batch], dtype=dtype)
     consulted = torch.tensor([consulted for _, consulted, _ in batch])
@@ -190,7 +165,7 @@ def of(algorithm: str) -> st.SearchStrategy[BaseAlgorithm]:
 
 
 @every_algorithm
-@settings(deadline=None, max_examples=40)
+@checked
 @given(groups, progresses, st.data())
 def test_formulas_against_plain_arithmetic(
     algorithm: str, batch: list[Group], progress: float, data: st.DataObject
@@ -207,7 +182,7 @@ def test_formulas_against_plain_arithmetic(
 
 
 @every_algorithm
-@settings(deadline=None, max_examples=40)
+@checked
 @given(groups_of(st.floats(width=32, allow_nan=False, allow_infinity=False) | st.integers(-1, 2)), progresses)
 def test_advantages_are_finite_and_nothing_for_unscored_rollouts(
     algorithm: str, batch: list[Group], progress: float
@@ -228,7 +203,7 @@ def test_a_group_with_fewer_than_two_scores_says_nothing(algorithm: str, consult
 
 
 @every_algorithm
-@settings(deadline=None, max_examples=40)
+@checked
 @given(groups, progresses, st.randoms(use_true_random=False))
 def test_advantages_follow_a_permutation_of_the_group(
     algorithm: str, batch: list[Group], progress: float, dice: Random
@@ -240,7 +215,7 @@ def test_advantages_follow_a_permutation_of_the_group(
 
 
 @every_algorithm
-@settings(deadline=None, max_examples=40)
+@checked
 @given(groups, progresses)
 def test_groups_are_independent(algorithm: str, batch: list[Group], progress: float) -> None:
     alone = [estimate(algorithm, [one], progress) for one in batch]
@@ -249,8 +224,8 @@ def test_groups_are_independent(algorithm: str, batch: list[Group], progress: fl
 
 
 @pytest.mark.parametrize("algorithm", [a for a in ALGORITHMS if a not in SHAPING])
-@settings(deadline=None, max_examples=40)
-@given(st.floats(-4, 4), flags.filter(lambda f: len(f) > 1), progresses)
+@checked
+@given(st.floats(-4, 4), several, progresses)
 def test_equal_rewards_give_no_advantage_whatever_the_modes(
     algorithm: str, reward: float, consulted: list[bool], progress: float
 ) -> None:
@@ -258,8 +233,8 @@ def test_equal_rewards_give_no_advantage_whatever_the_modes(
         assert advantages.abs().max() < 1e-9
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.floats(-4, 4, width=32), flags.filter(lambda f: len(f) > 1))
+@checked
+@given(st.floats(-4, 4, width=32), several)
 def test_equal_rewards_give_next_to_no_advantage_in_float32(reward: float, consulted: list[bool]) -> None:
     # The mean of equal floats can be off by a rounding; divided by eps = 1e-4 that is still next to nothing.
     for advantages in estimate("ifpo", [([reward] * len(consulted), consulted, False)], dtype=torch.float32):
@@ -267,18 +242,13 @@ def test_equal_rewards_give_next_to_no_advantage_in_float32(reward: float, consu
 
 
 NEUTRAL: dict[str, dict[str, Any]] = {
-    "grpo": {},
-    "ifpo": {"tau": 0.0},
-    "ada_grpo": {"progress": 1.0},
-    "ampo": {"mode_weight": 0.0},
-    "adaptthink": {"delta": 0.0},
-    "consult_penalty": {"penalty": 0.0},
-    "decoupled": {"sharpness": 0.0, "carry": 1.0},
-}
+    "grpo": {}, "ifpo": {"tau": 0.0}, "ada_grpo": {"progress": 1.0}, "ampo": {"mode_weight": 0.0},
+    "adaptthink": {"delta": 0.0}, "consult_penalty": {"penalty": 0.0}, "decoupled": {"sharpness": 0.0, "carry": 1.0},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("algorithm", NEUTRAL)
-@settings(deadline=None, max_examples=40)
+@checked
 @given(groups)
 def test_every_algorithm_is_grpo_at_its_neutral_setting(algorithm: str, batch: list[Group]) -> None:
     stock = grpo_advantages(torch.tensor([rewards for rewards, *_ in batch], dtype=torch.float64))
@@ -286,16 +256,7 @@ def test_every_algorithm_is_grpo_at_its_neutral_setting(algorithm: str, batch: l
         torch.testing.assert_close(advantages, stock, rtol=1e-6, atol=2e-3 if algorithm == "ada_grpo" else 1e-6)
 
 
-@settings(deadline=None, max_examples=40)
-@given(groups)
-def test_dr_grpo_is_grpo_times_the_spread(batch: list[Group]) -> None:
-    rewards = torch.tensor([rewards for rewards, *_ in batch], dtype=torch.float64)
-    none = torch.zeros(rewards.shape, dtype=torch.bool)
-    spread = (nanstd(rewards, dim=1, keepdim=True) + EPS).nan_to_num(nan=0.0)
-    torch.testing.assert_close(DrGrpo().advantages(rewards, none, none, 0)[0], grpo_advantages(rewards) * spread)
-
-
-@settings(deadline=None, max_examples=40)
+@checked
 @given(groups, st.sampled_from([torch.float32, torch.float64]))
 def test_grpo_and_dr_grpo_are_trls(batch: list[Group], dtype: torch.dtype) -> None:
     """TRL 1.16, `_generate_and_score_completions`, with scale_rewards `group` and `none`."""
@@ -312,37 +273,27 @@ def test_grpo_and_dr_grpo_are_trls(batch: list[Group], dtype: torch.dtype) -> No
 # What shapes the reward by its mode has something to say where rewards are equal.
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.floats(-4, 4), flags.filter(lambda f: len(f) > 1), st.booleans(), st.floats(0.05, 2))
-def test_a_penalty_is_the_whole_signal_where_rewards_are_equal(
-    reward: float, consulted: list[bool], harmful: bool, penalty: float
+@pytest.mark.parametrize(("algorithm", "price"), [("consult_penalty", "penalty"), ("adaptthink", "delta")])
+@checked
+@given(st.floats(-4, 4), several, st.booleans(), st.floats(0.05, 2))
+def test_a_price_on_consulting_is_the_whole_signal_where_rewards_are_equal(
+    algorithm: str, price: str, reward: float, consulted: list[bool], harmful: bool, size: float
 ) -> None:
     batch = [([reward] * len(consulted), consulted, harmful)]
-    advantages = estimate("consult_penalty", batch, penalty=penalty)[0]
-    if harmful or len(set(consulted)) == 1:  # no price on harmful prompts; one that all pay is none
+    advantages = estimate(algorithm, batch, **{price: size})[0]
+    free = harmful and algorithm == "consult_penalty"  # on harmful prompts
+    if free or len(set(consulted)) == 1:  # one that all pay is none
         assert advantages.abs().max() < 1e-9
     else:
         flagged = torch.tensor([consulted])
         assert (advantages[flagged] < 0).all()
         assert (advantages[~flagged] > 0).all()
-        # The size of the penalty hardly matters: the standard deviation grows with it.
-        torch.testing.assert_close(advantages, estimate("consult_penalty", batch, penalty=100.0)[0], rtol=0.02, atol=0)
+        # Its size hardly matters: the standard deviation grows with it.
+        torch.testing.assert_close(advantages, estimate(algorithm, batch, **{price: 100.0})[0], rtol=0.02, atol=0)
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.floats(-4, 4), flags.filter(lambda f: len(f) > 1), st.floats(0.01, 2))
-def test_adaptthinks_bonus_is_for_answering_directly(reward: float, consulted: list[bool], delta: float) -> None:
-    advantages = estimate("adaptthink", [([reward] * len(consulted), consulted, False)], delta=delta)[0]
-    flagged = torch.tensor([consulted])
-    if len(set(consulted)) == 1:
-        assert advantages.abs().max() < 1e-9
-    else:
-        assert (advantages[flagged] < 0).all()
-        assert (advantages[~flagged] > 0).all()
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.floats(0.1, 4), flags.filter(lambda f: len(f) > 1), st.floats(0, 0.9))
+@checked
+@given(st.floats(0.1, 4), several, st.floats(0, 0.9))
 def test_ada_grpo_favours_the_rare_mode_where_rewards_are_equal(
     reward: float, consulted: list[bool], progress: float
 ) -> None:
@@ -361,7 +312,7 @@ def test_ada_grpo_favours_the_rare_mode_where_rewards_are_equal(
 # The two parts of `decoupled`.
 
 
-@settings(deadline=None, max_examples=40)
+@checked
 @given(groups, st.floats(0, 2))
 def test_decoupled_takes_grpo_apart_and_only_reweighs_the_mode(batch: list[Group], sharpness: float) -> None:
     rewards = torch.tensor([rewards for rewards, *_ in batch], dtype=torch.float64)
@@ -410,11 +361,11 @@ def test_decoupled_stays_finite_however_sharp(sharpness: float) -> None:
 # What is refused.
 
 
+TRUE = torch.ones(2, 8, dtype=torch.bool)
+
+
 @every_algorithm
-@pytest.mark.parametrize(
-    "rewards",
-    [torch.ones(8), torch.ones(2, 1), torch.ones(2, 2, 2), torch.ones(2, 8, dtype=torch.int64)],
-)
+@pytest.mark.parametrize("rewards", [torch.ones(8), torch.ones(2, 1), torch.ones(2, 2, 2), TRUE.long()])
 def test_rewards_of_other_shapes_and_types_are_refused(algorithm: str, rewards: torch.Tensor) -> None:
     flags = torch.ones(rewards.shape, dtype=torch.bool)
     with pytest.raises(ValueError, match=r"rewards must be float \[groups, G >= 2\]"):
@@ -422,28 +373,16 @@ def test_rewards_of_other_shapes_and_types_are_refused(algorithm: str, rewards: 
 
 
 @pytest.mark.parametrize("algorithm", [a for a in ALGORITHMS if a not in ("grpo", "dr_grpo")])  # these read no flags
-@pytest.mark.parametrize(
-    "consulted",
-    [
-        torch.ones(8, dtype=torch.bool),
-        torch.ones(1, 8, dtype=torch.bool),
-        torch.ones(2, 1, dtype=torch.bool),
-        torch.ones(2, 8),
-        torch.ones(2, 8, dtype=torch.int64),
-    ],
-)
+@pytest.mark.parametrize("consulted", [TRUE[0], TRUE[:1], TRUE[:, :1], TRUE.float(), TRUE.long()])
 def test_flags_of_other_shapes_and_types_are_refused(algorithm: str, consulted: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"must be (bool|of shape)"):
-        TYPES[algorithm]().advantages(torch.rand(2, 8), consulted, torch.ones(2, 8, dtype=torch.bool), 0.3)
+        TYPES[algorithm]().advantages(torch.rand(2, 8), consulted, TRUE, 0.3)
 
 
-@pytest.mark.parametrize(
-    "harmful",
-    [torch.ones(8, dtype=torch.bool), torch.ones(1, 8, dtype=torch.bool), torch.ones(2, 8), torch.ones(2, 4).bool()],
-)
+@pytest.mark.parametrize("harmful", [TRUE[0], TRUE[:1], TRUE.float(), TRUE[:, :4]])
 def test_kinds_of_other_shapes_and_types_are_refused(harmful: torch.Tensor) -> None:
     with pytest.raises(ValueError, match="harmful must be bool"):
-        ConsultPenalty().advantages(torch.rand(2, 8), torch.ones(2, 8, dtype=torch.bool), harmful, 0)
+        ConsultPenalty().advantages(torch.rand(2, 8), TRUE, harmful, 0)
 
 
 def test_one_kind_for_each_group_will_do() -> None:
@@ -462,7 +401,7 @@ def test_progress_beyond_the_training_is_refused(progress: float) -> None:
 
 
 @every_algorithm
-@settings(deadline=None, max_examples=40)
+@checked
 @given(groups, progresses)
 def test_an_algorithm_reads_no_more_than_it_says(algorithm: str, batch: list[Group], progress: float) -> None:
     found, needs = estimate(algorithm, batch, progress), TYPES[algorithm].needs

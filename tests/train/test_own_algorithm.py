@@ -6,15 +6,11 @@ from typing import Any, Literal
 import pytest
 import torch
 from pydantic import Field
-from scripted_rollouts import GROUP
-from trainers import Make, one_batch
+from trainers import Make, assert_credit
 
 from ascl.errors import InputError
-from ascl.files import read_finished
 from ascl.run.config import RlArm, RunConfig, load_config
 from ascl.train.advantages import BaseAlgorithm, Grpo, algorithm_of
-from ascl.train.decision import decision_length
-from ascl.train.rl import ConsultTrainer
 
 PATH = "test_own_algorithm:Signs"
 
@@ -48,17 +44,4 @@ def test_a_configuration_names_it_by_its_import_path(tmp_path: Path) -> None:
 
 
 def test_the_trainer_takes_its_advantages(make: Make, tmp_path: Path) -> None:
-    trainer = make(ConsultTrainer, algorithm=algorithm_of(PATH), rollout_log=tmp_path / "signs.jsonl")
-    inputs, output = one_batch(trainer)
-    rows = read_finished(tmp_path / "signs.jsonl")
-    rewards = torch.tensor([row["reward"]["total"] for row in rows]).view(-1, GROUP)
-    consulted = torch.tensor([row["trajectory"].consulted for row in inputs]).view(-1, GROUP)
-    harmful = torch.tensor([row["prompt"]["kind"] == "harmful" for row in rows]).view(-1, GROUP)
-    decision, content = (found.flatten().tolist() for found in Signs().advantages(rewards, consulted, harmful, 0))
-    assert decision != content
-    for i, row in enumerate(inputs):
-        length = decision_length(row["trajectory"], trainer.renderer)
-        assert set(output["advantages"][i, :length].tolist()) == {decision[i]}
-        assert set(output["advantages"][i, length:].tolist()) <= {content[i]}
-    assert {row["weight"] for row in rows} == {1.0}
-    trainer.train()
+    assert {row["weight"] for row in assert_credit(make, tmp_path / "log", algorithm_of(PATH))} == {1.0}

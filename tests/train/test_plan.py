@@ -21,27 +21,13 @@ from ascl.train.settings import Lora, RlSettings
 from ascl.train.training import Training
 
 SIZES = {
-    "vocab_size": 500,
-    "hidden_size": 128,
-    "intermediate_size": 512,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 64,
-}
+    "vocab_size": 500, "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 64,
+}  # fmt: skip
 SHAPE = ModelShape(
-    name="x",
-    layers=10,
-    hidden=100,
-    intermediate=300,
-    heads=5,
-    kv_heads=1,
-    head_size=20,
-    vocabulary=1000,
-    parameters=1_500_000,
-    block_parameters=1_400_000,
-    linear_width=20_000,
-)
+    name="x", layers=10, hidden=100, intermediate=300, heads=5, kv_heads=1, head_size=20, vocabulary=1000,
+    parameters=1_500_000, block_parameters=1_400_000, linear_width=20_000,
+)  # fmt: skip
 SETTINGS = RlSettings(group_size=4, prompts_per_step=4, micro_batch_size=4, max_tokens=32)
 
 

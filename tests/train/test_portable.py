@@ -15,18 +15,10 @@ from ascl.stats import Estimate
 from ascl.train.portable import base_of, card, merge_folder, name_base, write_card
 
 FACTS = {
-    "base model": "owner/base",
-    "base revision": "c0ffee",
-    "method": "rl",
-    "algorithm": {"type": "ifpo", "tau": 0.5},
-    "data": "12 prompts",
-    "rule book": "abc",
-    "judge": "guard | of\nmine",
-    "seed": 3,
-    "dialect": "hermes",
-    "ascl": "1.0",
-    "tools": [{"type": "function", "function": {"name": "consult"}}],
-}
+    "base model": "owner/base", "base revision": "c0ffee", "method": "rl", "algorithm": {"type": "ifpo", "tau": 0.5},
+    "data": "12 prompts", "rule book": "abc", "judge": "guard | of\nmine", "seed": 3, "dialect": "hermes",
+    "ascl": "1.0", "tools": [{"type": "function", "function": {"name": "consult"}}],
+}  # fmt: skip
 
 
 def adapters(model: str, folder: Path) -> Path:

@@ -1,7 +1,5 @@
 """The reward table of arXiv 2602.13562, cell by cell: R = P_h * P_f * (R_s + R_c - P_r)."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,18 +12,19 @@ from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.data.prompt import Kind
 from ascl.judges.verdict import Refusal, Verdict
 from ascl.rules.book import RuleBook
+from ascl.rules.rule import Rule
 from ascl.train.reward import Reward, RewardWeights, score, well_formed
 
 PAPER = RewardWeights()
 COMPLIED, PARTLY, REFUSED = Refusal.FULL_COMPLIANCE, Refusal.PARTIAL_REFUSAL, Refusal.FULL_REFUSAL
-LOOK_UP = ParsedCall(TOOL_NAME, {"query": "weapons"})
+LOOK_UP, ELSEWHERE = (ParsedCall(name, {"query": "weapons"}) for name in (TOOL_NAME, "elsewhere"))
 
 
 @pytest.fixture(scope="module")
-def tool(tmp_path_factory: pytest.TempPathFactory) -> ConsultTool:
-    path: Path = tmp_path_factory.mktemp("rules") / "rules.csv"
-    path.write_text("id,category,text\nr1,weapons,Do not help to build weapons.\n", encoding="utf-8")
-    return ConsultTool(RuleBook.load(str(path)))
+def tool() -> ConsultTool:
+    return ConsultTool(
+        RuleBook([Rule(id="r1", category="weapons", title="Weapons", text="Do not help to build weapons.")])
+    )
 
 
 def walked(tool: ConsultTool, *turns: Turn) -> Trajectory:
@@ -52,24 +51,16 @@ def verdict(safe: bool | None = True, refusal: Refusal | None = COMPLIED, **rest
 @pytest.mark.parametrize(
     ("kind", "safe", "refusal", "safety", "compliance"),
     [
-        (Kind.HARMFUL, True, REFUSED, 1.5, 0.0),
-        (Kind.HARMFUL, True, PARTLY, 1.5, 0.0),
-        (Kind.HARMFUL, True, COMPLIED, 1.5, 0.0),
-        (Kind.HARMFUL, False, REFUSED, 0.0, 0.0),
-        (Kind.HARMFUL, False, COMPLIED, 0.0, 0.0),
-        (Kind.HARMFUL, None, Refusal.OFF_TOPIC, 0.0, 0.0),
-        (Kind.HARMFUL, True, Refusal.OFF_TOPIC, 0.0, 0.0),
-        (Kind.SENSITIVE, None, Refusal.OFF_TOPIC, 0.0, 0.0),
-        (Kind.SENSITIVE, True, Refusal.OFF_TOPIC, 0.0, 0.0),
-        (Kind.SENSITIVE, True, COMPLIED, 0.5, 1.0),
-        (Kind.SENSITIVE, True, PARTLY, 0.5, 0.0),
-        (Kind.SENSITIVE, True, REFUSED, 0.5, 0.0),
-        (Kind.SENSITIVE, False, COMPLIED, 0.0, 1.0),
-        (Kind.SENSITIVE, False, REFUSED, 0.0, 0.0),
-        (Kind.PLAIN, True, COMPLIED, 0.5, 1.0),
-        (Kind.PLAIN, True, REFUSED, 0.5, 0.0),
+        (Kind.HARMFUL, True, REFUSED, 1.5, 0.0), (Kind.HARMFUL, True, PARTLY, 1.5, 0.0),
+        (Kind.HARMFUL, True, COMPLIED, 1.5, 0.0), (Kind.HARMFUL, False, REFUSED, 0.0, 0.0),
+        (Kind.HARMFUL, False, COMPLIED, 0.0, 0.0), (Kind.HARMFUL, None, Refusal.OFF_TOPIC, 0.0, 0.0),
+        (Kind.HARMFUL, True, Refusal.OFF_TOPIC, 0.0, 0.0), (Kind.SENSITIVE, None, Refusal.OFF_TOPIC, 0.0, 0.0),
+        (Kind.SENSITIVE, True, Refusal.OFF_TOPIC, 0.0, 0.0), (Kind.SENSITIVE, True, COMPLIED, 0.5, 1.0),
+        (Kind.SENSITIVE, True, PARTLY, 0.5, 0.0), (Kind.SENSITIVE, True, REFUSED, 0.5, 0.0),
+        (Kind.SENSITIVE, False, COMPLIED, 0.0, 1.0), (Kind.SENSITIVE, False, REFUSED, 0.0, 0.0),
+        (Kind.PLAIN, True, COMPLIED, 0.5, 1.0), (Kind.PLAIN, True, REFUSED, 0.5, 0.0),
     ],
-)
+)  # fmt: skip
 def test_safety_and_compliance(
     tool: ConsultTool, kind: Kind, safe: bool, refusal: Refusal, safety: float, compliance: float
 ) -> None:
@@ -87,31 +78,24 @@ def test_a_reasoning_prompt_is_paid_for_the_right_answer(tool: ConsultTool, corr
 
 
 def test_a_claimed_consultation_costs_everything_where_no_call_was_made(tool: ConsultTool) -> None:
-    reward = score(Kind.HARMFUL, direct(tool), verdict(refusal=REFUSED, claims_consultation=True), PAPER)
+    claimed = verdict(refusal=REFUSED, claims_consultation=True)
+    reward = score(Kind.HARMFUL, direct(tool), claimed, PAPER)
     assert (reward.hallucination, reward.safety, reward.total) == (0.0, 1.5, 0.0)
-
-
-@pytest.mark.parametrize("calls", [[LOOK_UP], [ParsedCall("elsewhere", {"query": "weapons"})]])
-def test_a_claimed_consultation_costs_nothing_after_a_call(tool: ConsultTool, calls: list[ParsedCall]) -> None:
-    reward = score(Kind.HARMFUL, consulting(tool, *calls), verdict(refusal=REFUSED, claims_consultation=True), PAPER)
-    assert reward.hallucination == 1.0
+    for call in (LOOK_UP, ELSEWHERE):
+        assert score(Kind.HARMFUL, consulting(tool, call), claimed, PAPER).hallucination == 1.0
 
 
 @pytest.mark.parametrize(
     "bad",
-    [
-        ParsedCall(TOOL_NAME, {}),
-        ParsedCall(TOOL_NAME, {"query": 7}),
-        ParsedCall(TOOL_NAME, {"query": "weapons", "top_k": 0}),
-        ParsedCall(TOOL_NAME, {"query": "weapons", "more": 1}),
-        ParsedCall("no-such-tool", {"query": "weapons"}),
-    ],
+    [ELSEWHERE, *(ParsedCall(TOOL_NAME, {"query": "weapons"} | more) for more in ({"top_k": 0}, {"more": 1}))]
+    + [ParsedCall(TOOL_NAME, arguments) for arguments in ({}, {"query": 7})],
 )
 @pytest.mark.parametrize("times", [1, 2])
 def test_every_fault_costs_the_same(tool: ConsultTool, bad: ParsedCall, times: int) -> None:
-    reward = score(Kind.HARMFUL, consulting(tool, *[bad] * times), verdict(refusal=REFUSED), PAPER)
-    assert reward.faults == pytest.approx(0.4 * times)
-    assert reward.total == pytest.approx(1.5 - 0.4 * times)
+    for safe, earned in ((True, 1.5), (False, 0.0)):  # faults can outweigh what was earned
+        reward = score(Kind.HARMFUL, consulting(tool, *[bad] * times), verdict(safe, REFUSED), PAPER)
+        assert reward.faults == pytest.approx(0.4 * times)
+        assert reward.total == pytest.approx(earned - 0.4 * times)
 
 
 @pytest.mark.parametrize(("top_k", "loose"), [(None, 1), ("2", 1), (2, 0), (2.0, 0)])
@@ -121,17 +105,6 @@ def test_whether_a_loosely_typed_call_is_a_fault_is_a_setting(tool: ConsultTool,
     assert score(Kind.SENSITIVE, trajectory, verdict(), PAPER).faults == pytest.approx(0.4 * loose)
     lenient = RewardWeights(strict_arguments=False)
     assert score(Kind.SENSITIVE, trajectory, verdict(), lenient).faults == 0
-
-
-def test_faults_can_outweigh_what_was_earned(tool: ConsultTool) -> None:
-    bad = ParsedCall(TOOL_NAME, {})
-    reward = score(Kind.HARMFUL, consulting(tool, bad, bad), verdict(safe=False), PAPER)
-    assert reward.total == pytest.approx(-0.8)
-
-
-def spoken(tool: ConsultTool, text: str, ended: bool = True) -> Trajectory:
-    """One generation as a model writes it, read by the dialect."""
-    return walked(tool, SMOLLM2.parse(text, ended))
 
 
 @pytest.mark.parametrize(
@@ -148,19 +121,15 @@ def spoken(tool: ConsultTool, text: str, ended: bool = True) -> Trajectory:
         ('<think>A thought.</think>\n<tool_call>{"name": "x"}</tool_call>', True, StopReason.MALFORMED),
         ("<think>A thought.</think>\nAn answer.</tool_call>", True, StopReason.MALFORMED),
         ("<think>One.</think>\n<think>Two.</think>\nAn answer.", True, StopReason.MALFORMED),
+        ("<think>A thought.</think>\nAn answer that goes", False, StopReason.LENGTH),  # that is still an answer
     ],
 )
 def test_a_bad_format_earns_nothing(tool: ConsultTool, text: str, ended: bool, stop: StopReason) -> None:
-    trajectory = spoken(tool, text, ended)
+    """One generation as a model writes it, read by the dialect."""
+    trajectory = walked(tool, SMOLLM2.parse(text, ended))
     assert trajectory.stop is stop
     reward = score(Kind.SENSITIVE, trajectory, verdict(), PAPER)
-    assert (reward.format, reward.total) == (0.0, 0.0)
-
-
-def test_an_answer_cut_by_the_budget_is_still_an_answer(tool: ConsultTool) -> None:
-    trajectory = spoken(tool, "<think>A thought.</think>\nAn answer that goes", ended=False)
-    assert trajectory.stop is StopReason.LENGTH
-    assert score(Kind.SENSITIVE, trajectory, verdict(), PAPER).total == 1.5
+    assert (reward.format, reward.total) == ((1.0, 1.5) if stop is StopReason.LENGTH else (0.0, 0.0))
 
 
 def test_every_turn_needs_its_thought(tool: ConsultTool) -> None:
@@ -168,9 +137,7 @@ def test_every_turn_needs_its_thought(tool: ConsultTool) -> None:
     assert well_formed(sound)
     for first, second in ((None, "Judge."), ("Check.", None), ("", "Judge."), ("Check.", "  ")):
         assert not well_formed(walked(tool, Turn("", first, [LOOK_UP]), Turn("An answer.", second)))
-
-
-def test_calling_on_and_on_earns_nothing(tool: ConsultTool) -> None:
+    # Calling on and on earns nothing.
     trajectory = walked(tool, *[Turn("", "Check.", [LOOK_UP])] * 3)
     assert trajectory.stop is StopReason.TURN_LIMIT
     assert score(Kind.HARMFUL, trajectory, verdict(), PAPER).total == 0.0
@@ -202,10 +169,8 @@ def test_other_weights_than_the_papers(tool: ConsultTool) -> None:
 def test_the_total_is_the_product_of_its_parts(
     kind: Kind, judged: Verdict, thought: str | None, stop: StopReason, faults: int
 ) -> None:
-    messages = [
-        Message(role="user", content="How?"),
-        Message(role="assistant", content="So.", reasoning_content=thought),
-    ]
+    reply = Message(role="assistant", content="So.", reasoning_content=thought)
+    messages = [Message(role="user", content="How?"), reply]
     trajectory = Trajectory(prompt_id="p", messages=messages, prompt_length=1, stop=stop, faults=["x"] * faults)
     reward: Reward = score(kind, trajectory, judged, PAPER)
     assert reward.total == reward.hallucination * reward.format * (reward.safety + reward.compliance - reward.faults)

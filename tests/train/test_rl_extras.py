@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from scripted_rollouts import GROUP
-from trainers import SETTINGS, Make, one_batch
+from trainers import SETTINGS, Make, assert_credit, of_groups, one_batch
 
 from ascl.chat.messages import Trajectory
 from ascl.files import read_finished
@@ -19,41 +19,19 @@ from ascl.train.exploration import behaviour_share, mode_log_ratio
 from ascl.train.rl import ConsultTrainer
 
 
-def groups(log: list[dict[str, Any]], read: Any) -> torch.Tensor:
-    return torch.tensor([read(row) for row in log]).view(-1, GROUP)
-
-
 def test_decoupled_puts_the_choice_on_the_first_tokens_and_the_rest_behind(make: Make, tmp_path: Path) -> None:
-    log = tmp_path / "decoupled.jsonl"
-    trainer = make(ConsultTrainer, algorithm=Decoupled(), rollout_log=log)
-    inputs, output = one_batch(trainer)
-    rows = read_finished(log)
-    rewards = groups(rows, lambda row: row["reward"]["total"])
-    consulted = torch.tensor([row["trajectory"].consulted for row in inputs]).view(-1, GROUP)
-    decision, content = Decoupled().advantages(rewards, consulted, consulted, 0)
-    assert not torch.equal(decision, content)
-    found = output["advantages"]
-    assert found.shape == output["completion_ids"].shape
-    for i, row in enumerate(inputs):
-        length = decision_length(row["trajectory"], trainer.renderer)
-        assert 0 < length < found.shape[1]
-        assert found[i, :length].tolist() == pytest.approx([decision.flatten()[i].item()] * length)
-        assert found[i, length:].tolist() == pytest.approx([content.flatten()[i].item()] * (found.shape[1] - length))
-    assert [row["advantage"] for row in rows] == pytest.approx(content.flatten().tolist())
-    assert [row["decision_advantage"] for row in rows] == pytest.approx(decision.flatten().tolist())
-
-
-def test_decoupled_trains(make: Make) -> None:
-    trainer = make(ConsultTrainer, algorithm=Decoupled())
-    before = [p.detach().clone() for p in trainer.model.parameters()]
-    trainer.train()
-    assert any(not torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
+    assert_credit(make, tmp_path / "decoupled.jsonl", Decoupled())
 
 
 def test_explored_groups_correct_the_probability_of_their_mode(make: Make) -> None:
     trainer = make(ConsultTrainer, algorithm=AdaptThink(candidates=2))
     inputs, output = one_batch(trainer)
-    consulted = torch.tensor([row["trajectory"].consulted for row in inputs]).view(-1, GROUP)
+    for row in inputs:
+        walked: Trajectory = row["trajectory"]
+        assert walked.stop is not None
+        assert any(walked.completion_mask)
+        assert len(walked.completion_ids) == len(walked.completion_mask)
+    consulted = of_groups(inputs, lambda row: row["trajectory"].consulted)
     candidates = torch.tensor([row["candidates"] for row in inputs]).view(-1, GROUP, 3)
     counts, first_turns = candidates.sum(dim=1), candidates[:, :, 2] > 0
     assert (first_turns == consulted).all()  # no script consults only after a fault
@@ -94,7 +72,7 @@ def test_a_verdict_that_cannot_be_read_is_left_out_and_counted(make: Make, tmp_p
     assert unread == list(range(0, len(rows), 3))
     assert output["advantages"][unread].abs().max() == 0
     assert torch.isfinite(output["advantages"]).all()
-    rewards = groups(rows, lambda row: row["reward"]["total"] if row["reward"] else math.nan)
+    rewards = of_groups(rows, lambda row: row["reward"]["total"] if row["reward"] else math.nan)
     expected = (rewards - rewards.nanmean(dim=1, keepdim=True)).nan_to_num() > 0
     assert ((output["advantages"].view(-1, GROUP) > 0) == expected).all()
     trainer.train()
@@ -108,12 +86,3 @@ def test_reward_parts_are_columns_of_their_own(make: Make) -> None:
     parts = {f"reward_{part}" for part in ("safety", "compliance", "hallucination", "format", "faults", "total")}
     assert parts <= set(trainer._logs["extra"])
     assert len(trainer._logs["extra"]["reward_safety"]) == SETTINGS.prompts_per_step * GROUP
-
-
-def test_the_trajectory_of_a_rollout_is_whole(make: Make) -> None:
-    inputs, _ = one_batch(make(ConsultTrainer, algorithm=AdaptThink()))
-    for row in inputs:
-        walked: Trajectory = row["trajectory"]
-        assert walked.stop is not None
-        assert any(walked.completion_mask)
-        assert len(walked.completion_ids) == len(walked.completion_mask)

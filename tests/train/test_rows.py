@@ -46,8 +46,7 @@ def test_a_folder_stands_for_its_rows(tmp_path: Path) -> None:
         (GOOD | {"tools": "none"}, "tools: a list of tools"),
         (GOOD | {"tools": [{"name": "f"}]}, "tools: a list of tools"),
         (GOOD | {"no_loss_prefix": 5}, "no_loss_prefix: a text is expected"),
-        (assistant(content=None), "messages.1.content: it is missing"),
-        (assistant(content=5), "messages.1.content"),
+        (assistant(content=None), "messages.1.content: it is missing"), (assistant(content=5), "messages.1.content"),
         (assistant(content=[{"type": "image_url", "image_url": {"url": "x"}}]), "of type image_url"),
         (assistant(content=["Hello"]), "messages.1.content: parts are texts"),
         (assistant(content="Yes.", refusal="No."), "messages.1.refusal: "),
@@ -55,22 +54,15 @@ def test_a_folder_stands_for_its_rows(tmp_path: Path) -> None:
         (assistant(content="Yes.", weight=0), "messages.1.weight: "),
         (assistant(function_call={"name": "f", "arguments": "{}"}), "messages.1.function_call: "),
         (assistant(tool_calls={"name": "f"}), "messages.1.tool_calls: a list is expected"),
-        (
-            assistant(tool_calls=[{"type": "custom", "custom": {"name": "f", "input": "x"}}]),
-            "messages.1.tool_calls.0: ",
-        ),
+        (assistant(tool_calls=[{"type": "custom", "custom": {"input": "x"}}]), "messages.1.tool_calls.0: "),
         (assistant(tool_calls=[{"function": {"name": "f"}}]), "`name` and `arguments`"),
-        (called_with("{"), "are not JSON"),
-        (called_with('{"query": "phish'), "are not JSON"),
-        (called_with('{"query": NaN}'), "are not JSON"),
-        (called_with('{"query": "\\ud800"}'), "are not JSON"),
-        (called_with("[" * 5000), "are not JSON"),
-        (called_with('{"a":' * 100 + "1" + "}" * 100), "nested too deeply"),
-        (called_with("[1]"), "no JSON object"),
-        (called_with('"query"'), "are not JSON"),
+        (called_with("{"), "are not JSON"), (called_with('{"query": "phish'), "are not JSON"),
+        (called_with('{"query": NaN}'), "are not JSON"), (called_with('{"query": "\\ud800"}'), "are not JSON"),
+        (called_with("[" * 5000), "are not JSON"), (called_with('{"a":' * 100 + "1" + "}" * 100), "nested too deeply"),
+        (called_with("[1]"), "no JSON object"), (called_with('"query"'), "are not JSON"),
         (called_with(7), "no JSON object"),
     ],
-)
+)  # fmt: skip
 def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, row: object, said: str) -> None:
     path = written(tmp_path / "rows.jsonl", GOOD, row)
     with pytest.raises(InputError, match=r"rows\.jsonl, line 2") as caught:
@@ -88,8 +80,16 @@ def calling(arguments: object, **fields: object) -> dict[str, object]:
     return {"role": "assistant", "content": "", "tool_calls": [call]} | fields
 
 
+def function(**fields: object) -> dict[str, object]:
+    return {"type": "function", "function": fields}
+
+
 def conversation(*messages: object, **columns: object) -> dict[str, object]:
     return {"messages": [USER, *messages]} | columns
+
+
+def consulting(call: object) -> dict[str, object]:
+    return conversation(call, RESULT, REPLY)
 
 
 def text_parts(*texts: str) -> list[dict[str, object]]:
@@ -97,42 +97,29 @@ def text_parts(*texts: str) -> list[dict[str, object]]:
 
 
 QUERY = {"query": "x", "filter": {"days": [1, 2]}}
-CALLED = conversation(calling(QUERY), RESULT, REPLY)
-NO_ARGUMENTS = conversation(calling({}), RESULT, REPLY)
+CALLED, NO_ARGUMENTS = consulting(calling(QUERY)), consulting(calling({}))
+REFUSED = conversation(REPLY | {"content": "No."})
 NULLS = {"refusal": None, "annotations": [], "audio": None, "function_call": None, "tool_calls": None, "name": None}
 OPENAI = {  # a row in another form, and the same row in ours
-    "null content": (conversation(calling(QUERY, content=None), RESULT, REPLY), CALLED),
-    "JSON text": (conversation(calling(json.dumps(QUERY)), RESULT, REPLY), CALLED),
-    "JSON text in JSON text": (conversation(calling(json.dumps(json.dumps(QUERY))), RESULT, REPLY), CALLED),
+    "null content": (consulting(calling(QUERY, content=None)), CALLED),
+    "JSON text": (consulting(calling(json.dumps(QUERY))), CALLED),
+    "JSON text in JSON text": (consulting(calling(json.dumps(json.dumps(QUERY)))), CALLED),
     "arguments of null": (
-        conversation(calling(QUERY | {"top_k": None, "filter": {"days": [1, 2], "by": None}}), RESULT, REPLY),
+        consulting(calling(QUERY | {"top_k": None, "filter": {"days": [1, 2], "by": None}})),
         CALLED,
     ),
-    "null arguments": (conversation(calling(None), RESULT, REPLY), NO_ARGUMENTS),
-    "empty arguments": (conversation(calling(""), RESULT, REPLY), NO_ARGUMENTS),
+    "null arguments": (consulting(calling(None)), NO_ARGUMENTS),
+    "empty arguments": (consulting(calling("")), NO_ARGUMENTS),
     "a call without type and id": (
-        conversation(
-            {"role": "assistant", "tool_calls": [{"id": None, "function": {"name": "f", "arguments": QUERY}}]},
-            {"role": "tool", "tool_call_id": "c", "content": "none"},
-            REPLY,
-        ),
+        consulting({"role": "assistant", "tool_calls": [{"id": None, "function": {"name": "f", "arguments": QUERY}}]}),
         CALLED,
     ),
     "a tool that is named": (conversation(calling(QUERY), RESULT | {"name": "f"}, REPLY), CALLED),
     "nulls beside": (conversation(REPLY | NULLS | {"reasoning_content": None, "error": None}), conversation(REPLY)),
     "no calls": (conversation(REPLY | {"tool_calls": [], "annotations": [{"type": "url_citation"}]}), GOOD),
-    "parts": (
-        {"messages": [USER | {"content": text_parts("H", "i")}, REPLY | {"content": text_parts("Hello")}]},
-        GOOD,
-    ),
-    "a refusal": (
-        conversation({"role": "assistant", "content": None, "refusal": "No."}),
-        conversation(REPLY | {"content": "No."}),
-    ),
-    "a part that refuses": (
-        conversation({"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}),
-        conversation(REPLY | {"content": "No."}),
-    ),
+    "parts": ({"messages": [USER | {"content": text_parts("H", "i")}, REPLY | {"content": text_parts("Hello")}]}, GOOD),
+    "a refusal": (conversation(REPLY | {"content": None, "refusal": "No."}), REFUSED),
+    "a part that refuses": (conversation(REPLY | {"content": [{"type": "refusal", "refusal": "No."}]}), REFUSED),
     "the newer name of a thought": (
         conversation(REPLY | {"reasoning": "Hm."}),
         conversation(REPLY | {"reasoning_content": "Hm."}),
@@ -144,13 +131,8 @@ OPENAI = {  # a row in another form, and the same row in ours
     "a turn of weight 1": (conversation(REPLY | {"weight": 1}), GOOD),
     "columns of null": (GOOD | {"chosen": None, "no_loss_prefix": None, "last_turn_only": None, "tools": None}, GOOD),
     "tools that Arrow filled": (
-        GOOD
-        | {
-            "tools": [
-                {"type": "function", "function": {"name": "f", "parameters": {"properties": {"a": {}, "b": None}}}}
-            ]
-        },
-        GOOD | {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"properties": {"a": {}}}}}]},
+        GOOD | {"tools": [function(name="f", parameters={"properties": {"a": {}, "b": None}})]},
+        GOOD | {"tools": [function(name="f", parameters={"properties": {"a": {}}})]},
     ),
 }
 
@@ -166,11 +148,8 @@ def test_a_row_that_went_through_arrow_trains_as_before(tmp_path: Path, renderer
     """Arrow gives every row the fields of all: nulls in messages, calls, arguments and tools."""
     from datasets import Dataset
 
-    tool = {"type": "function", "function": {"name": "f", "parameters": {"properties": {"query": {"type": "string"}}}}}
-    other = {
-        "type": "function",
-        "function": {"name": "g", "description": "G", "parameters": {"properties": {"top_k": {"minimum": 1}}}},
-    }
+    tool = function(name="f", parameters={"properties": {"query": {"type": "string"}}})
+    other = function(name="g", description="G", parameters={"properties": {"top_k": {"minimum": 1}}})
     rows = [
         conversation(calling({"query": "x"}), RESULT, REPLY, tools=[tool], no_loss_prefix=None),
         conversation(calling({"top_k": 3}), RESULT, REPLY | {"reasoning_content": "Hm."}, tools=[other, tool]),

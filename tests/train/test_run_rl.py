@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from scripted_rollouts import GROUP, PROMPTS
 from torch.utils._python_dispatch import TorchDispatchMode
-from training_runs import both, in_processes, main, rl, rl_groups, rollouts, sft, weights
+from training_runs import LORA, both, in_two_processes, log_of, main, moved, rl, rollouts, weights
 
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
@@ -37,38 +37,38 @@ def groups_of(log: list[dict[str, Any]]) -> dict[tuple[int, int], list[dict[str,
     return found
 
 
-def test_two_processes_train_as_one_does(tiny_model: Path, tmp_path: Path) -> None:
-    both(tiny_model, tmp_path / "one")
-    run = in_processes(2, "both", tiny_model, tmp_path / "two")
-    assert run.returncode == 0, run.stderr
-    stages = ["decoupled", "rl", "sft"]
-    names = [f"{processes}-{stage}" for processes in ("one", "two") for stage in stages]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
+@pytest.fixture(scope="module")
+def one(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process makes of SFT and RL; to be read only."""
+    both(tiny_model, out := tmp_path_factory.mktemp("one") / "of")
+    return out.parent
 
-    for stage in ("rl", "decoupled"):
-        one, two = (groups_of(rollouts(tmp_path / f"{name}-{stage}")) for name in ("one", "two"))
-        assert one.keys() == two.keys() == {(step, group) for step in range(1, 3) for group in range(3)}
-        for key, rows in one.items():
+
+def test_two_processes_train_as_one_does(tiny_model: Path, one: Path, tmp_path: Path) -> None:
+    in_two_processes("both", tiny_model, tmp_path / "of")
+    stages = ["of-decoupled", "of-rl", "of-sft"]
+    assert [sorted(path.name for path in folder.iterdir()) for folder in (one, tmp_path)] == [stages] * 2
+    for stage in stages:
+        first, second = one / stage, tmp_path / stage
+        before, after = weights(first), weights(second)
+        assert moved(tiny_model, first) > 1e-2
+        for name, tensor in before.items():
+            torch.testing.assert_close(after[name], tensor, rtol=1e-3, atol=1e-4)
+        assert load_renderer(str(second)).dialect.name == "smollm2"
+        if stage == "of-sft":
+            continue
+        groups, others = groups_of(rollouts(first)), groups_of(rollouts(second))
+        assert groups.keys() == others.keys() == {(step, group) for step in range(1, 3) for group in range(3)}
+        for key, rows in groups.items():
             assert len(rows) == GROUP
-            for row, other in zip(rows, two[key], strict=True):
-                same = ("prompt", "trajectory", "verdict", "reward", "weight")
-                assert {name: other[name] for name in same} == {name: row[name] for name in same}
+            for row, other in zip(rows, others[key], strict=True):
+                alike = ("prompt", "trajectory", "verdict", "reward", "weight")
+                assert {name: other[name] for name in alike} == {name: row[name] for name in alike}
                 for name in ("advantage", "decision_advantage"):
                     assert other[name] == pytest.approx(row[name], abs=1e-6)
-        metrics = [
-            json.loads((tmp_path / f"{name}-{stage}" / "training_log.json").read_text()) for name in ("one", "two")
-        ]
-        for first, second in zip(*metrics, strict=True):
-            told = {name for name in first if name.startswith(("reward", "consult_rate", "weight", "truncated"))}
-            assert {name: second[name] for name in told} == pytest.approx({name: first[name] for name in told})
-
-    before = weights(tiny_model)
-    for stage in ("sft", "rl", "decoupled"):
-        first, second = weights(tmp_path / f"one-{stage}"), weights(tmp_path / f"two-{stage}")
-        assert max((first[name] - before[name]).abs().max() for name in first) > 1e-2
-        for name, tensor in first.items():
-            torch.testing.assert_close(second[name], tensor, rtol=1e-3, atol=1e-4)
-        assert load_renderer(str(tmp_path / f"two-{stage}")).dialect.name == "smollm2"
+        for row, other in zip(log_of(first), log_of(second), strict=True):
+            told = {name for name in row if name.startswith(("reward", "consult_rate", "weight", "truncated"))}
+            assert {name: other[name] for name in told} == pytest.approx({name: row[name] for name in told})
 
 
 def test_processes_share_a_batch_or_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,11 +113,9 @@ def test_a_steps_rollouts_cast_each_weight_once(tiny_model: Path, tmp_path: Path
     assert CastsOfOneShape.seen == 2 * 2, "two layers, two such matrices"
 
 
-def test_every_group_of_the_log_adds_up(tiny_model: Path, tmp_path: Path) -> None:
-    rl_groups(tiny_model, tmp_path / "arm")
-    log = rollouts(tmp_path / "arm")
+def test_every_group_of_the_log_adds_up(one: Path) -> None:
     lopsided = 0
-    for rows in groups_of(log).values():
+    for rows in groups_of(rollouts(one / "of-rl")).values():
         records = [Record.model_validate(row) for row in rows]
         assert len({record.prompt.id for record in records}) == 1
         assert all(record.trajectory.prompt_id == record.prompt.id for record in records)
@@ -130,7 +128,7 @@ def test_every_group_of_the_log_adds_up(tiny_model: Path, tmp_path: Path) -> Non
     assert lopsided >= 4
 
 
-@pytest.mark.parametrize("lora", [None, Lora(r=4, alpha=8)], ids=["full", "lora"])
+@pytest.mark.parametrize("lora", [None, LORA], ids=["full", "lora"])
 def test_the_folder_loads_again_and_carries_our_template(tiny_model: Path, tmp_path: Path, lora: Lora | None) -> None:
     out = tmp_path / "arm"
     rl(tiny_model, out, lora, max_steps=2)
@@ -140,18 +138,13 @@ def test_the_folder_loads_again_and_carries_our_template(tiny_model: Path, tmp_p
     assert (out / "adapter_config.json").exists() == (lora is not None)
     renderer = load_renderer(str(out))
     assert renderer.tokenizer.chat_template == renderer.dialect.template
-    before, after = weights(tiny_model), weights(out)
-    assert before.keys() == after.keys()
-    assert any(not torch.equal(before[name], after[name]) for name in before)
-    log = json.loads((out / "training_log.json").read_text())
-    assert [row["step"] for row in log if "reward" in row] == [1, 2]
+    assert moved(tiny_model, out) > 0
+    assert [row["step"] for row in log_of(out) if "reward" in row] == [1, 2]
 
 
-def test_rl_goes_on_training_the_cloned_adapter(tiny_model: Path, tmp_path: Path) -> None:
-    lora = Lora(r=4, alpha=8)
-    sft(tiny_model, tmp_path / "bc", lora)
-    rl(tmp_path / "bc", tmp_path / "arm", lora, max_steps=1, learning_rate=1e-6, warmup=0.0)
-    cloned = load_file(tmp_path / "bc" / "adapter_model.safetensors")
+def test_rl_goes_on_training_the_cloned_adapter(tiny_model: Path, adapter: Path, tmp_path: Path) -> None:
+    rl(adapter, tmp_path / "arm", LORA, max_steps=1, learning_rate=1e-6, warmup=0.0)
+    cloned = load_file(adapter / "adapter_model.safetensors")
     trained = load_file(tmp_path / "arm" / "adapter_model.safetensors")
     assert cloned.keys() == trained.keys()
     # Adam's first step is as long as the learning rate: the adapter is the cloned one, moved by no more than that.
@@ -190,7 +183,9 @@ def test_a_prompt_reaches_the_model_as_it_does_in_evaluation(
     assert seen == {prompt.id: with_rules("ascl", prompt.messages, tool) for prompt in prompts}
 
 
-def test_an_empty_set_is_refused(tiny_model: Path, tmp_path: Path) -> None:
+def test_an_empty_set_and_a_package_that_is_not_there_are_named(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"rl.vllm: the package vllm is not installed"):
+        rl(tiny_model, tmp_path / "arm", vllm="colocate")
     with pytest.raises(InputError, match="the prompt set is empty"):
         rl(tiny_model, tmp_path / "arm", prompts=[])
 
@@ -199,22 +194,16 @@ def test_fewer_prompts_than_a_step_takes_still_train(tiny_model: Path, tmp_path:
     rl(tiny_model, tmp_path / "arm", prompts=PROMPTS[:2], prompts_per_step=3, epochs=1, warmup=0.0)
     log = rollouts(tmp_path / "arm")
     assert Counter((row["step"], row["group"]) for row in log) == {(1, group): GROUP for group in range(3)}
-    before, after = weights(tiny_model), weights(tmp_path / "arm")
-    assert any(not torch.equal(before[name], after[name]) for name in before)
+    assert moved(tiny_model, tmp_path / "arm") > 0
 
 
 @pytest.mark.parametrize(
     ("count", "changes", "steps"),
     [
-        (6, {"epochs": 2}, 6),
-        (6, {"epochs": 0.5}, 1),
-        (7, {"epochs": 2}, 7),
-        (7, {"epochs": 1}, 3),
-        (1, {"epochs": 1}, 1),
-        (6, {"epochs": 2, "max_steps": 2}, 2),
-        (6, {"epochs": 1, "max_steps": 20}, 20),
+        (6, {"epochs": 2}, 6), (6, {"epochs": 0.5}, 1), (7, {"epochs": 2}, 7), (7, {"epochs": 1}, 3),
+        (1, {"epochs": 1}, 1), (6, {"epochs": 2, "max_steps": 2}, 2), (6, {"epochs": 1, "max_steps": 20}, 20),
     ],
-)
+)  # fmt: skip
 def test_a_run_takes_its_passes_over_the_prompts_or_max_steps(count: int, changes: dict[str, Any], steps: int) -> None:
     chosen = RlSettings(prompts_per_step=2, group_size=4, micro_batch_size=4).model_copy(update=changes)
     kinds = [Kind.SENSITIVE] * count
@@ -271,8 +260,3 @@ def test_a_training_does_not_go_on_from_another_ones_checkpoint(tiny_model: Path
             rl(tiny_model, tmp_path / "arm", **changes)
     rl(tiny_model, tmp_path / "arm")
     assert not work.exists()
-
-
-def test_a_package_that_is_not_there_is_named(tiny_model: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"rl.vllm: the package vllm is not installed"):
-        rl(tiny_model, tmp_path / "arm", vllm="colocate")

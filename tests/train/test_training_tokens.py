@@ -58,7 +58,10 @@ def turn_texts(turns: list[Turn]) -> list[str]:
     return [f"<think>{t.thought}</think>\n{call if t.calls else t.content}<|im_end|>" for t in turns]
 
 
-@pytest.mark.parametrize("turns", [DIRECT, CONSULT, TWICE], ids=["direct", "consult", "consult twice"])
+every_walk = pytest.mark.parametrize("turns", [DIRECT, CONSULT, TWICE], ids=["direct", "consult", "consult twice"])
+
+
+@every_walk
 def test_labels_are_the_model_turns_and_nothing_else(turns: list[Turn], tool: ConsultTool, renderer: Renderer) -> None:
     encoded = encode_row(row_of(turns, tool), renderer)
     assert labelled(encoded, renderer) == turn_texts(turns)
@@ -67,36 +70,28 @@ def test_labels_are_the_model_turns_and_nothing_else(turns: list[Turn], tool: Co
     assert text.count("<tool_response>") == len(turns) - 1
 
 
-@pytest.mark.parametrize("turns", [DIRECT, CONSULT, TWICE], ids=["direct", "consult", "consult twice"])
+@every_walk
 def test_a_split_row_has_loss_on_its_last_turn_only(turns: list[Turn], tool: ConsultTool, agent: Renderer) -> None:
-    parts = split_row(row_of(turns, tool))
+    parts, said = split_row(row_of(turns, tool)), []
     assert len(parts) == len(turns)
     for number, (part, turn) in enumerate(zip(parts, turns, strict=True)):
         encoded = encode_row(part, agent)
         call = f'✿FUNCTION✿: {TOOL_NAME}\n✿ARGS✿: {{"query": "weapons"}}'
         last = f"<think>\n{turn.thought}\n</think>\n\n{call if turn.calls else turn.content}<|im_end|>"
         assert labelled(encoded, agent) == [last]
+        said.append(last)
         # Earlier turns are as Qwen-Agent rewrites them: no end of turn between the call and its result.
         text = agent.tokenizer.decode(encoded["input_ids"])
         assert text.count("\n✿RETURN✿: <think>") == number
         assert text.count("<|im_end|>") == 3  # system, user, and the one turn with loss
-
-
-def test_the_split_form_keeps_every_model_turn_once(tool: ConsultTool, agent: Renderer) -> None:
-    whole = labelled(encode_row(row_of(CONSULT, tool), agent), agent)
-    parts = [labelled(encode_row(part, agent), agent) for part in split_row(row_of(CONSULT, tool))]
-    assert [text for part in parts for text in part] == whole
+    assert labelled(encode_row(row_of(turns, tool), agent), agent) == said, "every model turn once"
 
 
 def test_a_message_survives_its_template_form() -> None:
+    call = ToolCall(id="call_1_0", name=TOOL_NAME, arguments={"query": "a", "top_k": 2})
     messages = [
         Message(role="user", content="How?"),
-        Message(
-            role="assistant",
-            content="",
-            reasoning_content="Check.",
-            tool_calls=[ToolCall(id="call_1_0", name=TOOL_NAME, arguments={"query": "a", "top_k": 2})],
-        ),
+        Message(role="assistant", content="", reasoning_content="Check.", tool_calls=[call]),
         Message(role="tool", content="1. (9.0%) No.", tool_call_id="call_1_0"),
         Message(role="assistant", content="No.", reasoning_content=""),
     ]

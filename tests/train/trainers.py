@@ -4,15 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+import torch
 from datasets import Dataset
 from scripted_rollouts import GROUP, PROMPTS
 from trl import GRPOTrainer
 
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
+from ascl.files import read_finished
 from ascl.judges.lexical.offline import OfflineJudge
-from ascl.train.advantages import Grpo
+from ascl.train.advantages import BaseAlgorithm, Grpo
 from ascl.train.checkpoints import trainable_model
+from ascl.train.decision import decision_length
 from ascl.train.reward import RewardWeights
 from ascl.train.reward_function import RewardFunction
 from ascl.train.rl import ConsultTrainer, grpo_config, prompt_order, rl_dataset
@@ -46,6 +50,35 @@ def maker(model: Path, renderer: Renderer, tool: ConsultTool, work: Path) -> Mak
         )
 
     return make
+
+
+def of_groups(rows: list[dict[str, Any]], read: Callable[[dict[str, Any]], Any]) -> torch.Tensor:
+    """What is read in each row, as [groups, G]."""
+    return torch.tensor([read(row) for row in rows]).view(-1, GROUP)
+
+
+def assert_credit(make: Make, log: Path, algorithm: BaseAlgorithm) -> list[dict[str, Any]]:
+    """The tokens that choose have the decision's advantage, the others the content's. Gives the rollout log."""
+    trainer = make(ConsultTrainer, algorithm=algorithm, rollout_log=log)
+    inputs, output = one_batch(trainer)
+    rows, found = read_finished(log), output["advantages"]
+    rewards = of_groups(rows, lambda row: row["reward"]["total"])
+    harmful = of_groups(rows, lambda row: row["prompt"]["kind"] == "harmful")
+    consulted = of_groups(inputs, lambda row: row["trajectory"].consulted)
+    decision, content = (part.flatten() for part in algorithm.advantages(rewards, consulted, harmful, 0))
+    assert not torch.equal(decision, content)
+    assert found.shape == output["completion_ids"].shape
+    for i, row in enumerate(inputs):
+        length = decision_length(row["trajectory"], trainer.renderer)
+        assert 0 < length < found.shape[1]
+        assert found[i, :length].tolist() == pytest.approx([decision[i].item()] * length)
+        assert found[i, length:].tolist() == pytest.approx([content[i].item()] * (found.shape[1] - length))
+    assert [row["advantage"] for row in rows] == pytest.approx(content.tolist())
+    assert [row["decision_advantage"] for row in rows] == pytest.approx(decision.tolist())
+    before = [p.detach().clone() for p in trainer.model.parameters()]
+    trainer.train()
+    assert any(not torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
+    return rows
 
 
 def one_batch(trainer: GRPOTrainer) -> tuple[list[dict[str, Any]], dict[str, Any]]:

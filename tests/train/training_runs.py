@@ -5,6 +5,7 @@
 kills itself (SIGKILL) behind optimiser step N, or while checkpoint N is written but not yet marked as complete.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import torch
 from scripted_rollouts import ANSWERS, GROUP, PROMPTS, SampledClient, ScriptedClient
 
 from ascl.chat.turn import ParsedCall, Turn
@@ -34,7 +36,7 @@ from ascl.train.settings import Lora, RlSettings, SftSettings
 from ascl.train.training import ROLLOUTS, Training
 
 SFT = SftSettings(learning_rate=1e-2, epochs=2, batch_size=4, micro_batch_size=2, save_steps=2)  # 6 steps
-IFPO = Ifpo()
+IFPO, LORA = Ifpo(), Lora(r=4, alpha=8)
 RL = RlSettings(  # 6 steps, three for each pass over the prompts
     group_size=GROUP, prompts_per_step=2, micro_batch_size=4, learning_rate=1e-2, max_tokens=4, save_steps=2
 )
@@ -117,11 +119,30 @@ def weights(folder: Path) -> dict[str, Any]:
     return load_model(str(folder), "float32").state_dict()
 
 
-def in_processes(count: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """This file as a script, in several processes that find each other by gloo."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+def same(first: Path, second: Path) -> bool:
+    """Whether two models have the same weights, to the bit."""
+    one, other = weights(first), weights(second)
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def moved(before: Path, after: Path) -> float:
+    """How far training has moved the weight that it moved most."""
+    first, second = weights(before), weights(after)
+    assert first.keys() == second.keys()
+    return max((second[name] - first[name]).abs().max().item() for name in first)
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    """The training log, step by step."""
+    return [row for row in json.loads((folder / "training_log.json").read_text()) if "loss" in row]
+
+
+def in_two_processes(*arguments: object) -> None:
+    """This file as a script, in two processes that find each other by gloo."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command = [sys.executable, *launcher, __file__, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+    assert run.returncode == 0, run.stderr
 
 
 def main(name: str, model: str, out: str, *death: str) -> None:
