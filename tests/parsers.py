@@ -234,10 +234,10 @@ PARSERS: dict[str, Parser] = {
         SERVERS,
     ),
     "completion.read_turn opening": Parser(lambda t: completion.read_turn(completion_of(t), Opening("a")), SERVERS),
-    "markdown.read_list": Parser(quietly(lambda t: markdown.read_list(FILE, t)), (markdown,), rate=20),
-    "markdown.read_list item": Parser(quietly(lambda t: markdown.read_list(FILE, "- " + t)), (markdown,), rate=20),
+    "markdown.read_list": Parser(quietly(lambda t: markdown.read_list(FILE, t)), (markdown,), rate=2),
+    "markdown.read_list item": Parser(quietly(lambda t: markdown.read_list(FILE, "- " + t)), (markdown,), rate=2),
     "markdown.read_list front matter": Parser(
-        quietly(lambda t: markdown.read_list(FILE, "---\n" + t)), (markdown,), rate=20
+        quietly(lambda t: markdown.read_list(FILE, "---\n" + t)), (markdown,), rate=2
     ),
     "table.read_table": Parser(quietly(lambda t: table.read_table(FILE, t, reading.Reading())), (table,), rate=20),
     "table.read_table rows": Parser(

@@ -217,6 +217,16 @@ def test_what_would_hide_rules_is_an_error(text: str, words: list[str]) -> None:
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize("unit", ["- a\n", "# a\n", "![", "[a](b)", "|", "<http://a>", "**a** ", "a\n\n", "> a\n"])
+def test_a_text_of_marks_alone_is_refused_before_it_is_parsed(unit: str) -> None:
+    with pytest.raises(InputError, match=r"t\.md: .* are too many for \d+ kB of Markdown; split it"):
+        read(unit * (200_000 // len(unit)))
+
+
+def test_ten_thousand_rules_are_read() -> None:
+    assert len(read("".join(f"- {COLD} ({i})\n" for i in range(10_000))).items) == 10_000
+
+
 @given(st.lists(st.text("ab c.:-*_`[]()<>!#\n\t|~&\\1й中", max_size=40), max_size=6))
 def test_any_text_is_read_or_refused_in_one_line(parts: list[str]) -> None:
     try:
