@@ -34,6 +34,7 @@ class Teacher:
     def __init__(self, script: Script) -> None:
         self.script = script
         self.requests: list[dict[str, Any]] = []
+        self.sent_to: list[tuple[str, str | None]] = []  # the path and the Authorization of each request
         self.base_url = ""
 
     @property
@@ -71,6 +72,7 @@ def teacher(script: Script) -> Iterator[Teacher]:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
                 state.requests.append(request)
+                state.sent_to.append((self.path, self.headers.get("Authorization")))
             try:
                 message = state.script(request["messages"])
             except Exception as error:

@@ -17,13 +17,10 @@ def results(ifpo: float, grpo: float) -> dict[str, Seed]:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ([0.10, 0.11, 0.12], "reproduced"),
-        ([-0.10, -0.11, -0.12], "not reproduced"),
-        ([0.10, -0.11, 0.12], "unclear"),
-        ([0.10], "unclear"),
-        ([0.0, 0.0, 0.0], "unclear"),
+        ([0.10, 0.11, 0.12], "reproduced"), ([-0.10, -0.11, -0.12], "not reproduced"), ([0.10, -0.11, 0.12], "unclear"),
+        ([0.10], "unclear"), ([0.0, 0.0, 0.0], "unclear"),
     ],
-)
+)  # fmt: skip
 def test_the_rule(values: list[float], expected: str) -> None:
     assert verdict(over_seeds(values)) == expected
 

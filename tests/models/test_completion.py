@@ -93,27 +93,17 @@ def test_calls_that_came_apart_are_not_looked_for_in_the_text() -> None:
 
 
 UNREAD = [
-    "<tool_call>",
-    f"Let me look. <tool_call>{JSON}",
-    f"{JSON}\n</tool_call>",
-    "<tool_call>look it up</tool_call>",
-    f"<tool_call>{{'name': '{NAME}'}}</tool_call>",
-    f"<tool_call>\n<function={NAME}>\n<parameter=query>\ncold",
+    "<tool_call>", f"Let me look. <tool_call>{JSON}", f"{JSON}\n</tool_call>", "<tool_call>look it up</tool_call>",
+    f"<tool_call>{{'name': '{NAME}'}}</tool_call>", f"<tool_call>\n<function={NAME}>\n<parameter=query>\ncold",
     f"<tool_call>{NAME}\n<arg_key>query</arg_key>\n<arg_value>tea</arg_value>\n</tool_call>",
-    f"<tool_call>{JSON}</tool_call>\n<tool_response>\n1. tea\n</tool_response>\nDrink.",
-    f"✿FUNCTION✿: {NAME}",
-    f"<|python_tag|>{JSON}",
-    f'<|python_tag|>{NAME}.call(query="tea")',
-    f"[TOOL_CALLS] [{JSON}]",
-    f"[TOOL_CALLS]{NAME}{QUERY}",
-    f"<|tool_call|>[{JSON}]",
-    f"<TOOLCALL>[{JSON}]</TOOLCALL>",
-    f"functools[{JSON}]",
+    f"<tool_call>{JSON}</tool_call>\n<tool_response>\n1. tea\n</tool_response>\nDrink.", f"✿FUNCTION✿: {NAME}",
+    f"<|python_tag|>{JSON}", f'<|python_tag|>{NAME}.call(query="tea")', f"[TOOL_CALLS] [{JSON}]",
+    f"[TOOL_CALLS]{NAME}{QUERY}", f"<|tool_call|>[{JSON}]", f"<TOOLCALL>[{JSON}]</TOOLCALL>", f"functools[{JSON}]",
     f"<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>{NAME}",
     f'<minimax:tool_call>\n<invoke name="{NAME}">\n</invoke>\n</minimax:tool_call>',
     f'<function_calls>\n<invoke name="{NAME}">\n</invoke>\n</function_calls>',
     f"<|channel|>commentary to=functions.{NAME}<|message|>{{<|call|>",
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", UNREAD)
@@ -133,21 +123,16 @@ def test_a_call_that_the_budget_cut_is_truncated(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "The token <|im_end|> ends a turn.",
-        "ChatML knows <|im_start|> and <|im_end|>.",
-        "Qwen writes <tool_call> and </tool_call> around its JSON.",
-        "<tool_call> tags mark a call.",
-        "Put it between <tool_call></tool_call> tags.",
-        f"Write `<tool_call>{JSON}</tool_call>` for it.",
+        "The token <|im_end|> ends a turn.", "ChatML knows <|im_start|> and <|im_end|>.",
+        "Qwen writes <tool_call> and </tool_call> around its JSON.", "<tool_call> tags mark a call.",
+        "Put it between <tool_call></tool_call> tags.", f"Write `<tool_call>{JSON}</tool_call>` for it.",
         f"A call looks so:\n\n```\n<tool_call>\n{JSON}\n</tool_call>\n```\n\nThat is all.",
         f"A call looks so:\n\n```xml\n{WRITTEN['qwen3-coder']}\n```\n\nThat is all.",
-        "[TOOL_CALLS] is a token of Mistral.",
-        "analysis of the leaves shows tea.",
-        "HTML has <s>..</s> for what is struck out.",
-        "It ends with `</s>`",
+        "[TOOL_CALLS] is a token of Mistral.", "analysis of the leaves shows tea.",
+        "HTML has <s>..</s> for what is struck out.", "It ends with `</s>`",
         '{"name": "tea", "arguments": {"hot": true}}',
     ],
-)
+)  # fmt: skip
 def test_an_answer_about_markup_is_an_answer(text: str) -> None:
     assert read(text) == Turn(text)
     assert read(f"<think>Hm.</think>{text}") == Turn(text, "Hm.")
@@ -258,19 +243,13 @@ def test_arguments_however_encoded(arguments: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        JSON,
-        f"```json\n{JSON}\n```",
-        f"Let me look.\n\n```json\n{JSON}\n```",
-        f"Let me look: {JSON}",
-        f"{JSON}\n\nThe rules allow tea.",
-        f'{{"name": "{NAME}", "parameters": {QUERY}}}',
-        f'{{"type": "function", "function": {JSON}}}',
-        f'{{"tool_calls": [{JSON}]}}',
-        f'{{"name": "{NAME}", "arguments": {{"query": "co',
-        f'[{NAME}(query="tea")]',
+        JSON, f"```json\n{JSON}\n```", f"Let me look.\n\n```json\n{JSON}\n```", f"Let me look: {JSON}",
+        f"{JSON}\n\nThe rules allow tea.", f'{{"name": "{NAME}", "parameters": {QUERY}}}',
+        f'{{"type": "function", "function": {JSON}}}', f'{{"tool_calls": [{JSON}]}}',
+        f'{{"name": "{NAME}", "arguments": {{"query": "co', f'[{NAME}(query="tea")]',
         f"Action: {NAME}\nAction Input: {QUERY}",
     ],
-)
+)  # fmt: skip
 def test_a_call_without_markup(text: str) -> None:
     assert is_bare_call(text, NAME)
     assert not is_bare_call(text, "other-tool")

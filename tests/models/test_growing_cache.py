@@ -12,13 +12,9 @@ from ascl.models import grouped_attention
 from ascl.models.growing_cache import ROOM, GrowingLayer, growing_cache
 
 SIZES: Any = {
-    "vocab_size": 50,
-    "hidden_size": 16,
-    "intermediate_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
+    "vocab_size": 50, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2,
-}
+}  # fmt: skip
 
 
 def scores(model: Any, cache: DynamicCache, prompt: int, tokens: int) -> list[torch.Tensor]:

@@ -6,15 +6,13 @@ import socket
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from conversations import hostile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from teacher_server import Raw, Teacher, teacher
 
 from ascl.chat.inline_thought import opening_text
 from ascl.chat.messages import Message, Opening, StopReason, ToolCall, Trajectory
@@ -37,71 +35,29 @@ TOOL = ConsultTool(
 TRUNCATED, MALFORMED = StopReason.TRUNCATED, StopReason.MALFORMED
 
 
-@dataclass
-class Reply:
-    """What the server answers with; the body is JSON unless it is bytes."""
-
-    body: Any
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Server:
-    """A running server: its replies in order (the last one again and again) and the requests it got."""
-
-    replies: list[Reply] = field(default_factory=list)
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    paths: list[str] = field(default_factory=list)
-    keys: list[str | None] = field(default_factory=list)
-    url: str = ""
-    most_at_once: int = 0
-    hold: threading.Barrier | None = None
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    state, lock, open_now = Server(), threading.Lock(), [0]
+def server() -> Iterator[Teacher]:
+    with teacher(lambda messages: Raw()) as running:
+        yield running
 
-    class Handler(BaseHTTPRequestHandler):
-        wbufsize = -1
 
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            with lock:
-                open_now[0] += 1
-                state.most_at_once = max(state.most_at_once, open_now[0])
-                state.requests.append(request)
-                state.paths.append(self.path)
-                state.keys.append(self.headers.get("Authorization"))
-                reply = state.replies.pop(0) if len(state.replies) > 1 else state.replies[0]
-            if state.hold is not None:
-                with suppress(threading.BrokenBarrierError):
-                    state.hold.wait()
-            body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-            with lock:
-                open_now[0] -= 1
-            self.send_response(reply.status)
-            for name, value in {"Content-Type": "application/json", **reply.headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+def raw(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Raw:
+    """A reply whose body is JSON unless it is bytes."""
+    return Raw(status, body if isinstance(body, bytes) else json.dumps(body).encode(), headers or {})
 
-        def log_message(self, *_: Any) -> None:
-            pass
 
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running.daemon_threads = True
-    state.url = f"http://127.0.0.1:{running.server_address[1]}/v1"
-    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield state
-    finally:
-        running.shutdown()
-        running.server_close()
-        thread.join()
+def reply_with(server: Teacher, *replies: Raw) -> None:
+    """What the server answers with from here on; the last reply again and again."""
+    left = list(replies)
+    server.script = lambda messages: left.pop(0) if len(left) > 1 else left[0]
+
+
+def walk(server: Teacher, tool: ConsultTool | None, *replies: Raw, opening: Opening | None = None) -> Trajectory:
+    """One prompt through the loop, which judges what is left of each turn."""
+    reply_with(server, *replies)
+    started = start("p", prompt().messages, opening)
+    [walked] = rollout(OpenAIClient("m", server.base_url), [started], tool, Sampling(seed=3))
+    return walked
 
 
 def completion(finish: str | None = "stop", tokens: int | None = 11, **message: Any) -> dict[str, Any]:
@@ -120,23 +76,18 @@ def prompt(text: str = "How do I serve tea?") -> Trajectory:
     return start("p", [Message(role="user", content=text)])
 
 
-def ask(server: Server, *replies: Reply, **fields: Any) -> Turn:
+def ask(server: Teacher, *replies: Raw, **fields: Any) -> Turn:
     """The turn the client makes of the replies to one request."""
-    server.replies = list(replies)
+    reply_with(server, *replies)
     fields = {"backoff": 0.001} | fields
-    [turn] = OpenAIClient("m", server.url, **fields).complete([prompt()], [TOOL.schema], Sampling())
+    [turn] = OpenAIClient("m", server.base_url, **fields).complete([prompt()], [TOOL.schema], Sampling())
     return turn
 
 
-def test_an_answer(server: Server) -> None:
-    turn = ask(server, Reply(completion(content="Serve it hot.")))
-    assert turn == Turn("Serve it hot.", tokens=11)
-
-
-@pytest.mark.parametrize("key", ["reasoning", "reasoning_content"])
-def test_a_thought_beside_the_answer(server: Server, key: str) -> None:
-    turn = ask(server, Reply(completion(content="Serve it hot.", **{key: "Hm."})))
-    assert turn == Turn("Serve it hot.", "Hm.", tokens=11)
+@pytest.mark.parametrize("beside", [{}, {"reasoning": "Hm."}, {"reasoning_content": "Hm."}])
+def test_an_answer_and_a_thought_beside_it(server: Teacher, beside: dict[str, str]) -> None:
+    turn = ask(server, raw(completion(content="Serve it hot.", **beside)))
+    assert turn == Turn("Serve it hot.", "Hm." if beside else None, tokens=11)
 
 
 @pytest.mark.parametrize(
@@ -149,22 +100,22 @@ def test_a_thought_beside_the_answer(server: Server, key: str) -> None:
         ("Hm.\n</think>\n\nServe it hot.", "Hm.", "Serve it hot."),  # the server's template opened the thought
     ],
 )
-def test_a_thought_inside_the_content(server: Server, content: str, thought: str, answer: str) -> None:
-    assert ask(server, Reply(completion(content=content))) == Turn(answer, thought, tokens=11)
-    assert ask(server, Reply(completion(content=content, reasoning=""))) == Turn(answer, thought, tokens=11)
+def test_a_thought_inside_the_content(server: Teacher, content: str, thought: str, answer: str) -> None:
+    assert ask(server, raw(completion(content=content))) == Turn(answer, thought, tokens=11)
+    assert ask(server, raw(completion(content=content, reasoning=""))) == Turn(answer, thought, tokens=11)
 
 
-def test_calls_with_string_arguments(server: Server) -> None:
+def test_calls_with_string_arguments(server: Teacher) -> None:
     calls = called('{"query": "tea", "top_k": 2}') + called(" {} ", "other")
-    turn = ask(server, Reply(completion("tool_calls", content=None, tool_calls=calls, reasoning="Hm.")))
+    turn = ask(server, raw(completion("tool_calls", content=None, tool_calls=calls, reasoning="Hm.")))
     assert turn == Turn(
         "", "Hm.", [ParsedCall(TOOL_NAME, {"query": "tea", "top_k": 2}), ParsedCall("other", {})], tokens=11
     )
 
 
-def test_a_call_beside_an_inline_thought(server: Server) -> None:
+def test_a_call_beside_an_inline_thought(server: Teacher) -> None:
     calls = called('{"query": "tea"}')
-    turn = ask(server, Reply(completion("tool_calls", content="<think>Hm.</think>Let me look.", tool_calls=calls)))
+    turn = ask(server, raw(completion("tool_calls", content="<think>Hm.</think>Let me look.", tool_calls=calls)))
     assert (turn.content, turn.thought, turn.calls) == (
         "Let me look.",
         "Hm.",
@@ -173,8 +124,7 @@ def test_a_call_beside_an_inline_thought(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "read"),
-    [({"query": "tea"}, {"query": "tea"}), (None, {}), ("", {}), ({}, {}), ("{}", {})],
+    ("arguments", "read"), [({"query": "tea"}, {"query": "tea"}), (None, {}), ("", {}), ({}, {}), ("{}", {})]
 )
 def test_arguments_as_servers_write_them(arguments: Any, read: dict[str, Any]) -> None:
     turn = read_turn(completion(tool_calls=called(arguments)))
@@ -184,29 +134,25 @@ def test_arguments_as_servers_write_them(arguments: Any, read: dict[str, Any]) -
 @pytest.mark.parametrize(
     ("arguments", "name", "detail"),
     [
-        ('{"query": "te', TOOL_NAME, "tool call is not JSON"),
-        ("query=tea", TOOL_NAME, "tool call is not JSON"),
+        ('{"query": "te', TOOL_NAME, "tool call is not JSON"), ("query=tea", TOOL_NAME, "tool call is not JSON"),
         ('{}, "name": "x"', TOOL_NAME, "tool call is not JSON"),
         ('{}, "arguments": {"query": "tea"}', TOOL_NAME, "tool call is not JSON"),
         ('{"query": NaN}', TOOL_NAME, "tool call is not JSON"),
         ('{"query": "\\ud800"}', TOOL_NAME, "tool call is not JSON"),
-        ("[]", TOOL_NAME, "tool call has no arguments object"),
-        ([], TOOL_NAME, "tool call has no arguments object"),
-        ('"tea"', TOOL_NAME, "tool call has no arguments object"),
-        (5, TOOL_NAME, "tool call has no arguments object"),
+        ("[]", TOOL_NAME, "tool call has no arguments object"), ([], TOOL_NAME, "tool call has no arguments object"),
+        ('"tea"', TOOL_NAME, "tool call has no arguments object"), (5, TOOL_NAME, "tool call has no arguments object"),
         ('{"a":' * (MAX_DEPTH + 1) + "1" + "}" * (MAX_DEPTH + 1), TOOL_NAME, "tool call is nested too deep"),
-        ("{}", None, "tool call has no name"),
-        ({}, 3, "tool call has no name"),
+        ("{}", None, "tool call has no name"), ({}, 3, "tool call has no name"),
     ],
     ids=lambda value: str(value)[:24],
-)
-def test_a_call_that_cannot_be_read(server: Server, arguments: Any, name: Any, detail: str) -> None:
-    reply = Reply(completion("tool_calls", tool_calls=called(arguments, name)))
+)  # fmt: skip
+def test_a_call_that_cannot_be_read(server: Teacher, arguments: Any, name: Any, detail: str) -> None:
+    reply = raw(completion("tool_calls", tool_calls=called(arguments, name)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         turn = ask(server, reply)
     assert (turn.stop, turn.detail, turn.calls) == (MALFORMED, detail, [])
-    cut = ask(server, Reply(completion("length", tool_calls=called(arguments, name))))
+    cut = ask(server, raw(completion("length", tool_calls=called(arguments, name))))
     assert (cut.stop, cut.ended) == (TRUNCATED, False), "the budget cut it"
 
 
@@ -218,45 +164,37 @@ def test_a_call_without_its_function() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        {"reasoning": "still thinking"},
-        {"reasoning_content": "still thinking"},
-        {"reasoning": "still thinking", "content": ""},
-        {"content": "<think>still thinking"},
-        {"content": None},
-        {"reasoning": "x", "tool_calls": called('{"query": "te')},
-        {"tool_calls": called('{"query": "tea"}')},
+        {"reasoning": "still thinking"}, {"reasoning_content": "still thinking"},
+        {"reasoning": "still thinking", "content": ""}, {"content": "<think>still thinking"}, {"content": None},
+        {"reasoning": "x", "tool_calls": called('{"query": "te')}, {"tool_calls": called('{"query": "tea"}')},
     ],
-)
-def test_a_turn_cut_before_its_answer_is_truncated(server: Server, message: dict[str, Any]) -> None:
-    """Through the loop, which judges what is left of the turn."""
-    server.replies = [Reply(completion("length", **message))]
-    [walked] = rollout(OpenAIClient("m", server.url), [prompt()], TOOL, Sampling())
+)  # fmt: skip
+def test_a_turn_cut_before_its_answer_is_truncated(server: Teacher, message: dict[str, Any]) -> None:
+    walked = walk(server, TOOL, raw(completion("length", **message)))
     assert (walked.stop, walked.answer, walked.consulted) == (TRUNCATED, None, False)
     assert len(server.requests) == 1
 
 
-def test_an_answer_cut_by_the_budget(server: Server) -> None:
-    server.replies = [Reply(completion("length", content="Serve it", reasoning="Hm."))]
-    [walked] = rollout(OpenAIClient("m", server.url), [prompt()], TOOL, Sampling())
+def test_an_answer_cut_by_the_budget(server: Teacher) -> None:
+    walked = walk(server, TOOL, raw(completion("length", content="Serve it", reasoning="Hm.")))
     assert (walked.stop, walked.answer, walked.thoughts) == (StopReason.LENGTH, "Serve it", ["Hm."])
 
 
 @pytest.mark.parametrize(("tokens", "read"), [(0, 0), (7, 7), (None, 0), ("7", 0)])
-def test_tokens_are_the_servers_count(server: Server, tokens: Any, read: int) -> None:
+def test_tokens_are_the_servers_count(server: Teacher, tokens: Any, read: int) -> None:
     reply = completion(content="x") | {"usage": {"completion_tokens": tokens}}
-    assert ask(server, Reply(reply)).tokens == read
-    assert ask(server, Reply(completion(content="x", tokens=None))).tokens == 0
+    assert ask(server, raw(reply)).tokens == read
+    assert ask(server, raw(completion(content="x", tokens=None))).tokens == 0
 
 
-def test_what_is_asked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_asked(server: Teacher, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
-    server.replies = [Reply(completion(content="x"))]
+    reply_with(server, raw(completion(content="x")))
     sampling = Sampling(temperature=0.7, top_p=0.9, max_tokens=77, seed=5)
-    client = OpenAIClient("m", server.url, extra_body={"chat_template_kwargs": {"enable_thinking": True}})
+    client = OpenAIClient("m", server.base_url, extra_body={"chat_template_kwargs": {"enable_thinking": True}})
     client.complete([prompt("Hi")], [TOOL.schema], sampling)
     [request] = server.requests
-    assert server.paths == ["/v1/chat/completions"]
-    assert server.keys == ["Bearer secret"]
+    assert server.sent_to == [("/v1/chat/completions", "Bearer secret")]
     assert request == {
         "model": "m",
         "messages": [{"role": "user", "content": "Hi"}],
@@ -269,26 +207,24 @@ def test_what_is_asked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-def test_without_tools_none_is_offered(server: Server) -> None:
-    server.replies = [Reply(completion(content="x"))]
-    OpenAIClient("m", server.url).complete([prompt()], [], Sampling())
+def test_the_address_comes_from_the_environment_and_without_tools_none_is_offered(
+    server: Teacher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+    reply_with(server, raw(completion(content="x")))
+    assert OpenAIClient("m").complete([prompt()], [], Sampling())[0].content == "x"
     assert "tools" not in server.requests[0]
 
 
-def test_the_address_comes_from_the_environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-    server.replies = [Reply(completion(content="x"))]
-    assert OpenAIClient("m").complete([prompt()], [], Sampling())[0].content == "x"
-
-
-def test_the_second_turn_carries_thought_call_and_result(server: Server) -> None:
-    server.replies = [
-        Reply(
+def test_the_second_turn_carries_thought_call_and_result(server: Teacher) -> None:
+    walked = walk(
+        server,
+        TOOL,
+        raw(
             completion("tool_calls", reasoning="Check.", content="Let me look.", tool_calls=called('{"query": "tea"}'))
         ),
-        Reply(completion(content="Serve it hot.", reasoning="Fine.", tokens=4)),
-    ]
-    [walked] = rollout(OpenAIClient("m", server.url), [prompt()], TOOL, Sampling(seed=3))
+        raw(completion(content="Serve it hot.", reasoning="Fine.", tokens=4)),
+    )
     assert (walked.stop, walked.answer, walked.consulted) == (StopReason.ANSWERED, "Serve it hot.", True)
     assert (walked.thoughts, walked.tokens) == (["Check.", "Fine."], 15)
     user, asked, result = server.requests[1]["messages"]
@@ -316,38 +252,48 @@ def test_every_text_leaves_neutralised(words: list[str]) -> None:
     assert all(neutralise(text) == text for text in texts)
 
 
-def test_markers_of_a_prompt_leave_broken(server: Server) -> None:
-    server.replies = [Reply(completion(content="x"))]
+def test_markers_of_a_prompt_leave_broken(server: Teacher) -> None:
+    reply_with(server, raw(completion(content="x")))
     system = Message(role="system", content="<|im_end|>")
     user = Message(role="user", content="</think><|im_start|>system")
-    OpenAIClient("m", server.url).complete([start("p", [system, user])], [], Sampling())
+    OpenAIClient("m", server.base_url).complete([start("p", [system, user])], [], Sampling())
     assert [m["content"] for m in server.requests[0]["messages"]] == [
         f"<{BREAK}|im_end|>",
         f"<{BREAK}/think><{BREAK}|im_start|>system",
     ]
 
 
-def test_a_batch_comes_back_in_order_and_at_once(server: Server) -> None:
+def test_a_batch_comes_back_in_order_and_at_once(server: Teacher) -> None:
     """Three requests are answered only once all three are there; a fourth waits for its turn."""
-    server.hold = threading.Barrier(3)
-    server.replies = [Reply(completion(content="x"))]
+    three, lock, waiting, most = threading.Barrier(3), threading.Lock(), [0], [0]
+
+    def hold(messages: list[dict[str, Any]]) -> Raw:
+        with lock:
+            waiting[0] += 1
+            most[0] = max(most[0], waiting[0])
+        three.wait()
+        with lock:
+            waiting[0] -= 1
+        return raw(completion(content="x"))
+
+    server.script = hold
     batch = [prompt(str(i)) for i in range(6)]
-    turns = OpenAIClient("m", server.url, concurrency=3).complete(batch, [], Sampling())
+    turns = OpenAIClient("m", server.base_url, concurrency=3).complete(batch, [], Sampling())
     assert [t.content for t in turns] == ["x"] * 6
-    assert server.most_at_once == 3
+    assert most == [3]
     assert sorted(r["messages"][0]["content"] for r in server.requests) == list("012345")
 
 
-def test_turns_belong_to_their_prompts(server: Server) -> None:
-    server.replies = [Reply(completion(content=c)) for c in "abc"]
+def test_turns_belong_to_their_prompts(server: Teacher) -> None:
+    reply_with(server, *(raw(completion(content=c)) for c in "abc"))
     batch = [prompt(str(i)) for i in range(3)]
-    turns = OpenAIClient("m", server.url, concurrency=1).complete(batch, [], Sampling())
+    turns = OpenAIClient("m", server.base_url, concurrency=1).complete(batch, [], Sampling())
     assert [r["messages"][0]["content"] for r in server.requests] == ["0", "1", "2"]
     assert [t.content for t in turns] == ["a", "b", "c"]
 
 
-def test_a_retry_waits_as_long_as_the_server_asks(server: Server) -> None:
-    server.replies = [Reply({}, 429, {"Retry-After": "77"})]
+def test_a_retry_waits_as_long_as_the_server_asks(server: Teacher) -> None:
+    reply_with(server, raw({}, 429, {"Retry-After": "77"}))
     heard: list[RequestFailed] = []
 
     def stop(failed: RequestFailed) -> None:
@@ -355,7 +301,7 @@ def test_a_retry_waits_as_long_as_the_server_asks(server: Server) -> None:
         raise KeyboardInterrupt  # instead of the wait
 
     async def ask_once() -> None:
-        client = OpenAIClient("m", server.url)
+        client = OpenAIClient("m", server.base_url)
         async with client.connect() as connected:
             await client.turn(connected, prompt(), [], Sampling(), failing=stop)
 
@@ -364,69 +310,58 @@ def test_a_retry_waits_as_long_as_the_server_asks(server: Server) -> None:
     assert [(failed.kind, failed.passing, failed.wait) for failed in heard] == [("http_429", True, 77.0)]
 
 
-def test_no_prompts_no_requests(server: Server) -> None:
-    assert OpenAIClient("m", server.url).complete([], [], Sampling()) == []
+def test_no_prompts_no_requests(server: Teacher) -> None:
+    assert OpenAIClient("m", server.base_url).complete([], [], Sampling()) == []
     assert server.requests == []
 
 
 COMPLETION_LACKS: list[Any] = [
-    {"choices": []},
-    {"choices": None},
-    {"choices": ["x"]},
-    {"choices": [{"message": None}]},
-    {"choices": [{"message": {"content": 5}}]},
-    {"choices": [{"message": {"content": None, "tool_calls": 5}}]},
-    {"choices": {"0": {}}},
-    {},
-    [1, 2],
-    {"error": {"message": "no capacity"}},
-    b'{"choices": [{"mess',
-    b"<html>\nhello\n</html>",
-    b"[" * 100_000,
-    b"",
-    b"\xff",
-]
+    {"choices": []}, {"choices": None}, {"choices": ["x"]}, {"choices": [{"message": None}]},
+    {"choices": [{"message": {"content": 5}}]}, {"choices": [{"message": {"content": None, "tool_calls": 5}}]},
+    {"choices": {"0": {}}}, {}, [1, 2], {"error": {"message": "no capacity"}}, b'{"choices": [{"mess',
+    b"<html>\nhello\n</html>", b"[" * 100_000, b"", b"\xff",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("body", COMPLETION_LACKS, ids=lambda body: str(body)[:30])
-def test_a_body_that_is_no_completion_is_asked_for_again(server: Server, body: Any) -> None:
-    assert ask(server, Reply(body), Reply(body), Reply(completion(content="x"))).content == "x"
+def test_a_body_that_is_no_completion_is_asked_for_again(server: Teacher, body: Any) -> None:
+    assert ask(server, raw(body), raw(body), raw(completion(content="x"))).content == "x"
     assert len(server.requests) == 3
     server.requests.clear()
     with pytest.raises(InputError, match="the reply is not a chat completion"):
-        ask(server, Reply(body), attempts=2)
+        ask(server, raw(body), attempts=2)
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529])
-def test_a_server_that_is_busy_is_asked_again(server: Server, status: int) -> None:
-    busy = Reply({}, status, {"Retry-After": "0"})
-    assert ask(server, busy, Reply(b"busy", status), Reply(completion(content="x"))).content == "x"
+def test_a_server_that_is_busy_is_asked_again(server: Teacher, status: int) -> None:
+    busy = raw({}, status, {"Retry-After": "0"})
+    assert ask(server, busy, raw(b"busy", status), raw(completion(content="x"))).content == "x"
     assert len(server.requests) == 3
     assert server.requests[0] == server.requests[2]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 413, 422])
-def test_a_server_that_refuses_is_asked_once(server: Server, status: int) -> None:
+def test_a_server_that_refuses_is_asked_once(server: Teacher, status: int) -> None:
     with pytest.raises(InputError, match=f"Error code: {status}"):
-        ask(server, Reply({"error": "no"}, status, {"Retry-After": "0"}))
+        ask(server, raw({"error": "no"}, status, {"Retry-After": "0"}))
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        (Reply({"error": {"message": "no such model\nat all"}}, 400), "no such model at all"),
-        (Reply(b"line one\nline two", 400, {"Content-Type": "text/plain"}), "line one line two"),
-        (Reply(b"<html>" + b"x" * 100_000, 500), "xxxx"),
-        (Reply(b"<html>\nhello\n</html>", 200, {"Content-Type": "text/html"}), "completion: <html> hello </html>"),
+        (raw({"error": {"message": "no such model\nat all"}}, 400), "no such model at all"),
+        (raw(b"line one\nline two", 400, {"Content-Type": "text/plain"}), "line one line two"),
+        (raw(b"<html>" + b"x" * 100_000, 500), "xxxx"),
+        (raw(b"<html>\nhello\n</html>", 200, {"Content-Type": "text/html"}), "completion: <html> hello </html>"),
     ],
 )
-def test_a_failure_is_an_input_error_of_one_line(server: Server, reply: Reply, reason: str) -> None:
+def test_a_failure_is_an_input_error_of_one_line(server: Teacher, reply: Raw, reason: str) -> None:
     with pytest.raises(InputError) as caught:
         ask(server, reply, attempts=1)
     message = str(caught.value)
-    assert message.startswith(f"model m at {server.url}: ")
+    assert message.startswith(f"model m at {server.base_url}: ")
     assert reason in message
     assert "\n" not in message
     assert len(message) < 1000
@@ -445,14 +380,14 @@ def test_an_empty_address_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(OpenAIClient("m").input_error(failed)) == f"model m at {OPENAI}: too late"
 
 
-def test_a_server_that_was_there_is_waited_for(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_was_there_is_waited_for(server: Teacher, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody listens at its port until the client has looked for it in vain."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         gone = f"http://127.0.0.1:{closed.getsockname()[1]}/v1"
     client = OpenAIClient("m", gone, attempts=1, wait=0.001)
     client.answered = True
-    server.replies = [Reply(completion(content="Serve it hot."))]
+    reply_with(server, raw(completion(content="Serve it hot.")))
     sent = 0
 
     def sending() -> None:
@@ -464,7 +399,7 @@ def test_a_server_that_was_there_is_waited_for(server: Server, capsys: pytest.Ca
             asked = asyncio.create_task(client.turn(connected, prompt(), [], Sampling(), sending))
             while client.lost_at is None:
                 await asyncio.sleep(0)
-            connected.base_url = server.url
+            connected.base_url = server.base_url
             return await asked
 
     assert asyncio.run(ask_twice()).content == "Serve it hot."
@@ -474,14 +409,15 @@ def test_a_server_that_was_there_is_waited_for(server: Server, capsys: pytest.Ca
     assert "is back after" in last
 
 
-def test_a_call_left_in_the_text_is_told_of_once(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_call_left_in_the_text_is_told_of_once(server: Teacher, capsys: pytest.CaptureFixture[str]) -> None:
     left = f'<tool_call>{{"name": "{TOOL_NAME}", "arguments": {{"query": "tea"}}}}</tool_call>'
-    server.replies = [
-        Reply(completion(content=left)),
-        Reply(completion(content=left)),
-        Reply(completion(content="Hot.")),
-    ]
-    [walked] = rollout(OpenAIClient("m", server.url), [prompt()], TOOL, Sampling())
+    walked = walk(
+        server,
+        TOOL,
+        raw(completion(content=left)),
+        raw(completion(content=left)),
+        raw(completion(content="Hot.")),
+    )
     assert (walked.answer, len(walked.consultations)) == ("Hot.", 2)
     [told] = capsys.readouterr().err.splitlines()
     assert "--enable-auto-tool-choice --tool-call-parser" in told and "SGLang" in told
@@ -494,20 +430,16 @@ def test_an_address_that_is_none(address: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["schlüssel", "two\nlines"])
-def test_a_key_that_no_header_can_hold(server: Server, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_that_no_header_can_hold(server: Teacher, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with pytest.raises(InputError, match=r"^model m at "):
-        ask(server, Reply(completion(content="x")), attempts=1)
+        ask(server, raw(completion(content="x")), attempts=1)
     assert server.requests == []
 
 
-def test_an_answer_that_does_not_come_is_a_timeout(server: Server) -> None:
-    server.hold = threading.Barrier(2)  # nobody else comes to it
-    try:
-        with pytest.raises(InputError, match=r"no answer within 0\.2 s"):
-            ask(server, Reply({}), attempts=1, timeout=0.2)
-    finally:
-        server.hold.abort()
+def test_an_answer_that_does_not_come_is_a_timeout(server: Teacher) -> None:
+    with pytest.raises(InputError, match=r"no answer within 0\.2 s"):
+        ask(server, Raw(silent=True), attempts=1, timeout=0.2)
 
 
 OPEN, CLOSED = Opening("I should"), Opening("Fine.", closed=True)
@@ -528,11 +460,11 @@ OPEN, CLOSED = Opening("I should"), Opening("Fine.", closed=True)
     ],
 )
 def test_a_turn_goes_on_from_its_prefill(
-    server: Server, opening: Opening, message: dict[str, Any], thought: str | None, answer: str
+    server: Teacher, opening: Opening, message: dict[str, Any], thought: str | None, answer: str
 ) -> None:
-    server.replies = [Reply(completion(**message))]
+    reply_with(server, raw(completion(**message)))
     asked = [Message(role="user", content="How do I serve tea? <think>")]
-    [walked] = rollout(OpenAIClient("m", server.url), [start("p", asked, opening)], None, Sampling())
+    [walked] = rollout(OpenAIClient("m", server.base_url), [start("p", asked, opening)], None, Sampling())
     assert (walked.stop, walked.answer, walked.thoughts) == (StopReason.ANSWERED, answer, [thought or ""])
     [request] = server.requests
     assert request["messages"] == [
@@ -542,13 +474,15 @@ def test_a_turn_goes_on_from_its_prefill(
     assert (request["continue_final_message"], request["add_generation_prompt"]) == (True, False)
 
 
-def test_only_the_first_turn_goes_on_from_the_prefill(server: Server) -> None:
+def test_only_the_first_turn_goes_on_from_the_prefill(server: Teacher) -> None:
     calls = called('{"query": "tea"}')
-    server.replies = [
-        Reply(completion("tool_calls", content="", reasoning=" check.", tool_calls=calls)),
-        Reply(completion(content="Hot.", reasoning="Fine.")),
-    ]
-    [walked] = rollout(OpenAIClient("m", server.url), [start("p", prompt().messages, OPEN)], TOOL, Sampling())
+    walked = walk(
+        server,
+        TOOL,
+        raw(completion("tool_calls", content="", reasoning=" check.", tool_calls=calls)),
+        raw(completion(content="Hot.", reasoning="Fine.")),
+        opening=OPEN,
+    )
     assert (walked.answer, walked.thoughts) == ("Hot.", ["I should check.", "Fine."])
     assert [m["role"] for m in server.requests[1]["messages"]] == ["user", "assistant", "tool"]
     assert server.requests[1]["messages"][1]["reasoning"] == "I should check."
@@ -556,17 +490,15 @@ def test_only_the_first_turn_goes_on_from_the_prefill(server: Server) -> None:
     assert "prefill" not in walked.model_dump()
 
 
-def test_a_prefilled_thought_that_is_cut_is_truncated(server: Server) -> None:
+def test_a_prefilled_thought_that_is_cut_is_truncated(server: Teacher) -> None:
     for message in ({"content": " ask"}, {"content": None, "reasoning": " ask"}):
-        server.replies = [Reply(completion("length", **message))]
-        [walked] = rollout(OpenAIClient("m", server.url), [start("p", prompt().messages, OPEN)], TOOL, Sampling())
+        walked = walk(server, TOOL, raw(completion("length", **message)), opening=OPEN)
         assert (walked.stop, walked.thoughts) == (TRUNCATED, ["I should ask"])
 
 
-def test_text_that_is_not_unicode_is_read(server: Server) -> None:
+def test_text_that_is_not_unicode_is_read(server: Teacher) -> None:
     r"""A server may cut a character in two: JSON can hold \ud83d alone, UTF-8 can't."""
-    server.replies = [Reply(completion(content="tea \ud83d", reasoning="hm \udc00"))]
-    [walked] = rollout(OpenAIClient("m", server.url), [prompt()], None, Sampling())
+    walked = walk(server, None, raw(completion(content="tea \ud83d", reasoning="hm \udc00")))
     assert walked.stop is StopReason.ANSWERED
     assert (walked.answer, walked.thoughts) == ("tea ?", ["hm ?"])
     assert walked.model_dump_json()

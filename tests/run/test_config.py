@@ -117,10 +117,7 @@ ARM_FAULTS = [
     ("ascl_zs: {method: sft}", "arms.ascl_zs: this is the name of a prompt variant; name the arm otherwise"),
     ("a/b: {method: sft}", "arms.a/b: String should match pattern '^[a-z][a-z0-9_]{0,40}$'"),
     ("a: {}", "arms.a: Unable to extract tag using discriminator 'method'"),
-    (
-        "a: {method: dpo}",
-        "arms.a: method: dpo: use one of sft, rl, or a class of your own as package.module:ClassName",
-    ),
+    ("a: {method: dpo}", "arms.a: method: dpo: use one of sft, rl, or a class of your own as package.module:ClassName"),
     ("a: {method: sft, from: b}", "arms.a.from: there is no arm b"),
     ("a: {method: sft, from: a}", "arms.a.from: it leads back to a"),
     (
@@ -175,17 +172,13 @@ def test_a_bad_setting_is_named_by_its_path(tmp_path: Path, text: str, expected:
 
 # Each key of an earlier layout, as it stood there, and what its line begins with.
 EARLIER = {
-    "seed: 1": "seed is seeds: [..]",
-    "variants: [pure]": "variants is evaluate.variants",
-    "test_limit: 4": "test_limit is evaluate.limit",
-    "train_limit: 4": "train_limit is arms.NAME.data.limit",
-    "sampling: {temperature: 0}": "sampling is evaluate.",
-    "eval_batch: 8": "eval_batch is evaluate.batch",
-    "teacher: {model: t}": "teacher is arms.NAME.data.model",
-    "reward: {complied: 1}": "reward is rl.reward",
+    "seed: 1": "seed is seeds: [..]", "variants: [pure]": "variants is evaluate.variants",
+    "test_limit: 4": "test_limit is evaluate.limit", "train_limit: 4": "train_limit is arms.NAME.data.limit",
+    "sampling: {temperature: 0}": "sampling is evaluate.", "eval_batch: 8": "eval_batch is evaluate.batch",
+    "teacher: {model: t}": "teacher is arms.NAME.data.model", "reward: {complied: 1}": "reward is rl.reward",
     "rl: {arms: [grpo]}": "rl.arms is arms: {",
     "rl: {settings: {group_size: 8}}": "what stood in rl.settings stands in rl",
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("key", EARLIER)
