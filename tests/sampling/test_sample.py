@@ -100,65 +100,43 @@ def test_a_file_torn_at_any_byte_is_made_whole(
     lines = data.draw(st.permutations(whole.splitlines(keepends=True)))
     raw = b"".join(lines)
     cut = data.draw(st.integers(0, len(raw)))
-    path = tmp_path_factory.mktemp("torn") / "rows.jsonl"
+    path, client = tmp_path_factory.mktemp("torn") / "rows.jsonl", Echo()
     path.write_bytes(raw[:cut])
-    client = Echo()
     sample(path, client)
     assert path.read_bytes() == whole
     missing = set(NAMES) - {json.loads(line)["trajectory"]["prompt_id"] for line in lines[: raw[:cut].count(b"\n")]}
     assert set(client.asked) == {name for chunk in CHUNKS if chunk & missing for name in chunk}
 
 
-@pytest.mark.parametrize("turns", range(7))
-def test_a_run_killed_between_turns_goes_on(tmp_path: Path, whole: bytes, turns: int) -> None:
+@pytest.mark.parametrize("killed", [(), *((turns,) for turns in range(6)), (2, 2)])
+def test_a_run_killed_between_turns_goes_on(tmp_path: Path, whole: bytes, killed: tuple[int, ...]) -> None:
     path = tmp_path / "rows.jsonl"
-    if turns < 6:
+    for turns in killed:
         with pytest.raises(Killed):
             sample(path, Echo(turns))
-    sample(path, Echo())
+    sample(path, Echo(2 if len(killed) == 2 else 6))
     assert path.read_bytes() == whole
 
 
-def test_a_run_killed_over_and_over_goes_on(tmp_path: Path, whole: bytes) -> None:
-    path = tmp_path / "rows.jsonl"
-    for _ in range(2):
-        with pytest.raises(Killed):
-            sample(path, Echo(2))
-    sample(path, Echo(2))
-    assert path.read_bytes() == whole
-
-
-def test_a_finished_file_is_read_and_nothing_is_sampled(tmp_path: Path, whole: bytes) -> None:
-    path = tmp_path / "rows.jsonl"
+@pytest.mark.parametrize("jobs", [JOBS, JOBS[:3]], ids=["finished", "a list that shrank"])
+def test_what_is_there_is_not_sampled_again(tmp_path: Path, whole: bytes, jobs: list[Job]) -> None:
+    path, client = tmp_path / "rows.jsonl", Echo()
     path.write_bytes(whole)
     changed = path.stat().st_mtime_ns
-    client = Echo()
-    sample(path, client)
+    sample(path, client, jobs)
     assert (client.asked, path.read_bytes(), path.stat().st_mtime_ns) == ([], whole, changed)
 
 
 def test_a_list_that_grew_keeps_what_is_there(tmp_path: Path, whole: bytes) -> None:
-    path = tmp_path / "rows.jsonl"
+    path, client = tmp_path / "rows.jsonl", Echo()
     sample(path, Echo(), JOBS[:8])
-    client = Echo()
     sample(path, client)
     assert path.read_bytes() == whole
     assert set(client.asked) == CHUNKS[2]
 
 
-def test_a_list_that_shrank_loses_nothing(tmp_path: Path, whole: bytes) -> None:
-    path = tmp_path / "rows.jsonl"
-    path.write_bytes(whole)
-    client = Echo()
-    sample(path, client, JOBS[:3])
-    assert (client.asked, path.read_bytes()) == ([], whole)
-
-
-def test_no_jobs_no_rows(tmp_path: Path) -> None:
-    assert sample(tmp_path / "rows.jsonl", Echo(), []) == []
-
-
-def test_an_id_that_comes_twice_is_an_error(tmp_path: Path) -> None:
+def test_no_jobs_give_no_rows_and_an_id_that_comes_twice_is_an_error(tmp_path: Path) -> None:
+    assert sample(tmp_path / "none.jsonl", Echo(), []) == []
     with pytest.raises(InputError, match="prompt p3: this id is there twice"):
         sample(tmp_path / "rows.jsonl", Echo(), [*JOBS, JOBS[0]])
 
