@@ -46,21 +46,10 @@ def test_what_looks_like_a_phrase_is_broken(written: str) -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        "Human  user:",
-        "human\nuser:",
-        "Нuman user:",
-        "Al assistant:",
-        "[Rules\u2003Found]",
-        "⁅rules found⁆",
-        "「rules found」",
-        "〖rules found〗",
-        "❰END ",
-        "≪END ",
-        "⎯⎯",
-        "⸺⸺",
-        "Aӏ assistant:",
+        "Human  user:", "human\nuser:", "Нuman user:", "Al assistant:", "[Rules\u2003Found]", "⁅rules found⁆",
+        "「rules found」", "〖rules found〗", "❰END ", "≪END ", "⎯⎯", "⸺⸺", "Aӏ assistant:",
     ],
-)
+)  # fmt: skip
 def test_blanks_and_letters_that_look_the_same_make_no_other_phrase(written: str) -> None:
     assert BREAK in break_phrases(written, PHRASES)
 
