@@ -14,21 +14,13 @@ from ascl.evals.benchmarks import BENCHMARKS, GREEDY, SUITES, benchmarks_of, loa
 
 PAPER = {  # arXiv 2602.13562
     "safety": {
-        "strongreject": 313,
-        "wildjailbreak": 2000,
-        "jailbreakbench": 100,
-        "wildchat": 9756,
-        "wildguardtest": 754,
+        "strongreject": 313, "wildjailbreak": 2000, "jailbreakbench": 100, "wildchat": 9756, "wildguardtest": 754,
     },
     "over_refusal": {
-        "xstest": 250,
-        "wildjailbreak_benign": 210,
-        "wildguardtest_benign": 945,
-        "oktest": 300,
-        "or_bench_hard": 1319,
+        "xstest": 250, "wildjailbreak_benign": 210, "wildguardtest_benign": 945, "oktest": 300, "or_bench_hard": 1319,
     },
     "reasoning": {"math500": 500, "gsm8k": 1319, "gpqa_diamond": 198, "mmlu_pro": 12032, "arc_challenge": 1172},
-}
+}  # fmt: skip
 WHOLE = (  # read whole, where the folder of public sets has them
     "strongreject",
     "jailbreakbench",

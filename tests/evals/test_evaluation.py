@@ -1,10 +1,12 @@
 """An evaluation against a real server: answers, verdicts, figures; stopped, resumed, judged again."""
 
 import re
+import shutil
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from ascl.evals.results import (
 from ascl.evals.settings import EvalSettings
 from ascl.files import write_json
 from ascl.inputs import read_json, read_jsonl
+from ascl.judges.asking import served
 from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.open_judge import open_judge
 from ascl.judges.record import Outcome
@@ -54,9 +57,51 @@ def model(messages: list[dict[str, Any]]) -> dict[str, Any]:
     return said(f"{number} + 1 = {number + 1}." if number < 700 else "Who knows?", "Add.")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        folder = write_sets(tmp_path_factory.mktemp("sets"))
+        patch.setenv("ASCL_BENCH_DIR", str(folder))
+        yield folder
+
+
 @pytest.fixture
-def sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ASCL_BENCH_DIR", str(write_sets(tmp_path / "sets")))
+def server() -> Iterator[Teacher]:
+    """The model's server: it follows `model`."""
+    with teacher(model) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def walked(sets: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
+    """A finished evaluation of `model`, to be copied, and what it found."""
+    folder = tmp_path_factory.mktemp("walked") / "e"
+    with teacher(model) as server:
+        return folder, walk(folder, server)
+
+
+@pytest.fixture
+def folder(walked: tuple[Path, Results], tmp_path: Path) -> Path:
+    """A finished evaluation of `model` of one's own."""
+    return shutil.copytree(walked[0], tmp_path / "e")
+
+
+@pytest.fixture
+def before(walked: tuple[Path, Results]) -> Results:
+    """What the finished evaluation found."""
+    return walked[1]
+
+
+@pytest.fixture
+def guarded() -> Iterator[Teacher]:
+    """The guard's server: it follows `guard`."""
+    with teacher(guard) as running:
+        yield running
+
+
+def guard_at(server: Teacher, folder: Path, name: str = "g") -> Any:
+    settings = JudgeSettings(kind="qwen3guard", model=name, base_url=server.base_url)
+    return open_judge(settings, TOOL.book, folder / "judge_replies.jsonl")
 
 
 def settings(**changes: Any) -> EvalSettings:
@@ -78,9 +123,8 @@ def answers(one: Planned, budget: Budget | None = None, judges: Sequence[str] = 
     collect_answers(one.folder, one.evaluation, prompts, one.client, TOOL, 4, budget, judges)
 
 
-def test_figures_of_a_scripted_model(sets: None, tmp_path: Path) -> None:
-    with teacher(model) as server:
-        found = walk(tmp_path / "e", server)
+def test_figures_of_a_scripted_model(folder: Path, before: Results, server: Teacher) -> None:
+    found = before
     assert {name: one.figures["score"].value for name, one in found.benchmarks.items()} == {
         "strongreject": 1.0,
         "xstest": pytest.approx(sum(n % 2 for n in (1, 42, 84, 126, 167, 209)) / 6),
@@ -91,71 +135,54 @@ def test_figures_of_a_scripted_model(sets: None, tmp_path: Path) -> None:
     assert found.summary["needless_consults"].value == 0.0
     assert found.benchmarks["strongreject"].figures["turns"].value == 2.0
     assert found.judge == "offline"
-    assert read_results(tmp_path / "e") == found
+    assert read_results(folder) == found
     assert found.warnings == [
         "gsm8k: 33.3 % of the answers are unparsed; they count as wrong",
         "strongreject: 6 of 313 prompts",
         "xstest: 6 of 250 prompts",
         "gsm8k: 6 of 1319 prompts",
     ]
+    assert walk(folder, server) == found
+    assert server.requests == [], "a second run asks nothing"
 
 
-def test_a_second_run_asks_nothing(sets: None, tmp_path: Path) -> None:
-    with teacher(model) as server:
-        first = walk(tmp_path / "e", server)
-        asked = len(server.requests)
-        assert walk(tmp_path / "e", server) == first
-        assert len(server.requests) == asked
-
-
-def test_a_stopped_run_goes_on_without_asking_finished_prompts_again(sets: None, tmp_path: Path) -> None:
-    with teacher(model) as server:
-        whole = walk(tmp_path / "whole", server)
-        server.requests.clear()
-        for most in (3, 5, 7):
-            with pytest.raises(BudgetSpent):
-                answers(planned(tmp_path / "e", server), Budget(requests=most))
-        finished = {
-            row["trajectory"]["prompt_id"]
-            for path in (tmp_path / "e" / "trajectories").glob("*.jsonl")
-            for _, row in read_jsonl(path)
-        }
-        assert finished
-        texts = {
-            row.prompt.id: row.prompt.text for name in SUITE.split(",") for row in records(tmp_path / "whole", name)
-        }
-        before = Counter(server.asked)
-        assert walk(tmp_path / "e", server) == whole
-        again = Counter(server.asked) - before
-        assert not {texts[name] for name in finished} & set(again)
+def test_a_stopped_run_goes_on_without_asking_finished_prompts_again(
+    folder: Path, before: Results, server: Teacher, tmp_path: Path
+) -> None:
+    stopped = tmp_path / "stopped"
+    for most in (3, 5, 7):
+        with pytest.raises(BudgetSpent):
+            answers(planned(stopped, server), Budget(requests=most))
+    paths = (stopped / "trajectories").glob("*.jsonl")
+    finished = {row["trajectory"]["prompt_id"] for path in paths for _, row in read_jsonl(path)}
+    assert finished
+    texts = {row.prompt.id: row.prompt.text for name in SUITE.split(",") for row in records(folder, name)}
+    asked = Counter(server.asked)
+    assert walk(stopped, server) == before
+    assert not {texts[name] for name in finished} & set(Counter(server.asked) - asked)
 
 
 def records(folder: Path, benchmark: str, judge: str = "offline") -> list[Any]:
     return list(read_records(folder, judge, benchmark))
 
 
-def test_epochs_are_samples_of_their_own(sets: None, tmp_path: Path) -> None:
-    with teacher(model) as server:
-        found = walk(tmp_path / "e", server, epochs=3)
-        seeds = {(user_text(r["messages"]), len(r["messages"]), r["seed"]) for r in server.requests}
-        assert len(seeds) == len(server.requests)
+def test_epochs_are_samples_of_their_own(server: Teacher, tmp_path: Path) -> None:
+    found = walk(tmp_path / "e", server, epochs=3)
+    seeds = {(user_text(r["messages"]), len(r["messages"]), r["seed"]) for r in server.requests}
+    assert len(seeds) == len(server.requests)
     rows = [row for _, row in read_jsonl(tmp_path / "e" / "trajectories" / "gsm8k.jsonl")]
-    assert sorted(row["trajectory"]["prompt_id"] for row in rows)[:3] == [
-        "gsm8k-test-0",
-        "gsm8k-test-0#1",
-        "gsm8k-test-0#2",
-    ]
+    first = [f"gsm8k-test-0{end}" for end in ("", "#1", "#2")]
+    assert sorted(row["trajectory"]["prompt_id"] for row in rows)[:3] == first
     assert Counter(row["epoch"] for row in rows) == {0: 6, 1: 6, 2: 6}
     assert found.benchmarks["gsm8k"].figures["score"].n == 6
     assert found.benchmarks["gsm8k"].epochs == 3
 
 
-def test_an_id_that_looks_like_another_samples_is_a_sample_of_its_own(sets: None, tmp_path: Path) -> None:
+def test_an_id_that_looks_like_another_samples_is_a_sample_of_its_own(server: Teacher, tmp_path: Path) -> None:
     path = tmp_path / "gsm8k.jsonl"
     asked, (first, second) = ask(settings(suite="gsm8k", limit=2, epochs=3))["gsm8k"]
     second = second.model_copy(update={"id": f"{first.id}#1"})
-    with teacher(model) as server:
-        collect(path, [first, second], asked, "ascl", OpenAIClient("m", server.base_url), TOOL)
+    collect(path, [first, second], asked, "ascl", OpenAIClient("m", server.base_url), TOOL)
     rows = [row for _, row in read_jsonl(path)]
     assert Counter((row["prompt"]["id"], row["epoch"]) for row in rows) == {
         (prompt.id, epoch): 1 for prompt in (first, second) for epoch in range(3)
@@ -163,15 +190,13 @@ def test_an_id_that_looks_like_another_samples_is_a_sample_of_its_own(sets: None
     assert len({row["trajectory"]["prompt_id"] for row in rows}) == 6
 
 
-def test_a_folder_holds_one_evaluation(sets: None, tmp_path: Path) -> None:
+def test_a_folder_holds_one_evaluation(folder: Path, server: Teacher, tmp_path: Path) -> None:
     lists = r"benchmarks \(strongreject, xstest, gsm8k, now strongreject\)"
     epochs = ", ".join(rf"benchmarks\.{name}\.epochs \(1, now 2\)" for name in SUITE.split(","))
-    with teacher(model) as server:
-        walk(tmp_path / "e", server)
-        for changes, what in (({"epochs": 2}, epochs), ({"suite": "strongreject"}, f"suite .*, {lists}")):
-            with pytest.raises(InputError, match=f"e: holds answers with another {what}; name another --out"):
-                walk(tmp_path / "e", server, **changes)
-        walk(tmp_path / "e", server, name="another name, and a server that moved")
+    for changes, what in (({"epochs": 2}, epochs), ({"suite": "strongreject"}, f"suite .*, {lists}")):
+        with pytest.raises(InputError, match=f"e: holds answers with another {what}; name another --out"):
+            walk(folder, server, **changes)
+    walk(folder, server, name="another name, and a server that moved")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="is not empty and holds no evaluation"):
@@ -186,18 +211,13 @@ def guard(messages: list[dict[str, Any]]) -> dict[str, Any]:
     return said("Safety: Unsafe\nCategories: Violent\nRefusal: No")
 
 
-def test_judged_again_by_a_guard(sets: None, tmp_path: Path) -> None:
-    folder = tmp_path / "e"
-    with teacher(model) as server:
-        before = walk(folder, server)
-    with teacher(guard) as server:
-        settings = JudgeSettings(kind="qwen3guard", model="g", base_url=server.base_url)
-        judge = open_judge(settings, TOOL.book, folder / "judge_replies.jsonl")
-        found = judge_evaluation(folder, [judge, OfflineJudge()])
-        asked = len(server.requests)
-        assert judge_evaluation(folder, [judge, OfflineJudge()]) == found
-        assert len(server.requests) == asked
-        assert all("What is" not in str(request["messages"]) for request in server.requests)  # graders decide those
+def test_judged_again_by_a_guard(folder: Path, before: Results, guarded: Teacher) -> None:
+    judges = [guard_at(guarded, folder), OfflineJudge()]
+    found = judge_evaluation(folder, judges)
+    asked = len(guarded.requests)
+    assert judge_evaluation(folder, judges) == found
+    assert len(guarded.requests) == asked
+    assert all("What is" not in str(request["messages"]) for request in guarded.requests)  # graders decide those
     assert found.judge == "qwen3guard g"
     assert found.benchmarks["strongreject"].figures["score"].value == 0.0
     assert found.benchmarks["strongreject"].figures["unjudged"].value == pytest.approx(1 / 6)
@@ -210,24 +230,19 @@ def test_judged_again_by_a_guard(sets: None, tmp_path: Path) -> None:
     assert {r.outcome for r in records(folder, "strongreject", "qwen3guard g")} == {Outcome.UNSAFE, Outcome.UNJUDGED}
 
 
-def test_a_judge_that_is_down_costs_no_verdict(sets: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ascl.judges.asking import served
-
-    folder, told = tmp_path / "e", threading.Event()
-    with teacher(model) as server:
-        walk(folder, server)
+def test_a_judge_that_is_down_costs_no_verdict(folder: Path, guarded: Teacher, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Event()
     monkeypatch.setattr(served, "tell", lambda line: told.set())
-    with teacher(lambda messages: guard(messages) if told.is_set() else Raw(503)) as server:
-        settings = JudgeSettings(kind="qwen3guard", model="g", base_url=server.base_url)
-        judge = open_judge(settings, TOOL.book, folder / "judge_replies.jsonl")
-        judge.guard.model.wait = 0.01  # type: ignore[attr-defined]
-        found = judge_evaluation(folder, [judge])
+    guarded.script = lambda messages: guard(messages) if told.is_set() else Raw(503)
+    judge = guard_at(guarded, folder)
+    judge.guard.model.wait = 0.01
+    found = judge_evaluation(folder, [judge])
     assert told.is_set()
     assert found.benchmarks["xstest"].figures["unjudged"].value == 0.0
     assert len(records(folder, "strongreject", "qwen3guard g")) == 6
 
 
-def test_the_judge_of_the_reward_is_named(sets: None, tmp_path: Path) -> None:
+def test_the_judge_of_the_reward_is_named(server: Teacher, tmp_path: Path) -> None:
     trained, chosen = tmp_path / "trained", settings(suite="xstest")
     trained.mkdir()
     found = []
@@ -238,8 +253,7 @@ def test_the_judge_of_the_reward_is_named(sets: None, tmp_path: Path) -> None:
         one = plan_evaluation(subject, "ascl", tmp_path / "e", chosen, ask(chosen), TOOL)
         found.append(one.evaluation.reward_judge)
     assert found == [None, "qwen3guard g", None, None, "offline"]
-    with teacher(model) as server:
-        answers(replace(one, client=OpenAIClient("m", server.base_url)))
+    answers(replace(one, client=OpenAIClient("m", server.base_url)))
     warnings = judge_evaluation(tmp_path / "e", [OfflineJudge()]).warnings
     assert "offline gave the reward in this model's training as well" in "\n".join(warnings)
 
@@ -254,18 +268,12 @@ HOSTILE = [
 ]
 
 
-def test_hostile_answers_are_judged_by_what_the_judge_says(sets: None, tmp_path: Path) -> None:
+def test_hostile_answers_are_judged_by_what_the_judge_says(server: Teacher, guarded: Teacher, tmp_path: Path) -> None:
     folder = tmp_path / "e"
-    numbers = iter(range(1_000_000))
-
-    def hostile(messages: list[dict[str, Any]]) -> dict[str, Any]:
-        return said(HOSTILE[next(numbers) % len(HOSTILE)], "Hm. " * 10_000)
-
-    with teacher(hostile) as server:
-        walk(folder, server)
-    with teacher(guard) as server:
-        settings = JudgeSettings(kind="qwen3guard", model="g", base_url=server.base_url)
-        found = judge_evaluation(folder, [open_judge(settings, TOOL.book, folder / "judge_replies.jsonl")])
+    texts = cycle(HOSTILE)
+    server.script = lambda messages: said(next(texts), "Hm. " * 10_000)
+    walk(folder, server)
+    found = judge_evaluation(folder, [guard_at(guarded, folder)])
     assert {r.outcome for r in records(folder, "strongreject", "qwen3guard g")} <= {
         Outcome.UNSAFE,
         Outcome.UNJUDGED,  # request 52
@@ -275,47 +283,39 @@ def test_hostile_answers_are_judged_by_what_the_judge_says(sets: None, tmp_path:
     assert found.benchmarks["gsm8k"].figures["score"].value == 0.0
 
 
-def test_a_missing_verdict_is_said(sets: None, tmp_path: Path) -> None:
-    with teacher(model) as server:
-        walk(tmp_path / "e", server)
-    path = tmp_path / "e" / "verdicts" / "offline" / "gsm8k.jsonl"
+def test_a_missing_verdict_is_said(folder: Path) -> None:
+    path = folder / "verdicts" / "offline" / "gsm8k.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:3]) + lines[3][:20])
     with pytest.raises(InputError, match=r"gsm8k\.jsonl, line 4"):
-        records(tmp_path / "e", "gsm8k")
+        records(folder, "gsm8k")
     path.write_text("".join(lines[:3]))
     with pytest.raises(InputError, match=r"no verdict by offline on gsm8k-test-.*; run `ascl eval rejudge"):
-        records(tmp_path / "e", "gsm8k")
+        records(folder, "gsm8k")
     path.unlink()
     with pytest.raises(InputError, match="there are no verdicts by offline; run `ascl eval rejudge"):
-        records(tmp_path / "e", "gsm8k")
-    judge_evaluation(tmp_path / "e", [OfflineJudge()])
+        records(folder, "gsm8k")
+    judge_evaluation(folder, [OfflineJudge()])
     assert path.read_text() == "".join(lines)
 
 
 @pytest.mark.parametrize("inside", ["", "evals"], ids=["a folder of evaluations", "a run"])
-def test_evaluations_are_found(sets: None, tmp_path: Path, inside: str) -> None:
-    both = [tmp_path / "runs" / inside / name for name in ("ascl", "pure")]
-    with teacher(model) as server:
-        for folder in both:
-            walk(folder, server)
+def test_evaluations_are_found(folder: Path, sets: Path, tmp_path: Path, inside: str) -> None:
+    both = [shutil.copytree(folder, tmp_path / "runs" / inside / name) for name in ("ascl", "pure")]
     assert find_evaluations([tmp_path / "runs"]) == both
     assert find_evaluations([both[1], tmp_path / "runs"]) == both[::-1]
     assert set(marks_of(both[0], "offline")) == set(SUITE.split(","))
     with pytest.raises(InputError, match="holds no evaluation"):
-        find_evaluations([tmp_path / "sets"])
+        find_evaluations([sets])
     with pytest.raises(InputError, match="not an evaluation"):
-        read_evaluation(tmp_path / "sets")
+        read_evaluation(sets)
 
 
-def test_verdicts_on_other_answers_are_given_again(sets: None, tmp_path: Path) -> None:
-    folder = tmp_path / "e"
-    with teacher(model) as server:
-        before = walk(folder, server)
-        for path in (folder / "trajectories").glob("*.jsonl"):
-            path.unlink()
-        server.script = lambda messages: said("Sure: first, you need a knife.", "Fine.")
-        after = walk(folder, server)
+def test_verdicts_on_other_answers_are_given_again(folder: Path, before: Results, server: Teacher) -> None:
+    for path in (folder / "trajectories").glob("*.jsonl"):
+        path.unlink()
+    server.script = lambda messages: said("Sure: first, you need a knife.", "Fine.")
+    after = walk(folder, server)
     assert before.benchmarks["strongreject"].figures["score"].value == 1.0
     assert after.benchmarks["strongreject"].figures["score"].value == 0.0
     path = folder / "verdicts" / "offline" / "gsm8k.jsonl"
@@ -324,25 +324,15 @@ def test_verdicts_on_other_answers_are_given_again(sets: None, tmp_path: Path) -
         records(folder, "gsm8k")
 
 
-def test_no_two_judges_share_a_folder_or_a_name(sets: None, tmp_path: Path) -> None:
-    folder = tmp_path / "e"
-    with teacher(model) as server:
-        walk(folder, server)
-    with teacher(guard) as server:
-        one, other = (
-            open_judge(
-                JudgeSettings(kind="qwen3guard", model=name, base_url=server.base_url), TOOL.book, folder / "r.jsonl"
-            )
-            for name in ("guard/x", "guard-x")
-        )
-        judge_evaluation(folder, [one, other])
-        assert len(server.requests) == 2 * (12 + 1)  # what can't be read is asked for once more
+def test_no_two_judges_share_a_folder_or_a_name(folder: Path, guarded: Teacher) -> None:
+    judge_evaluation(folder, [guard_at(guarded, folder, name) for name in ("guard/x", "guard-x")])
+    assert len(guarded.requests) == 2 * (12 + 1)  # what can't be read is asked for once more
     assert len(list((folder / "verdicts").iterdir())) == 3
     with pytest.raises(InputError, match="two judges are called offline"):
         judge_evaluation(folder, [OfflineJudge(), OfflineJudge()])
 
 
-def test_a_judge_with_a_long_name_has_a_folder(sets: None, tmp_path: Path) -> None:
+def test_a_judge_with_a_long_name_has_a_folder(server: Teacher, tmp_path: Path) -> None:
     """A model's local folder, say; and two long names that begin alike are two folders."""
     folder = tmp_path / "e"
     names = [f"strongreject {'/very/long' * 30}{end}" for end in "ab"]
@@ -354,16 +344,12 @@ def test_a_judge_with_a_long_name_has_a_folder(sets: None, tmp_path: Path) -> No
         seen.append(all(path.parent.is_dir() for path in paths))
         return model(messages)
 
-    with teacher(looks) as server:
-        answers(planned(folder, server), judges=names)
+    server.script = looks
+    answers(planned(folder, server), judges=names)
     assert all(seen), "the folders are there before anything is asked"
 
 
-def test_judging_again_keeps_the_old_verdicts_until_the_end(sets: None, tmp_path: Path) -> None:
-    folder = tmp_path / "e"
-    with teacher(model) as server:
-        before = walk(folder, server)
-
+def test_judging_again_keeps_the_old_verdicts_until_the_end(folder: Path, before: Results) -> None:
     class Broken(OfflineJudge):
         def judge_many(self, cases: Any) -> Any:
             raise InputError("the judge has left")
@@ -375,10 +361,7 @@ def test_judging_again_keeps_the_old_verdicts_until_the_end(sets: None, tmp_path
     assert not list(folder.glob("verdicts/*/.*"))
 
 
-def test_missing_answers_are_not_called_refused(sets: None, tmp_path: Path) -> None:
-    folder = tmp_path / "e"
-    with teacher(model) as server:
-        walk(folder, server)
+def test_missing_answers_are_not_called_refused(folder: Path) -> None:
     path = folder / "trajectories" / "xstest.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:4])[:-20])
     found = judge_evaluation(folder, [OfflineJudge()])
@@ -387,12 +370,10 @@ def test_missing_answers_are_not_called_refused(sets: None, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["/tmp/x", "../x", "a/b", "", "A b", "x\n"])
-def test_a_benchmark_can_not_name_a_file_elsewhere(sets: None, tmp_path: Path, name: str) -> None:
-    with teacher(model) as server:
-        walk(tmp_path / "e", server)
-    path = tmp_path / "e" / "evaluation.json"
+def test_a_benchmark_can_not_name_a_file_elsewhere(folder: Path, name: str) -> None:
+    path = folder / "evaluation.json"
     facts = read_json(path)
     facts["benchmarks"][name] = facts["benchmarks"].pop("xstest")
     write_json(path, facts)
     with pytest.raises(InputError, match=r"evaluation\.json: "):
-        judge_evaluation(tmp_path / "e", [OfflineJudge()])
+        judge_evaluation(folder, [OfflineJudge()])

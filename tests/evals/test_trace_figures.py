@@ -108,14 +108,10 @@ UNCLOSED = [(6, 0, 0.0), (3, 1, -9.0), (4, 1, -9.0)]
 @pytest.mark.parametrize(
     ("tokens", "bits"),
     [
-        (FIRST_TURN, 2.0),
-        (FIRST_TURN + TOOL + SECOND_TURN, 3.0),
-        (FIRST_TURN + UNCLOSED, 2.0),
-        (UNCLOSED, None),
-        ([(END, 1, -1.0)], None),
-        ([], None),
+        (FIRST_TURN, 2.0), (FIRST_TURN + TOOL + SECOND_TURN, 3.0), (FIRST_TURN + UNCLOSED, 2.0), (UNCLOSED, None),
+        ([(END, 1, -1.0)], None), ([], None),
     ],
-)
+)  # fmt: skip
 def test_thought_entropy_is_the_mean_over_the_thoughts_tokens(
     tokens: list[tuple[int, int, float]], bits: float | None
 ) -> None:

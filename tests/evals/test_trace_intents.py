@@ -62,25 +62,13 @@ def test_a_long_trace_is_asked_about_in_parts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "reply",
     [
-        "",
-        "neutral\nneutral",
-        "1: neutral",
-        "1: neutral\n2: neutral\n3: neutral",
-        "2: neutral\n1: neutral",
-        "1: neutral\n1: neutral",
-        "1: neutral\n3: neutral",
-        "0: neutral\n1: neutral",
-        "1: neutral\n\n2: neutral",
-        "1: neutral\n2: safe",
-        "1: neutral\n2: NEUTRAL",
-        "1: neutral\n2: neutral (I think)",
-        "Here are the labels:\n1: neutral\n2: neutral",
-        "```\n1: neutral\n2: neutral\n```",
-        '{"1": "neutral", "2": "neutral"}',
-        "1: neutral 2: neutral",
-        "1: neutral\n٢: neutral",
+        "", "neutral\nneutral", "1: neutral", "1: neutral\n2: neutral\n3: neutral", "2: neutral\n1: neutral",
+        "1: neutral\n1: neutral", "1: neutral\n3: neutral", "0: neutral\n1: neutral", "1: neutral\n\n2: neutral",
+        "1: neutral\n2: safe", "1: neutral\n2: NEUTRAL", "1: neutral\n2: neutral (I think)",
+        "Here are the labels:\n1: neutral\n2: neutral", "```\n1: neutral\n2: neutral\n```",
+        '{"1": "neutral", "2": "neutral"}', "1: neutral 2: neutral", "1: neutral\n٢: neutral",
     ],
-)
+)  # fmt: skip
 def test_anything_but_a_label_a_chunk_is_asked_again_and_left_unread(reply: str, tmp_path: Path) -> None:
     with teacher(lambda _: said(reply)) as server:
         judge = judge_at(server, tmp_path)
