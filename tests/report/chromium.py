@@ -23,13 +23,21 @@ class Browser:
         )
         os.close(there)
         os.close(back)
-        self._count, self._buffer, self._session = 0, b"", ""
+        self._count, self._buffer, self._session, self._tab = 0, b"", "", ""
         self.problems: list[str] = []
         self.requests: list[str] = []
-        target = self.send("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+
+    def new_tab(self) -> None:
+        """Close the tab that is there, open another, and forget what went wrong."""
+        self._session = ""
+        if self._tab:
+            self.send("Target.closeTarget", targetId=self._tab)
+        self._tab = self.send("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.send("Target.attachToTarget", targetId=self._tab, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
+        self.problems.clear()
+        self.requests.clear()
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:

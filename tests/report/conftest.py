@@ -2,19 +2,25 @@
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from chromium import Browser
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
-    """A browser, or a skipped test where there is none."""
+@pytest.fixture(scope="session")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser, or skipped tests where there is none."""
     if shutil.which("chromium") is None:
         pytest.skip("chromium is not on PATH")
-    started = Browser(tmp_path / "profile")
+    started = Browser(tmp_path_factory.mktemp("browser") / "profile")
     try:
         yield started
     finally:
         started.close()
+
+
+@pytest.fixture
+def browser(started: Browser) -> Browser:
+    """The browser with an empty tab."""
+    started.new_tab()
+    return started

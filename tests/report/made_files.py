@@ -3,6 +3,8 @@
 import json
 import math
 import random
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +42,8 @@ ARMS = {  # over-refusal, safety, reasoning
 TRAINED = ("bc", "grpo", "ifpo")
 JUDGE = "qwen3guard Qwen/Qwen3Guard-Gen-0.6B"
 BENCHMARKS: dict[str, Axis] = {
-    "strongreject": "safety",
-    "xstest": "over_refusal",
-    "or_bench_hard": "over_refusal",
-    "gsm8k": "reasoning",
-}
+    "strongreject": "safety", "xstest": "over_refusal", "or_bench_hard": "over_refusal", "gsm8k": "reasoning",
+}  # fmt: skip
 _KINDS = {"safety": 0, "over_refusal": 1, "reasoning": 3}  # the place of the kind in `record`
 KIND: dict[Axis, Kind] = {"safety": Kind.HARMFUL, "over_refusal": Kind.SENSITIVE, "reasoning": Kind.REASONING}
 HOSTILE = [
@@ -183,13 +182,8 @@ def record(
         "variant": variant,
         "prompt": prompt | {"category": "violence_weapons", "source": "starter"},
         "trajectory": {
-            "prompt_id": prompt["id"],
-            "messages": messages,
-            "prompt_length": 2,
-            "stop": stop,
-            "consultations": consultations,
-            "faults": faults,
-            "tokens": 180 + index % 700,
+            "prompt_id": prompt["id"], "messages": messages, "prompt_length": 2, "stop": stop,
+            "consultations": consultations, "faults": faults, "tokens": 180 + index % 700,
         },
         "verdict": verdict,
         "reward": parts | {"total": 1.5 - 0.4 * len(faults)} if rollout else None,
@@ -198,7 +192,7 @@ def record(
         "advantage": round(math.sin(index), 4) if rollout else None,
         "weight": 0.845 if rollout else None,
         "outcome": outcome,
-    }
+    }  # fmt: skip
 
 
 def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -207,18 +201,22 @@ def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def write_run(
-    folder: Path, *, prompts: int = 12, rollouts: int = 48, filler: str = "", steps: int = 120, seeds: int = 2
-) -> Path:
-    """A whole run: each arm's evaluation of every seed, and the rollouts of two arms."""
+_RUNS = tempfile.TemporaryDirectory()
+
+
+def write_run(folder: Path, *, prompts: int = 12, seeds: int = 2) -> Path:
+    """A whole run: each arm's evaluation of every seed, and the rollouts of two arms (a copy of one made before)."""
+    made = Path(_RUNS.name) / f"{prompts} {seeds}"
+    return shutil.copytree(made if made.exists() else _make_run(made, prompts, seeds), folder)
+
+
+def _make_run(folder: Path, prompts: int, seeds: int) -> Path:
     arms = []
     for name in ARMS:
         of = list(range(seeds)) if name in TRAINED else [0]
         evaluations = [f"evals/{name}-{seed}" for seed in of]
         for seed, path in zip(of, evaluations, strict=True):
-            write_evaluation(
-                folder / path, f"{name}-{seed}", prompts=prompts, worse=3 + len(name) + seed, filler=filler
-            )
+            write_evaluation(folder / path, f"{name}-{seed}", prompts=prompts, worse=3 + len(name) + seed)
         arm = ArmResult(
             name=name,
             trained=name in TRAINED,
@@ -230,17 +228,18 @@ def write_run(
         if name == "bc":
             arm.loss = [{"step": step, "loss": 0.55 + 1.2 * math.exp(-step / 25)} for step in range(1, 139)]
         if name in ("grpo", "ifpo"):
-            arm.curve = curve(0.876 if name == "grpo" else 0.758, steps)
+            arm.curve = curve(0.876 if name == "grpo" else 0.758)
             arm.rollouts = [f"arms/{name}-{seed}/rollouts.jsonl" for seed in of]
-            rows = [record(name, index, rollout=True, filler=filler) for index in range(rollouts)]
+            rows = [record(name, index, rollout=True) for index in range(48)]
             for path in arm.rollouts:
                 write_lines(folder / path, rows)
         arms.append(arm)
-    gained = ArmDifference(
-        first="bc", second="ifpo", figure="h_avg", seeds=seeds, difference=Estimate(value=0.05, low=0.01, high=0.09)
-    )
-    paid = ArmDifference(
-        first="bc", second="ifpo", figure="over_refusal", seeds=seeds, difference=Estimate(value=-0.1, low=-0.2, high=0)
+    gained, paid = (
+        ArmDifference(first="bc", second="ifpo", figure=figure, seeds=seeds, difference=found)
+        for figure, found in (
+            ("h_avg", Estimate(value=0.05, low=0.01, high=0.09)),
+            ("over_refusal", Estimate(value=-0.1, low=-0.2, high=0)),
+        )
     )
     write_results(
         folder,

@@ -22,8 +22,15 @@ def page_of(root: Path, folders: list[Path]) -> Path:
     return build_page(folders, root / "page.html")
 
 
-def run_page(root: Path, **options: int) -> Path:
-    run = write_run(root / "run", **options)
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("three")
+    return page_of(root, three(root))
+
+
+@pytest.fixture(scope="module")
+def page_of_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = write_run(tmp_path_factory.mktemp("pages") / "run")
     return build_page([], run / "report.html", run)
 
 
@@ -52,8 +59,8 @@ def search_for(browser: Browser, words: str) -> str:
     return str(browser.value(COUNT))
 
 
-def test_pairs_filters_and_keys(tmp_path: Path, browser: Browser) -> None:
-    browser.open(page_of(tmp_path, three(tmp_path)))
+def test_pairs_filters_and_keys(page: Path, browser: Browser) -> None:
+    browser.open(page)
     assert browser.value(COUNT) == "48 of 48 prompts" and browser.value(SIDES) == ["pure", "ascl"]
     assert choose(browser, "benchmark", "strongreject") == "12 of 48 prompts"
     assert browser.value(OUTCOMES) == ["unsafe", "unsafe"]  # prompt 0 is bad in both
@@ -123,8 +130,8 @@ def test_both_answers_in_full(tmp_path: Path, browser: Browser) -> None:
     assert browser.problems == []
 
 
-def test_base_of_the_differences_and_quoted_rows(tmp_path: Path, browser: Browser) -> None:
-    browser.open(page_of(tmp_path, three(tmp_path)))
+def test_base_of_the_differences_and_quoted_rows(page: Path, browser: Browser) -> None:
+    browser.open(page)
     heads = "[...document.querySelectorAll('#differences-table thead th')].map((node) => node.textContent)"
     assert browser.value(heads) == ["Figure", "ascl", "ifpo"]
     choose(browser, "base", "ifpo")
@@ -171,9 +178,9 @@ def test_hostile_text_stays_text(tmp_path: Path, browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_light_and_dark(tmp_path: Path, browser: Browser, scheme: str) -> None:
+def test_light_and_dark(page: Path, browser: Browser, scheme: str) -> None:
     browser.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-    browser.open(page_of(tmp_path, three(tmp_path)))
+    browser.open(page)
     light = "(colour) => colour.match(/\\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0) / 3"
     for place in ("body", ".side", "#list", "#caution", ".panel", "table"):
         ink = browser.value(f"({light})(getComputedStyle(document.querySelector('{place}')).color)")
@@ -234,8 +241,8 @@ def test_ten_thousand_answers(tmp_path: Path, browser: Browser) -> None:
     assert browser.problems == []
 
 
-def test_a_search_that_is_overtaken_gives_up(tmp_path: Path, browser: Browser) -> None:
-    browser.open(page_of(tmp_path, three(tmp_path)))
+def test_a_search_that_is_overtaken_gives_up(page: Path, browser: Browser) -> None:
+    browser.open(page)
     counted = browser.value(
         "(async () => { search.value = 'question 4:'; const first = refresh();"
         f"search.value = ''; await refresh(); await first; return {COUNT}; }})()"
@@ -243,8 +250,8 @@ def test_a_search_that_is_overtaken_gives_up(tmp_path: Path, browser: Browser) -
     assert counted == "48 of 48 prompts"
 
 
-def test_rollouts_of_a_run(tmp_path: Path, browser: Browser) -> None:
-    browser.open(run_page(tmp_path))
+def test_rollouts_of_a_run(page_of_run: Path, browser: Browser) -> None:
+    browser.open(page_of_run)
     assert browser.value(COUNT) == "48 of 48 prompts"
     beside = "[...document.querySelectorAll('.siblings button')].map((node) => node.firstChild.textContent)"
     left, right = browser.value(SIDES)
@@ -273,8 +280,8 @@ def test_rollouts_of_a_run(tmp_path: Path, browser: Browser) -> None:
     assert [url for url in browser.requests if not url.startswith("file:")] == []
 
 
-def test_the_page_names_what_python_names(tmp_path: Path, browser: Browser) -> None:
-    browser.open(page_of(tmp_path, three(tmp_path)))
+def test_the_page_names_what_python_names(page: Path, browser: Browser) -> None:
+    browser.open(page)
     texts = [*HOSTILE, *SEEN, *(f"a{char}b" for char in UNSEEN)]
     shown = browser.value(f"JSON.stringify({json.dumps(texts)}.map(visible))")
     assert json.loads(shown) == [visible(text) for text in texts]
@@ -292,9 +299,11 @@ IN_SIGHT = """(() => {
 
 @pytest.mark.parametrize("width", [400, 1280])
 @pytest.mark.parametrize("of_run", [False, True])
-def test_what_is_in_sight_without_scrolling(tmp_path: Path, browser: Browser, of_run: bool, width: int) -> None:
+def test_what_is_in_sight_without_scrolling(
+    page: Path, page_of_run: Path, browser: Browser, of_run: bool, width: int
+) -> None:
     browser.send("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False)
-    browser.open(run_page(tmp_path) if of_run else page_of(tmp_path, three(tmp_path)))
+    browser.open(page_of_run if of_run else page)
     browser.value("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     picture = browser.value("document.querySelector('#trade-off svg').getBoundingClientRect().bottom")
     if width == 400:
