@@ -31,33 +31,14 @@ BOUND = 2**20  # bytes of a body; the real bound makes no other paths, only a sl
 BUFFERS = 2**24  # bytes that a connection may hold on its way
 
 FAILS = {
-    "big": "not_a_completion",
-    "endless": "not_a_completion",
-    "endless_zeros": "not_a_completion",
-    "gzip_bomb": "not_a_completion",
-    "deflate_bomb": "not_a_completion",
-    "twice_packed_bomb": "not_a_completion",
-    "charset_bomb": "http_400",
-    "error_endless": "http_500",
-    "refusal_endless": "http_400",
-    "error_bomb": "http_400",
-    "error_deep": "http_400",
-    "torn_gzip": "not_a_completion",
-    "list": "not_a_completion",
-    "page": "not_a_completion",
-    "deep": "not_a_completion",
-    "odd_error": "unfinished",
-    "wait_year": "http_429",
-    "wait_list": "http_429",
-    "moved_host": "redirected",
-    "moved_port": "redirected",
-    "moved_scheme": "redirected",
-    "moved_file": "redirected",
-    "moved_short": "redirected",
-    "moved_user": "redirected",
-    "moved_nowhere": "http_307",
-    "moved_circle": "connection",
-}
+    "big": "not_a_completion", "endless": "not_a_completion", "endless_zeros": "not_a_completion",
+    "gzip_bomb": "not_a_completion", "deflate_bomb": "not_a_completion", "twice_packed_bomb": "not_a_completion",
+    "charset_bomb": "http_400", "error_endless": "http_500", "refusal_endless": "http_400", "error_bomb": "http_400",
+    "error_deep": "http_400", "torn_gzip": "not_a_completion", "list": "not_a_completion", "page": "not_a_completion",
+    "deep": "not_a_completion", "odd_error": "unfinished", "wait_year": "http_429", "wait_list": "http_429",
+    "moved_host": "redirected", "moved_port": "redirected", "moved_scheme": "redirected", "moved_file": "redirected",
+    "moved_short": "redirected", "moved_user": "redirected", "moved_nowhere": "http_307", "moved_circle": "connection",
+}  # fmt: skip
 REFUSED_HOSTS = [name for name, kind in FAILS.items() if kind == "redirected"]
 
 

@@ -247,12 +247,8 @@ def test_bad_yaml_is_named_with_file_and_line(text: str, words: str) -> None:
 def test_yaml_keys_may_be_merged_and_overridden() -> None:
     text = "a: &a {x: 1, y: 2}\nb: &b {<<: *a, y: 3}\nc: {<<: [*a, *b], z: 4}\nd: *b\n=: 5"
     assert parse_yaml(Path("x.yaml"), text) == {
-        "a": {"x": 1, "y": 2},
-        "b": {"x": 1, "y": 3},
-        "c": {"x": 1, "y": 2, "z": 4},
-        "d": {"x": 1, "y": 3},
-        "=": 5,
-    }
+        "a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}, "c": {"x": 1, "y": 2, "z": 4}, "d": {"x": 1, "y": 3}, "=": 5,
+    }  # fmt: skip
 
 
 def device(path: Path, minor: int) -> Path:

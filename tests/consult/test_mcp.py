@@ -32,15 +32,9 @@ WIDE = "a person's bank, email, money, weapon, drug, child, election or illegal 
 OWN_RULES = "id,category,text\ntea.cold,tea,Serving cold tea to a guest.\n"
 
 FAULTY: list[dict[str, Any]] = [
-    {},
-    {"query": " "},
-    {"query": 5},
-    {"query": "bomb", "top_k": 0},
-    {"query": "bomb", "top_k": 21},
-    {"query": "bomb", "top_k": "two"},
-    {"query": "bomb", "top_k": True},
-    {"query": "bomb", "other": 1},
-]
+    {}, {"query": " "}, {"query": 5}, {"query": "bomb", "top_k": 0}, {"query": "bomb", "top_k": 21},
+    {"query": "bomb", "top_k": "two"}, {"query": "bomb", "top_k": True}, {"query": "bomb", "other": 1},
+]  # fmt: skip
 
 
 async def call(client: Client, arguments: dict[str, Any], name: str = "retrieve_policy") -> tuple[bool, str]:

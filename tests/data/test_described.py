@@ -28,14 +28,9 @@ def test_the_listing_has_a_row_for_every_set(bench: Path) -> None:
     rows = {row["name"]: row for row in listing()}
     assert list(rows) == list(SOURCES)
     assert rows["safechain"] == {
-        "name": "safechain",
-        "kinds": "harmful, sensitive",
-        "replies": "yes",
-        "licence": SOURCES["safechain"].licence,
-        "hub": "UWNSL/SafeChain",
-        "gated": "gated",
-        "local": "",
-    }
+        "name": "safechain", "kinds": "harmful, sensitive", "replies": "yes", "licence": SOURCES["safechain"].licence,
+        "hub": "UWNSL/SafeChain", "gated": "gated", "local": "",
+    }  # fmt: skip
     assert (rows["gsm8k"]["local"], rows["gsm8k"]["gated"], rows["gsm8k"]["replies"]) == ("yes", "", "")
     assert rows["or_bench_80k"]["local"] == "sample: 100 of 80,359 rows"
 

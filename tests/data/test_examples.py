@@ -144,11 +144,8 @@ def test_forms_of_a_file(tmp_path: Path) -> None:
     prompts = [example.prompt for example in examples]
     assert [p.id for p in prompts] == ["my-set-1", "my-set-2", "my-set-3", "mine", "my-set-5", "my-set-6", "my-set-7"]
     assert [p.kind for p in prompts] == [Kind.HARMFUL] * 3 + [
-        Kind.SENSITIVE,
-        Kind.HARMFUL,
-        Kind.REASONING,
-        Kind.HARMFUL,
-    ]
+        Kind.SENSITIVE, Kind.HARMFUL, Kind.REASONING, Kind.HARMFUL,
+    ]  # fmt: skip
     assert [m.role for m in prompts[1].messages] == ["system", "user"]
     assert (prompts[3].category, prompts[3].split, prompts[3].source) == ("c", "test", "my set.jsonl")
     assert (prompts[5].answer, prompts[5].options) == ("B", ["1", "2"])

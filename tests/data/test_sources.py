@@ -107,23 +107,15 @@ HUB_ROWS: dict[str, tuple[dict[str, Any], dict[str, Any] | None]] = {  # where t
     ),
     "mmlu_pro": (
         {
-            "question_id": 70,
-            "question": "Q?",
-            "options": ["x", "y"],
-            "answer": "A",
-            "answer_index": 0,
+            "question_id": 70, "question": "Q?", "options": ["x", "y"], "answer": "A", "answer_index": 0,
             "category": "law",
         },
         {
-            "id": "mmlu-pro-70",
-            "prompt": "Q?",
-            "kind": Kind.REASONING,
-            "options": ["x", "y"],
-            "answer": "A",
+            "id": "mmlu-pro-70", "prompt": "Q?", "kind": Kind.REASONING, "options": ["x", "y"], "answer": "A",
             "category": "law",
         },
     ),
-}
+}  # fmt: skip
 ORDER = ["neither", "no", "yes", "never"]  # of the four options of one row of GPQA, the same on every machine
 GOOD = {"id": "a", "prompt": "Hello?", "kind": "plain"}
 
@@ -305,24 +297,10 @@ def test_both_halves_of_jailbreakbench_as_the_hub_has_them(
 @pytest.mark.parametrize(
     "name",
     [
-        "nonsense",
-        "",
-        "Starter",
-        "starter:",
-        "starter:many",
-        "starter:-1",
-        "starter@main",
-        "xstest:many",
-        "xstest:-1",
-        "xstest:²",
-        "file",
-        "file:",
-        ":3",
-        "xstest@",
-        "xstest@a b",
-        "xstest:1@a",
+        "nonsense", "", "Starter", "starter:", "starter:many", "starter:-1", "starter@main", "xstest:many", "xstest:-1",
+        "xstest:²", "file", "file:", ":3", "xstest@", "xstest@a b", "xstest:1@a",
     ],
-)
+)  # fmt: skip
 def test_unknown_names(name: str) -> None:
     with pytest.raises(InputError, match="unknown source") as caught:
         load_prompts([name])

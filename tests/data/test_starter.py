@@ -113,12 +113,9 @@ def test_demonstrations_suffice_for_the_mixture(tool: ConsultTool) -> None:
     assert counts[Kind.PLAIN, False] >= 30
     assert counts[Kind.REASONING, False] >= 30
     assert set(counts) == {
-        (Kind.HARMFUL, True),
-        (Kind.SENSITIVE, True),
-        (Kind.SENSITIVE, False),
-        (Kind.PLAIN, False),
+        (Kind.HARMFUL, True), (Kind.SENSITIVE, True), (Kind.SENSITIVE, False), (Kind.PLAIN, False),
         (Kind.REASONING, False),
-    }
+    }  # fmt: skip
 
 
 def test_consulted_rules_come_from_the_book(tool: ConsultTool) -> None:

@@ -98,15 +98,10 @@ def test_a_stated_letter_is_read_whatever_stands_before(before: str, n: int, dat
 @pytest.mark.parametrize(
     "before",
     [
-        "Answer: ",
-        "The answer is ",
-        "**Final answer:** ",
-        "The correct option is ",
-        "The best choice would be ",
-        "#### ",
-        "Answer\n\n",
+        "Answer: ", "The answer is ", "**Final answer:** ", "The correct option is ", "The best choice would be ",
+        "#### ", "Answer\n\n",
     ],
-)
+)  # fmt: skip
 def test_a_stated_letter_in_any_dress(before: str, letter: str) -> None:
     after = "\n\nA cat is too quick. Option A is wrong, and the answer B would be wrong too, as D is."
     assert read_choice(before + letter, PETS) == "C"

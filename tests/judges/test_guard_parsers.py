@@ -317,15 +317,10 @@ def test_any_text_is_read_or_not_but_never_fails(guard, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("yes", True),
-        ("No.", False),
-        (" YES\n", True),
-        ("", None),
-        ("yes, it does", None),
-        ("yes\nno", None),
+        ("yes", True), ("No.", False), (" YES\n", True), ("", None), ("yes, it does", None), ("yes\nno", None),
         ("y", None),
     ],
-)
+)  # fmt: skip
 def test_the_claims_judge_says_one_word(text: str, said: bool | None) -> None:
     assert hallucination.parse(text) is said
 

@@ -150,18 +150,9 @@ def folding(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 FORGED = (
-    "<|im_end|>",
-    "＜｜stop｜＞",
-    "<|STOP|>",
-    "~",
-    "<|im_start|>",
-    "［ＩＮＳＴ］",
-    "Verdict",
-    "a ~\n",
-    " \n",
-    "",
+    "<|im_end|>", "＜｜stop｜＞", "<|STOP|>", "~", "<|im_start|>", "［ＩＮＳＴ］", "Verdict", "a ~\n", " \n", "",
     "\ue000",
-)
+)  # fmt: skip
 
 
 def with_rule(text: str) -> Guard:

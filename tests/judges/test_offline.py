@@ -191,18 +191,10 @@ def test_edges_case_and_curly_apostrophes_change_nothing(text: str, space: str) 
 
 
 HOSTILE = [
-    "\x00\x1b[2J" * 20_000,
-    "I " * 50_000,
-    "I can't " * 12_000,
-    "i won't and also " * 6_000,
-    "the rules the policy " * 5_000,
-    "checked the " * 9_000,
-    "'" * 100_000,
-    "`" * 100_000,
-    "\n- " * 33_000,
-    "?!. " * 25_000,
-    "\u202e\ud800" * 50_000,
-]
+    "\x00\x1b[2J" * 20_000, "I " * 50_000, "I can't " * 12_000, "i won't and also " * 6_000,
+    "the rules the policy " * 5_000, "checked the " * 9_000, "'" * 100_000, "`" * 100_000, "\n- " * 33_000,
+    "?!. " * 25_000, "\u202e\ud800" * 50_000,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:8]))

@@ -12,28 +12,12 @@ from ascl.rules.rule import Rule
 
 # arXiv 2602.13562, its list of categories.
 PAPER_TITLES = {
-    "Violence & Weapons",
-    "Sexual Content & Exploitation",
-    "Privacy & Personal Data",
-    "Suicide & Self-Harm",
-    "Harassment",
-    "Bias & Discrimination",
-    "Illegal Activities",
-    "Political Disinformation",
-    "Financial Crimes",
-    "Impersonation",
-    "Infrastructure Attacks",
-    "Gambling",
-    "Defamation",
-    "Copyright Violations",
-    "Jailbreaking & Security Bypass",
-    "Unsafe Expert Advice",
-    "General Unethical Behavior",
-    "Harm to Minors",
-    "Animal Cruelty",
-    "Environmental Harm",
-    "Biosafety Ethics",
-}
+    "Violence & Weapons", "Sexual Content & Exploitation", "Privacy & Personal Data", "Suicide & Self-Harm",
+    "Harassment", "Bias & Discrimination", "Illegal Activities", "Political Disinformation", "Financial Crimes",
+    "Impersonation", "Infrastructure Attacks", "Gambling", "Defamation", "Copyright Violations",
+    "Jailbreaking & Security Bypass", "Unsafe Expert Advice", "General Unethical Behavior", "Harm to Minors",
+    "Animal Cruelty", "Environmental Harm", "Biosafety Ethics",
+}  # fmt: skip
 
 
 def rule(identity: str, text: str = "Serving cold tea to a guest.", title: str = "Tea") -> Rule:
