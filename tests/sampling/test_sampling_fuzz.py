@@ -168,48 +168,32 @@ def test_a_server_that_refuses_everything_ends_the_run(tmp_path: Path) -> None:
         assert len(run(server, tmp_path, [job(f"p{i:02}") for i in range(60)]).finished) == 60
 
 
+def ill(stop: StopReason, message: dict[str, Any], *faults: str) -> tuple[dict[str, Any], StopReason, list[str]]:
+    return message, stop, list(faults)
+
+
+ANSWERED, MALFORMED, TRUNCATED = StopReason.ANSWERED, StopReason.MALFORMED, StopReason.TRUNCATED
+HALF, HUGE = tool_calls((TOOL_NAME, '{"query": "te')), "tea " * (MEGABYTES << 18)
+IN_TEXT = f'<think>I could <tool_call>{{"name": "{TOOL_NAME}", "arguments": {QUERY}}}</tool_call>'
+WRONG = tool_calls((TOOL_NAME, '{"query": 3}'), (TOOL_NAME, '{"query": "tea", "top_k": "three"}'))
+SEVERAL = tool_calls((TOOL_NAME, QUERY), (TOOL_NAME, "{}"), (TOOL_NAME, QUERY))
+BESIDE = tool_calls((TOOL_NAME, QUERY)) | {"reasoning_content": None, "content": "<think>I could"}
 # Turns that are read, though the model did not do what it should: the stop reason and the faults.
 SPOKEN: dict[str, tuple[dict[str, Any], StopReason, list[str]]] = {
-    "unknown tool": (called("tea", "hm", name="search"), StopReason.ANSWERED, ["unknown_tool"]),
-    "wrong types": (
-        tool_calls((TOOL_NAME, '{"query": 3}'), (TOOL_NAME, '{"query": "tea", "top_k": "three"}')),
-        StopReason.ANSWERED,
-        ["wrong_type", "wrong_type"],
+    "unknown tool": ill(ANSWERED, called("tea", "hm", name="search"), "unknown_tool"),
+    "wrong types": ill(ANSWERED, WRONG, "wrong_type", "wrong_type"),
+    "several calls": ill(ANSWERED, SEVERAL, "missing_query"),
+    "arguments that are a list": ill(
+        MALFORMED, tool_calls((TOOL_NAME, "[1]")), "malformed: tool call has no arguments object"
     ),
-    "several calls": (
-        tool_calls((TOOL_NAME, QUERY), (TOOL_NAME, "{}"), (TOOL_NAME, QUERY)),
-        StopReason.ANSWERED,
-        ["missing_query"],
-    ),
-    "arguments that are a list": (
-        tool_calls((TOOL_NAME, "[1]")),
-        StopReason.MALFORMED,
-        ["malformed: tool call has no arguments object"],
-    ),
-    "half a call": (
-        tool_calls((TOOL_NAME, '{"query": "te')),
-        StopReason.MALFORMED,
-        ["malformed: tool call is not JSON"],
-    ),
-    "half a call, cut": (
-        tool_calls((TOOL_NAME, '{"query": "te')) | {"finish_reason": "length"},
-        StopReason.TRUNCATED,
-        [],
-    ),
-    "a call inside an open thought": (
-        said(f'<think>I could <tool_call>{{"name": "{TOOL_NAME}", "arguments": {QUERY}}}</tool_call>'),
-        StopReason.TRUNCATED,
-        [],
-    ),
-    "a call beside an open thought": (
-        tool_calls((TOOL_NAME, QUERY)) | {"reasoning_content": None, "content": "<think>I could"},
-        StopReason.TRUNCATED,
-        [],
-    ),
-    "nothing": (said(""), StopReason.EMPTY, []),
-    "a huge answer": (said("tea " * (MEGABYTES << 18), "hm"), StopReason.ANSWERED, []),
-    "a huge thought": (said("Hot.", "tea " * (MEGABYTES << 18)), StopReason.ANSWERED, []),
-    "a huge query": (called("tea " * (MEGABYTES << 18), "hm"), StopReason.ANSWERED, []),
+    "half a call": ill(MALFORMED, HALF, "malformed: tool call is not JSON"),
+    "half a call, cut": ill(TRUNCATED, HALF | {"finish_reason": "length"}),
+    "a call inside an open thought": ill(TRUNCATED, said(IN_TEXT)),
+    "a call beside an open thought": ill(TRUNCATED, BESIDE),
+    "nothing": ill(StopReason.EMPTY, said("")),
+    "a huge answer": ill(ANSWERED, said(HUGE, "hm")),
+    "a huge thought": ill(ANSWERED, said("Hot.", HUGE)),
+    "a huge query": ill(ANSWERED, called(HUGE, "hm")),
 }
 
 

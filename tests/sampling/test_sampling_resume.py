@@ -1,23 +1,20 @@
 """Sampling from a server, killed and started again: nothing finished is asked twice, and the file is the same."""
 
-import os
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import forked
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from teacher_server import Raw, Teacher, called, said, teacher, user_text
 
-import ascl
 from ascl.chat.messages import Message, Trajectory
 from ascl.consult.tool import ConsultTool
 from ascl.errors import InputError
@@ -64,6 +61,12 @@ def ids(path: Path) -> list[str]:
     return [row["id"] if "id" in row else row["trajectory"]["prompt_id"] for _, row in read_jsonl(whole)]
 
 
+@pytest.fixture
+def server() -> Iterator[Teacher]:
+    with teacher(script) as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that nothing stopped."""
@@ -87,16 +90,16 @@ def test_the_file_is_sorted_and_whole(whole: Path) -> None:
 
 
 @pytest.mark.parametrize("concurrency", [1, 3, 64])
-def test_the_number_of_requests_at_once_does_not_matter(tmp_path: Path, whole: Path, concurrency: int) -> None:
-    with teacher(script) as server:
-        run(server, tmp_path / "rows.jsonl", concurrency=concurrency)
+def test_any_number_of_requests_at_once_gives_the_same(
+    tmp_path: Path, server: Teacher, whole: Path, concurrency: int
+) -> None:
+    run(server, tmp_path / "rows.jsonl", concurrency=concurrency)
     assert (tmp_path / "rows.jsonl").read_bytes() == (whole / "rows.jsonl").read_bytes()
     assert rejected_rows(tmp_path) == rejected_rows(whole)
 
 
-def test_each_prompt_has_its_own_seed_and_each_turn(tmp_path: Path) -> None:
-    with teacher(script) as server:
-        run(server, tmp_path / "rows.jsonl")
+def test_each_prompt_has_its_own_seed_and_each_turn(tmp_path: Path, server: Teacher) -> None:
+    run(server, tmp_path / "rows.jsonl")
     seeds = {}
     for request in server.requests:
         seeds[user_text(request["messages"]), len(request["messages"])] = request["seed"]
@@ -104,45 +107,36 @@ def test_each_prompt_has_its_own_seed_and_each_turn(tmp_path: Path) -> None:
     assert all(0 <= seed < 2**31 for seed in seeds.values())
 
 
+def run_at(base_url: str, path: Path) -> None:
+    server = Teacher(script)
+    server.base_url = base_url
+    run(server, path)
+
+
 @pytest.mark.parametrize("kills", [(1,), (13,), (7, 9, 11), (52,)])
-def test_a_run_that_is_killed_goes_on(tmp_path: Path, whole: Path, kills: tuple[int, ...]) -> None:
+def test_a_run_that_is_killed_goes_on(tmp_path: Path, server: Teacher, whole: Path, kills: tuple[int, ...]) -> None:
     """`kill -9` of the whole process when its n-th request comes in."""
-    path = tmp_path / "rows.jsonl"
-    program = textwrap.dedent("""
-        import pathlib, sys
-        from test_sampling_resume import run
-        from teacher_server import Teacher
-        server = Teacher(None)
-        server.base_url = sys.argv[1]
-        run(server, pathlib.Path(sys.argv[2]))
-    """)
-    tests = Path(__file__).parents[1]
-    python_path = os.pathsep.join(map(str, [Path(ascl.__file__).parents[1], tests, tests / "sampling"]))
+    path, log = tmp_path / "rows.jsonl", tmp_path / "log"
     finished: Counter[str] = Counter()  # prompt -> requests it had when it was found finished
-    running: list[subprocess.Popen[bytes]] = []
-    with teacher(script) as server:
+    running: list[BaseProcess] = []
+    for kill in kills:
+        last = len(server.requests) + kill
 
-        def start_process() -> subprocess.Popen[bytes]:
-            command = [sys.executable, "-c", program, server.base_url, str(path)]
-            running[:] = [subprocess.Popen(command, env=os.environ | {"PYTHONPATH": python_path})]
-            return running[0]
+        def killing(messages: list[dict[str, Any]], last: int = last) -> dict[str, Any] | Raw:
+            if len(server.requests) >= last:
+                running[-1].kill()
+            return script(messages)
 
-        for kill in kills:
-            last = len(server.requests) + kill
-
-            def killing(messages: list[dict[str, Any]], last: int = last) -> dict[str, Any] | Raw:
-                if len(server.requests) >= last:
-                    running[0].kill()
-                return script(messages)
-
-            server.script = killing
-            assert start_process().wait() == -signal.SIGKILL
-            asked = Counter(server.asked)
-            for name in ids(path) + ids(tmp_path / "rejected.jsonl"):
-                finished.setdefault(name, asked[name])
-        server.script = script
-        assert start_process().wait() == 0
+        server.script = killing
+        running.append(forked.start(log, run_at, server.base_url, path))
+        running[-1].join()
+        assert running[-1].exitcode == -signal.SIGKILL, log.read_text()
         asked = Counter(server.asked)
+        for name in ids(path) + ids(tmp_path / "rejected.jsonl"):
+            finished.setdefault(name, asked[name])
+    server.script = script
+    assert forked.finish(log, run_at, server.base_url, path) == 0, log.read_text()
+    asked = Counter(server.asked)
     assert path.read_bytes() == (whole / "rows.jsonl").read_bytes()
     assert rejected_rows(tmp_path) == rejected_rows(whole)
     assert {name: asked[name] for name in finished} == finished, "no finished prompt was asked again"
@@ -166,67 +160,64 @@ def test_files_torn_at_any_byte_are_made_whole(
     assert set(server.asked) == set(NAMES) - set(kept)
 
 
-def test_a_second_run_asks_nothing(whole: Path) -> None:
+def test_a_second_run_asks_nothing(whole: Path, server: Teacher) -> None:
     changed = (whole / "rows.jsonl").stat().st_mtime_ns
-    with teacher(script) as server:
-        run(server, whole / "rows.jsonl")
+    run(server, whole / "rows.jsonl")
     assert server.requests == []
     assert (whole / "rows.jsonl").stat().st_mtime_ns == changed
 
 
-def test_rejected_prompts_are_asked_again_once_their_file_is_deleted(tmp_path: Path) -> None:
+def test_rejected_prompts_are_asked_again_once_their_file_is_deleted(tmp_path: Path, server: Teacher) -> None:
     path = tmp_path / "rows.jsonl"
-    with teacher(script) as server:
-        run(server, path)
-        server.script = lambda messages: said("better now")
-        server.requests.clear()
-        run(server, path)
-        assert server.requests == []
-        (tmp_path / "rejected.jsonl").unlink()
-        run(server, path)
+    run(server, path)
+    server.script = lambda messages: said("better now")
+    server.requests.clear()
+    run(server, path)
+    assert server.requests == []
+    (tmp_path / "rejected.jsonl").unlink()
+    run(server, path)
     assert sorted(server.asked) == sorted(filter(refused, NAMES))
     assert ids(path) == sorted(NAMES)
 
 
-def test_stages_share_the_file_of_rejected_prompts(tmp_path: Path) -> None:
-    with teacher(script) as server:
-        for stage in ("one", "two", "one"):
-            run(server, tmp_path / f"{stage}.jsonl")
+def test_stages_share_the_file_of_rejected_prompts(tmp_path: Path, server: Teacher) -> None:
+    for stage in ("one", "two", "one"):
+        run(server, tmp_path / f"{stage}.jsonl")
     rows = [row for _, row in read_jsonl(tmp_path / "rejected.jsonl")]
     assert Counter(row["stage"] for row in rows) == {"one": 4, "two": 4}
     assert set(Counter(server.asked).values()) == {2, 4}, "once in each stage, twice that where a prompt consults"
 
 
-def test_an_id_that_comes_twice_is_an_error(tmp_path: Path) -> None:
-    with teacher(script) as server, pytest.raises(InputError, match="prompt p01: this id is there twice"):
+def test_an_id_that_comes_twice_is_an_error(tmp_path: Path, server: Teacher) -> None:
+    with pytest.raises(InputError, match="prompt p01: this id is there twice"):
         run(server, tmp_path / "rows.jsonl", names=["p01", "p02", "p01"])
 
 
 @pytest.mark.parametrize("most", [3, 10, 17])
-def test_a_budget_of_requests_stops_the_run_and_the_next_goes_on(tmp_path: Path, whole: Path, most: int) -> None:
+def test_a_budget_of_requests_stops_a_run_and_the_next_goes_on(
+    tmp_path: Path, server: Teacher, whole: Path, most: int
+) -> None:
     path, done, runs = tmp_path / "rows.jsonl", 0, 0
-    with teacher(script) as server:
-        while True:
-            before = len(server.requests)
-            runs += 1
-            try:
-                run(server, path, Budget(requests=most), concurrency=8)
-                break
-            except BudgetSpent as error:
-                now = len(ids(path)) + len(ids(tmp_path / "rejected.jsonl"))
-                told = f"the budget of {most} requests is spent: {now} prompts are finished; the same command goes on"
-                assert str(error) == told
-                assert now > done, "every run comes further"
-                assert len(server.requests) == before + most
-                done = now
-            assert len(server.requests) <= before + most
+    while True:
+        before = len(server.requests)
+        runs += 1
+        try:
+            run(server, path, Budget(requests=most), concurrency=8)
+            break
+        except BudgetSpent as error:
+            now = len(ids(path)) + len(ids(tmp_path / "rejected.jsonl"))
+            told = f"the budget of {most} requests is spent: {now} prompts are finished; the same command goes on"
+            assert str(error) == told
+            assert now > done, "every run comes further"
+            assert len(server.requests) == before + most
+            done = now
+        assert len(server.requests) <= before + most
     assert runs > 2
     assert path.read_bytes() == (whole / "rows.jsonl").read_bytes()
 
 
-def test_a_budget_that_is_just_enough_is_no_error(tmp_path: Path) -> None:
-    with teacher(script) as server:
-        run(server, tmp_path / "rows.jsonl", Budget(requests=2, tokens=10), names=["p03"])
+def test_a_budget_that_is_just_enough_is_no_error(tmp_path: Path, server: Teacher) -> None:
+    run(server, tmp_path / "rows.jsonl", Budget(requests=2, tokens=10), names=["p03"])
     assert len(server.requests) == 2
 
 
@@ -238,18 +229,17 @@ def test_a_budget_counts_retries(tmp_path: Path) -> None:
     assert not (tmp_path / "rejected.jsonl").exists()
 
 
-def test_a_budget_of_tokens_stops_the_run(tmp_path: Path, whole: Path) -> None:
+def test_a_budget_of_tokens_stops_the_run(tmp_path: Path, server: Teacher, whole: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    with teacher(script) as server:  # every reply counts five tokens
-        with pytest.raises(BudgetSpent, match="the budget of 50 tokens is spent: "):
-            run(server, path, Budget(tokens=50))
-        answered = sum(not refused(name) for name in server.asked)
-        assert 10 <= answered < 10 + 4, "what is under way when it is spent is waited for"
-        run(server, path)
+    with pytest.raises(BudgetSpent, match="the budget of 50 tokens is spent: "):
+        run(server, path, Budget(tokens=50))  # every reply counts five
+    answered = sum(not refused(name) for name in server.asked)
+    assert 10 <= answered < 10 + 4, "what is under way when it is spent is waited for"
+    run(server, path)
     assert path.read_bytes() == (whole / "rows.jsonl").read_bytes()
 
 
-def test_jobs_are_taken_when_there_is_room(tmp_path: Path) -> None:
+def test_jobs_are_taken_when_there_is_room(tmp_path: Path, server: Teacher) -> None:
     """Never more of them than `concurrency` beyond what is on disk; and no trajectory is kept after that."""
     path, ahead, kept = tmp_path / "rows.jsonl", [0], [0]
     walked: list[weakref.ref[Trajectory]] = []
@@ -264,8 +254,7 @@ def test_jobs_are_taken_when_there_is_room(tmp_path: Path) -> None:
         walked.extend(weakref.ref(trajectory) for _, trajectory in batch)
         return trajectory_rows(batch)
 
-    with teacher(script) as server:
-        sample_to(path, OpenAIClient("m", server.base_url, 4), lazily(), TOOL, Sampling(), rows)
+    sample_to(path, OpenAIClient("m", server.base_url, 4), lazily(), TOOL, Sampling(), rows)
     assert len(ahead) == 1 + len(NAMES)
     assert max(ahead) == 4
     assert max(kept) <= 4
@@ -323,21 +312,19 @@ def broken_rows(batch: Sequence[tuple[Job, Trajectory]]) -> list[dict[str, Any]]
     return trajectory_rows(batch)
 
 
-def test_an_error_of_ours_ends_the_run_and_what_is_written_stays(tmp_path: Path, whole: Path) -> None:
+def test_an_error_of_ours_ends_the_run_and_what_is_written_stays(tmp_path: Path, server: Teacher, whole: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    with teacher(script) as server:
-        with pytest.raises(RuntimeError, match="the judge is broken"):
-            sample_to(path, OpenAIClient("m", server.base_url, 1), jobs(), TOOL, Sampling(), broken_rows)
-        assert ids(path) == NAMES[: NAMES.index("p07")]
-        run(server, path)
+    with pytest.raises(RuntimeError, match="the judge is broken"):
+        sample_to(path, OpenAIClient("m", server.base_url, 1), jobs(), TOOL, Sampling(), broken_rows)
+    assert ids(path) == NAMES[: NAMES.index("p07")]
+    run(server, path)
     assert path.read_bytes() == (whole / "rows.jsonl").read_bytes()
 
 
-def test_a_doubled_record_is_dropped_and_the_first_kept(tmp_path: Path, whole: Path) -> None:
+def test_a_doubled_record_is_dropped_and_the_first_kept(tmp_path: Path, server: Teacher, whole: Path) -> None:
     path, raw = tmp_path / "rows.jsonl", (whole / "rows.jsonl").read_bytes()
     path.write_bytes(raw + raw.split(b"\n")[0] + b"\n")
-    with teacher(script) as server:
-        run(server, path)
+    run(server, path)
     assert path.read_bytes() == raw
     assert {request["messages"][-1]["content"] for request in server.requests}.isdisjoint(ids(path))
 
@@ -352,12 +339,12 @@ def test_a_doubled_record_is_dropped_and_the_first_kept(tmp_path: Path, whole: P
     ],
 )
 def test_a_damaged_file_is_named_and_left_alone(
-    tmp_path: Path, whole: Path, damage: Callable[[bytes], bytes], words: str
+    tmp_path: Path, server: Teacher, whole: Path, damage: Callable[[bytes], bytes], words: str
 ) -> None:
     path = tmp_path / "rows.jsonl"
     raw = damage((whole / "rows.jsonl").read_bytes())
     path.write_bytes(raw)
-    with teacher(script) as server, pytest.raises(InputError) as caught:
+    with pytest.raises(InputError) as caught:
         run(server, path)
     assert words in str(caught.value)
     assert path.read_bytes() == raw
