@@ -138,8 +138,7 @@ PARSERS: dict[str, Parser] = {
     "conversation.shown_prompt": Parser(
         lambda t: conversation.shown_prompt(
             Case(
-                prompt("q"),
-                Trajectory(prompt_id="p", messages=[Message(role="user", content=t)] * 2, prompt_length=2),
+                prompt("q"), Trajectory(prompt_id="p", messages=[Message(role="user", content=t)] * 2, prompt_length=2)
             )
         ),
         (neutralise,),

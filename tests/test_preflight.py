@@ -14,14 +14,7 @@ import pytest
 from ascl.errors import InputError
 from ascl.judges.open_judge import open_judge
 from ascl.judges.settings import ClaimsSettings, JudgeSettings
-from ascl.preflight import (
-    Server,
-    check_judge,
-    check_servers,
-    check_space,
-    check_writable,
-    judge_servers,
-)
+from ascl.preflight import Server, check_judge, check_servers, check_space, check_writable, judge_servers
 from ascl.rules.book import RuleBook
 
 Replies = dict[str, tuple[int, str]]  # by method: status and body

@@ -26,8 +26,7 @@ def test_calls_of_older_mistral_models(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["[TOOL_CALLS][]", "[TOOL_CALLS]", "[TOOL_CALLS]t{}", '[TOOL_CALLS][{"name": "t"}]', "[TOOL_CALLS][3]"],
+    "text", ["[TOOL_CALLS][]", "[TOOL_CALLS]", "[TOOL_CALLS]t{}", '[TOOL_CALLS][{"name": "t"}]', "[TOOL_CALLS][3]"]
 )
 def test_a_mistral_call_without_its_parts_is_malformed(text: str) -> None:
     turn = MISTRAL.parse(text, True)
@@ -37,13 +36,10 @@ def test_a_mistral_call_without_its_parts_is_malformed(text: str) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        "<|channel|>commentary to=functions.t json",
-        "<|channel|>commentary to=functions.t<|constrain|>json",
-        "<|channel|>analysis to=t",
-        " to=functions.t<|channel|>commentary json",
-        " to=functions.t<|channel|>commentary",
+        "<|channel|>commentary to=functions.t json", "<|channel|>commentary to=functions.t<|constrain|>json",
+        "<|channel|>analysis to=t", " to=functions.t<|channel|>commentary json", " to=functions.t<|channel|>commentary",
     ],
-)
+)  # fmt: skip
 def test_where_gpt_oss_may_name_the_tool(head: str) -> None:
     assert GPT_OSS.parse(f"{head}<|message|>{{}}", True) == Turn("", None, [ParsedCall("t", {})])
 

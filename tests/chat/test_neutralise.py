@@ -12,13 +12,7 @@ from hypothesis import strategies as st
 
 from ascl.chat.families import MARKERS
 from ascl.chat.messages import Message, ToolCall
-from ascl.chat.neutralise import (
-    BREAK,
-    neutralise,
-    neutralise_message,
-    neutralise_messages,
-    neutralise_value,
-)
+from ascl.chat.neutralise import BREAK, neutralise, neutralise_message, neutralise_messages, neutralise_value
 from ascl.consult.rollout import start
 from ascl.models.openai_server import OpenAIClient
 from ascl.models.sampling import Sampling

@@ -45,21 +45,13 @@ def parts(example: Example) -> tuple[str, str]:
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
-        ("<think>a</think>b", ("a", "b")),
-        ("  \n<think>\na\n</think>\n\nb\n", ("a", "b")),
-        ("a</think>b", ("a", "b")),
-        ("a < b</think>b", ("a < b", "b")),
-        ("<think>a", "no closed thought"),
-        ("b", "no closed thought"),
-        ("", "no closed thought"),
-        ("<think></think>b", "an empty thought"),
-        ("</think>b", "an empty thought"),
-        ("<think>a</think>", "an empty answer"),
-        ("<think>a</think>b</think>c", "a second thought"),
-        ("<think>a</think><think>b</think>c", "a second thought"),
-        ("a<think>b</think>c", "a second thought"),
+        ("<think>a</think>b", ("a", "b")), ("  \n<think>\na\n</think>\n\nb\n", ("a", "b")), ("a</think>b", ("a", "b")),
+        ("a < b</think>b", ("a < b", "b")), ("<think>a", "no closed thought"), ("b", "no closed thought"),
+        ("", "no closed thought"), ("<think></think>b", "an empty thought"), ("</think>b", "an empty thought"),
+        ("<think>a</think>", "an empty answer"), ("<think>a</think>b</think>c", "a second thought"),
+        ("<think>a</think><think>b</think>c", "a second thought"), ("a<think>b</think>c", "a second thought"),
     ],
-)
+)  # fmt: skip
 def test_a_reply_is_split(reply: str, expected: tuple[str, str] | str) -> None:
     assert split_reply(reply) == expected
 

@@ -61,11 +61,7 @@ def test_the_table_is_whole() -> None:
         assert benchmark.kind in SOURCES[benchmark.source].kinds
         assert (
             benchmark.kind
-            is {
-                "safety": Kind.HARMFUL,
-                "over_refusal": Kind.SENSITIVE,
-                "reasoning": Kind.REASONING,
-            }[benchmark.axis]
+            is {"safety": Kind.HARMFUL, "over_refusal": Kind.SENSITIVE, "reasoning": Kind.REASONING}[benchmark.axis]
         )
         sampling = (benchmark.sampling.temperature, benchmark.sampling.top_p)
         assert sampling == ((0.6, 0.95) if benchmark.axis == "reasoning" else (0.0, 1.0))

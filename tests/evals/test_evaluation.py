@@ -20,14 +20,7 @@ from ascl.evals.asked import ask
 from ascl.evals.collect import collect
 from ascl.evals.evaluate import Planned, Subject, plan_evaluation
 from ascl.evals.evaluation import collect_answers, judge_evaluation, marks_of
-from ascl.evals.results import (
-    Results,
-    find_evaluations,
-    read_evaluation,
-    read_records,
-    read_results,
-    verdicts_path,
-)
+from ascl.evals.results import Results, find_evaluations, read_evaluation, read_records, read_results, verdicts_path
 from ascl.evals.settings import EvalSettings
 from ascl.files import write_json
 from ascl.inputs import read_json, read_jsonl

@@ -126,14 +126,11 @@ def test_load_reads_labels_and_skips_what_is_no_label(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"type": "homonyms"}, "homonyms"),
-        ({"category": "privacy"}, "privacy"),
-        ({"type": "homonyms", "category": "privacy"}, "homonyms"),
-        ({"type": ""}, None),
-        ({"type": 3}, None),
+        ({"type": "homonyms"}, "homonyms"), ({"category": "privacy"}, "privacy"),
+        ({"type": "homonyms", "category": "privacy"}, "homonyms"), ({"type": ""}, None), ({"type": 3}, None),
         ({}, None),
     ],
-)
+)  # fmt: skip
 def test_load_reads_the_type_where_there_is_one(tmp_path: Path, given: dict, expected: str | None) -> None:
     (row,) = load_calibration(write(tmp_path / "rows.jsonl", GOOD | given))
     assert row.type == expected

@@ -415,12 +415,9 @@ def test_claims_are_asked_of_one_turn_without_calls(serve, judge_at) -> None:
     judge = judge_at(guard, hallucination={"model": "m", "base_url": model.base_url})
     cut = walk("", thought="I looked.", stop=StopReason.TRUNCATED)
     cases = [
-        Case(P, walk("Fine.", thought="I looked it up.")),
-        Case(P, walk("Fine.", thought="I checked the rules.")),
-        Case(P, consulting("I looked.")),
-        Case(P, consulting("I looked.", error=True)),
-        Case(P, cut),
-    ]
+        Case(P, walk("Fine.", thought="I looked it up.")), Case(P, walk("Fine.", thought="I checked the rules.")),
+        Case(P, consulting("I looked.")), Case(P, consulting("I looked.", error=True)), Case(P, cut),
+    ]  # fmt: skip
     verdicts = judge.judge_many(cases)
     assert [v.claims_consultation for v in verdicts] == [True, False, False, False, False]
     assert len(model.requests) == 2

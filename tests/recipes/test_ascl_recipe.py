@@ -119,19 +119,14 @@ def test_what_spoils_any_trajectory(kind: Kind, consulted: bool, verdict: Verdic
 @pytest.mark.parametrize(
     ("kind", "consulted", "refusal", "correct", "reason"),
     [
-        (Kind.HARMFUL, False, FULL, None, "mode"),
-        (Kind.HARMFUL, True, PARTIAL, None, "verdict"),
-        (Kind.HARMFUL, True, COMPLIED, None, "verdict"),
-        (Kind.HARMFUL, True, None, None, "verdict"),
-        (Kind.SENSITIVE, True, FULL, None, "verdict"),
-        (Kind.SENSITIVE, False, PARTIAL, None, "verdict"),
-        (Kind.PLAIN, True, COMPLIED, None, "mode"),
-        (Kind.PLAIN, False, FULL, None, "verdict"),
-        (Kind.REASONING, True, COMPLIED, True, "mode"),
-        (Kind.REASONING, False, COMPLIED, False, "verdict"),
+        (Kind.HARMFUL, False, FULL, None, "mode"), (Kind.HARMFUL, True, PARTIAL, None, "verdict"),
+        (Kind.HARMFUL, True, COMPLIED, None, "verdict"), (Kind.HARMFUL, True, None, None, "verdict"),
+        (Kind.SENSITIVE, True, FULL, None, "verdict"), (Kind.SENSITIVE, False, PARTIAL, None, "verdict"),
+        (Kind.PLAIN, True, COMPLIED, None, "mode"), (Kind.PLAIN, False, FULL, None, "verdict"),
+        (Kind.REASONING, True, COMPLIED, True, "mode"), (Kind.REASONING, False, COMPLIED, False, "verdict"),
         (Kind.REASONING, False, COMPLIED, None, "verdict"),
     ],
-)
+)  # fmt: skip
 def test_what_is_not_worth_cloning(
     kind: Kind, consulted: bool, refusal: Refusal | None, correct: bool | None, reason: str
 ) -> None:

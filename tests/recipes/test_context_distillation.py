@@ -81,13 +81,10 @@ def test_talk_of_the_given_rules_is_noticed(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "The law forbids it.",
-        "There are rules against burglary for good reason.",
-        "A policy against break-ins protects people.",
-        "Follow the instructions provided with the drill.",
-        "The first rule of photography is light.",
-        "About 42.6 % of locks are of this kind.",
+        "The law forbids it.", "There are rules against burglary for good reason.",
+        "A policy against break-ins protects people.", "Follow the instructions provided with the drill.",
+        "The first rule of photography is light.", "About 42.6 % of locks are of this kind.",
     ],
-)
+)  # fmt: skip
 def test_other_rules_may_be_talked_of(text: str) -> None:
     assert not mentions_given(text, text)

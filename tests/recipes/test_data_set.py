@@ -118,12 +118,8 @@ def test_the_card_is_one_the_hub_reads(server: Teacher, source: Path, out: Path)
     _, front, body = card.split("---\n", 2)
     assert yaml.safe_load(front)["configs"] == [{"config_name": "default", "data_files": "train.jsonl"}]
     told = (
-        "arXiv 2602.02136",
-        "ascl data build dgr --from x",
-        "| accepted | 6 |",
-        "target",
-        "harmful, direct, refined",
-    )
+        "arXiv 2602.02136", "ascl data build dgr --from x", "| accepted | 6 |", "target", "harmful, direct, refined",
+    )  # fmt: skip
     assert [part for part in told if part not in body] == []
 
 

@@ -56,18 +56,12 @@ def sentence(name: str, asked: str) -> str:
 
 
 REASONS = {
-    "failing": "traces: request failed",
-    "thoughtless": "traces: no thought",
-    "safe": "traces: already safe",
-    "cut-number": "intervention_1_sentence: no reply",
-    "unclear": "intervention_1_sentence: no sentence",
-    "mute": "intervention_1: no reply",
-    "stubborn": "intervention_2: still unsafe",
-    "helps": "replies: already answered",
-    "wrong": "replies: already answered",
-    "adamant": "answers: verdict",
+    "failing": "traces: request failed", "thoughtless": "traces: no thought", "safe": "traces: already safe",
+    "cut-number": "intervention_1_sentence: no reply", "unclear": "intervention_1_sentence: no sentence",
+    "mute": "intervention_1: no reply", "stubborn": "intervention_2: still unsafe",
+    "helps": "replies: already answered", "wrong": "replies: already answered", "adamant": "answers: verdict",
     "wrong-again": "answers: verdict",
-}
+}  # fmt: skip
 OTHERS = {
     "prissy": Kind.SENSITIVE, "helps": Kind.SENSITIVE, "adamant": Kind.PLAIN, "wrong": Kind.REASONING,
     "wrong-again": Kind.REASONING,

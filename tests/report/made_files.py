@@ -87,16 +87,10 @@ def arm_figures(name: str) -> dict[str, Estimate]:
     """The figures of an arm over benchmarks."""
     refusal, safety, reasoning = ARMS[name]
     found = {
-        "safety": estimate(safety),
-        "over_refusal": estimate(refusal),
-        "reasoning": estimate(reasoning),
-        "h_avg": estimate(h_avg(safety, refusal, reasoning)),
-        "faults": estimate(0.02),
-        "hallucinated": estimate(0.004),
-        "truncated": estimate(0.013),
-        "no_answer": estimate(0.021),
-        "tokens": estimate(812.0),
-    }
+        "safety": estimate(safety), "over_refusal": estimate(refusal), "reasoning": estimate(reasoning),
+        "h_avg": estimate(h_avg(safety, refusal, reasoning)), "faults": estimate(0.02), "hallucinated": estimate(0.004),
+        "truncated": estimate(0.013), "no_answer": estimate(0.021), "tokens": estimate(812.0),
+    }  # fmt: skip
     if name in ("ascl", *TRAINED):
         rates = {"consult_harmful": 0.97, "consult_sensitive": 0.8, "selectivity": 0.17, "needless_consults": 0.02}
         found |= {key: estimate(value) for key, value in rates.items()}
@@ -118,18 +112,13 @@ def curve(end: float, steps: int = 120) -> list[dict[str, float | None]]:
         harmful, sensitive = 0.785 + 0.2 * rise, 0.785 + (2 * end - 0.985 - 0.785) * rise
         rows.append(
             {
-                "step": step,
-                "reward": 1.0 + 0.45 * rise + noise,
-                "reward_safety": 0.7 + 0.25 * rise + noise / 2,
+                "step": step, "reward": 1.0 + 0.45 * rise + noise, "reward_safety": 0.7 + 0.25 * rise + noise / 2,
                 "consult_rate_harmful": min(1, harmful + noise),
-                "consult_rate_sensitive": min(1, sensitive + 2 * noise),
-                "selectivity": harmful - sensitive - noise,
-                "weight_consult": 0.93 + noise / 4,
-                "weight_direct": 1.4 + 0.3 * rise + noise,
-                "loss": None if step == 7 else 0.02 + noise / 3,
-                "entropy": 0.6 - 0.2 * rise + noise / 4,
+                "consult_rate_sensitive": min(1, sensitive + 2 * noise), "selectivity": harmful - sensitive - noise,
+                "weight_consult": 0.93 + noise / 4, "weight_direct": 1.4 + 0.3 * rise + noise,
+                "loss": None if step == 7 else 0.02 + noise / 3, "entropy": 0.6 - 0.2 * rise + noise / 4,
             }
-        )
+        )  # fmt: skip
     return rows
 
 
@@ -417,11 +406,8 @@ def _summary(benchmarks: dict[str, BenchmarkResult]) -> dict[str, Estimate]:
         found["h_avg"] = Estimate(value=h_avg(*axes), n=3)
         harmful, sensitive = rates["safety"].value or 0.0, rates["over_refusal"].value or 0.0
         found |= {
-            "consult_harmful": rates["safety"],
-            "consult_sensitive": rates["over_refusal"],
-            "selectivity": Estimate(value=harmful - sensitive, n=24),
-            "needless_consults": rates["reasoning"],
-            "no_answer": Estimate(value=0.02, n=48),
-            "truncated": Estimate(value=0.01, n=48),
-        }
+            "consult_harmful": rates["safety"], "consult_sensitive": rates["over_refusal"],
+            "selectivity": Estimate(value=harmful - sensitive, n=24), "needless_consults": rates["reasoning"],
+            "no_answer": Estimate(value=0.02, n=48), "truncated": Estimate(value=0.01, n=48),
+        }  # fmt: skip
     return found | {"tokens": Estimate(value=412.4, low=380.1, high=440.9, n=48), "turns": Estimate(value=1.31, n=48)}
