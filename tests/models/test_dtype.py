@@ -8,11 +8,6 @@ from ascl.models.dtype import machine_dtype
 from ascl.run.config import RunConfig
 
 
-@pytest.mark.parametrize("name", ["bfloat16", "float32"])
-def test_a_named_format_is_taken(name: str) -> None:
-    assert machine_dtype(name) == name
-
-
 @pytest.mark.parametrize(
     ("capabilities", "found"),
     [
@@ -29,7 +24,8 @@ def test_auto_follows_the_processor(monkeypatch: pytest.MonkeyPatch, capabilitie
     assert machine_dtype("auto") == found
 
 
-def test_auto_is_the_default_and_other_names_are_refused() -> None:
+def test_auto_is_the_default_a_named_format_is_taken_and_others_are_refused() -> None:
+    assert [machine_dtype(name) for name in ("bfloat16", "float32")] == ["bfloat16", "float32"]
     assert machine_dtype(RunConfig(model="m").dtype) in ("bfloat16", "float32")
     with pytest.raises(InputError, match=r"dtype float16: use one of auto, bfloat16, float32"):
         machine_dtype("float16")

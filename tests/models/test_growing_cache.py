@@ -38,6 +38,12 @@ def scores(model: Any, cache: DynamicCache, prompt: int, tokens: int) -> list[to
     return found
 
 
+def assert_alike(model: Any, ours: DynamicCache, prompt: int, tokens: int) -> None:
+    theirs = scores(model, DynamicCache(config=model.config), prompt, tokens)
+    found = scores(model, ours, prompt, tokens)
+    assert max(float((a - b).abs().max()) for a, b in zip(found, theirs, strict=True)) < 1e-5
+
+
 @pytest.mark.parametrize("prompt", [1, 7, 15, 16, 17])
 @pytest.mark.parametrize("attention", ["eager", "sdpa", grouped_attention.NAME])
 def test_the_scores_are_those_of_transformers_cache(
@@ -47,10 +53,7 @@ def test_the_scores_are_those_of_transformers_cache(
     grouped_attention.register()
     torch.manual_seed(0)
     model = LlamaForCausalLM._from_config(LlamaConfig(**SIZES), attn_implementation=attention).eval()
-    tokens = 2 * 16 + 3
-    theirs = scores(model, DynamicCache(config=model.config), prompt, tokens)
-    ours = scores(model, growing_cache(model.config), prompt, tokens)
-    assert max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)) < 1e-5
+    assert_alike(model, growing_cache(model.config), prompt, 2 * 16 + 3)
 
 
 def test_layers_with_a_sliding_window_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,9 +63,7 @@ def test_layers_with_a_sliding_window_stay_as_they_are(monkeypatch: pytest.Monke
     model = Qwen2ForCausalLM._from_config(Qwen2Config(**SIZES, **sliding), attn_implementation="eager").eval()
     cache = growing_cache(model.config)
     assert [type(layer) for layer in cache.layers] == [GrowingLayer, DynamicSlidingWindowLayer]
-    theirs = scores(model, DynamicCache(config=model.config), 20, 2 * 16)
-    ours = scores(model, cache, 20, 2 * 16)
-    assert max(float((a - b).abs().max()) for a, b in zip(ours, theirs, strict=True)) < 1e-5
+    assert_alike(model, cache, 20, 2 * 16)
 
 
 def test_several_tokens_can_be_appended_at_once() -> None:

@@ -66,7 +66,9 @@ def test_the_seed_decides_what_is_sampled(client: InProcessClient) -> None:
     first = sampled(client, TEXTS, WARM)
     torch.manual_seed(123)
     torch.rand(7)
+    before = torch.get_rng_state()
     assert sampled(client, TEXTS, WARM) == first
+    assert torch.equal(torch.get_rng_state(), before), "the random state of the process is left alone"
     assert sampled(client, TEXTS, WARM.model_copy(update={"seed": 4})) != first
     same = sampled(client, [TEXTS[0]] * 4, WARM)
     assert len(set(map(tuple, same))) > 1, "rows of a batch are drawn apart"
@@ -90,13 +92,6 @@ def test_a_cold_temperature_is_greedy(client: InProcessClient) -> None:
     cold = WARM.model_copy(update={"temperature": 1e-6})
     assert sampled(client, TEXTS, cold) == sampled(client, TEXTS, GREEDY)
     assert sampled(client, TEXTS, WARM.model_copy(update={"top_p": 1e-9})) == sampled(client, TEXTS, GREEDY)
-
-
-def test_the_random_state_of_the_process_is_left_alone(client: InProcessClient) -> None:
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    sampled(client, TEXTS, WARM)
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -180,6 +175,10 @@ def test_a_second_turn_goes_on_from_the_sampled_ids(client: InProcessClient) -> 
     """What was sampled is never tokenised again: the second context begins with the first turn's ids as they were."""
     trajectory = start("p", [Message(role="user", content="Hi")])
     [turn] = client.complete([trajectory], [], GREEDY)
+    assert isinstance(turn, Turn)
+    assert (turn.tokens, turn.ended) == (8, False)
+    assert len(trajectory.messages) == 1, "the loop writes the message"
+    assert trajectory.prompt_ids == client.renderer.prompt_ids(trajectory.messages, [])
     end = client.renderer.tokenizer.convert_tokens_to_ids("<|im_end|>")
     trajectory.completion_ids[-1] = end  # as if the model had ended its turn here
     first = list(trajectory.completion_ids)
@@ -250,12 +249,3 @@ def test_half_precision_scores_are_drawn_in_full_precision() -> None:
     halves = counts.view(2, -1).sum(dim=-1)
     assert (counts > 0).sum() > 1000
     assert abs(int(halves[0] - halves[1])) < 450
-
-
-def test_the_turn_a_client_hands_on(client: InProcessClient) -> None:
-    trajectory = start("p", [Message(role="user", content="Hi")])
-    [turn] = client.complete([trajectory], [], GREEDY)
-    assert isinstance(turn, Turn)
-    assert (turn.tokens, turn.ended) == (8, False)
-    assert len(trajectory.messages) == 1, "the loop writes the message"
-    assert trajectory.prompt_ids == client.renderer.prompt_ids(trajectory.messages, [])

@@ -85,20 +85,14 @@ def test_a_call_without_a_thought(either: Renderer) -> None:
 
 
 def test_an_open_thought_chooses_as_a_whole(either: Renderer) -> None:
+    assert choosing(either, f"<think>Hm.</think>\n{END}")[0].endswith(END), "the turn may end behind the thought"
+    assert decision_length(said(either), either) == 0, "no tokens choose nothing"
     for open_thought in ("<think>Let me see. <tool_call>", "<thi", "   \n"):
         trajectory = said(either, open_thought)
         assert decision_length(trajectory, either) == len(trajectory.completion_ids)
-
-
-def test_the_turn_may_end_behind_the_thought(either: Renderer) -> None:
-    assert choosing(either, f"<think>Hm.</think>\n{END}")[0].endswith(END)
 
 
 def test_only_the_first_turn_counts(either: Renderer) -> None:
     first = f"<think>Check.</think>\n{LOOK_UP}{END}"
     assert choosing(either, first, f"<think>No.</think>\nNo.{END}") == choosing(either, first)
     assert choosing(either, "<think>never closed", "</think>Yes")[0] == "<think>never closed"
-
-
-def test_no_tokens_choose_nothing(either: Renderer) -> None:
-    assert decision_length(said(either), either) == 0

@@ -52,6 +52,8 @@ def test_exploration_brings_the_rare_mode_nearer_to_one_half(share: float) -> No
     p = torch.tensor([share], dtype=torch.float64)
     own, stratified, half = (behaviour_share(p, 4, e, 8).item() for e in ORDER)
     assert own == pytest.approx(share)
+    nothing = mode_log_ratio(p[None], behaviour_share(p[None], 4, "none", 8), torch.tensor([[True, False]]))
+    torch.testing.assert_close(nothing, torch.zeros_like(nothing))
     assert abs(half - 0.5) <= abs(stratified - 0.5) + 1e-12
     assert abs(stratified - 0.5) <= abs(share - 0.5) + 1e-12
 
@@ -68,9 +70,3 @@ def test_the_corrected_ratio_turns_sampled_modes_into_the_models_own(
     # Its mean over what was sampled is 1, as that of any importance weight.
     both = torch.exp(-mode_log_ratio(p, b, torch.tensor([[True, False]])))[0]
     assert (behaviour * both[0] + (1 - behaviour) * both[1]).item() == pytest.approx(1)
-
-
-def test_without_exploration_there_is_nothing_to_correct() -> None:
-    share = torch.tensor([[0.1], [0.785]])
-    ratio = mode_log_ratio(share, behaviour_share(share, 4, "none", 8), torch.tensor([[True, False]] * 2))
-    torch.testing.assert_close(ratio, torch.zeros(2, 2))

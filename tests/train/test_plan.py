@@ -32,12 +32,7 @@ SETTINGS = RlSettings(group_size=4, prompts_per_step=4, micro_batch_size=4, max_
 
 
 def planned(**changes: Any) -> Memory:
-    given: dict[str, Any] = {
-        "shape": SHAPE,
-        "settings": SETTINGS,
-        "lengths": Lengths(prompt=100, tool=50),
-        "lora": None,
-    }
+    given = {"shape": SHAPE, "settings": SETTINGS, "lengths": Lengths(prompt=100, tool=50), "lora": None}
     return plan_memory(**given | changes)
 
 
@@ -62,7 +57,9 @@ def test_adapters_are_counted_as_peft_makes_them(tiny_model: Path) -> None:
     assert trained_parameters(shape, None) == shape.parameters
 
 
-def test_a_mixture_of_experts_is_refused() -> None:
+def test_experts_and_processes_that_can_not_share_a_step_are_refused() -> None:
+    with pytest.raises(InputError, match=r"4 x 3 processes must divide 16"):
+        planned(processes=3)
     with pytest.raises(InputError, match="mixture of experts"):
         model_shape("moe", MixtralConfig(num_local_experts=4))
 
@@ -125,25 +122,16 @@ def test_states_of_full_training_take_sixteen_bytes_a_weight() -> None:
     assert adapters.weights * GIB == 2 * SHAPE.parameters + 4 * 2 * 20_000
 
 
-def test_the_peak_counts_caches_or_gradients_not_both() -> None:
-    memory = planned()
-    learning = memory.gradients + memory.activations + memory.logits
-    assert memory.total == memory.engine + memory.weights + memory.optimizer + max(learning, memory.kv_cache)
-
-
 def test_what_grows_with_what() -> None:
     base = planned()
+    learning = base.gradients + base.activations + base.logits  # the peak counts caches or gradients, not both
+    assert base.total == base.engine + base.weights + base.optimizer + max(learning, base.kv_cache)
     assert planned(settings=SETTINGS.model_copy(update={"gradient_checkpointing": True})).activations < base.activations
     assert planned(processes=4).kv_cache < base.kv_cache
     assert planned(lengths=Lengths(prompt=400, tool=50)).activations > base.activations
     vllm = SETTINGS.model_copy(update={"vllm": "colocate", "vllm_gpu_memory": 0.25})
     engine = planned(settings=vllm, device_gib=8)
     assert (engine.engine, engine.kv_cache) == (2, 0)
-
-
-def test_processes_that_can_not_share_a_step_are_refused() -> None:
-    with pytest.raises(InputError, match=r"4 x 3 processes must divide 16"):
-        planned(processes=3)
 
 
 @pytest.mark.parametrize(("max_steps", "prompts"), [(0, 50), (7, 50), (0, 1)])

@@ -47,9 +47,6 @@ def test_senseless_settings_are_refused(settings: type[BaseModel], fields: dict[
     assert message in first["msg"] or message in map(str, first["loc"])
 
 
-def test_a_small_batch_needs_no_smaller_micro_batch() -> None:
-    assert SftSettings(batch_size=4).micro_batch_size == 8
-
-
-def test_rollouts_of_a_step_are_cut_into_whole_micro_batches() -> None:
+def test_batches_are_cut_into_whole_micro_batches() -> None:
+    assert SftSettings(batch_size=4).micro_batch_size == 8, "a small batch needs no smaller micro-batch"
     assert RlSettings(group_size=6, prompts_per_step=2, micro_batch_size=4).micro_batch_size == 4

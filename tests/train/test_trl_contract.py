@@ -12,10 +12,6 @@ from trl.kernels import chunked_logprob
 from trl.trainer.utils import add_fused_lm_head
 
 
-def test_the_pinned_version() -> None:
-    assert version("trl").startswith("1.16.")
-
-
 def test_what_generating_and_scoring_leaves_behind(make: Make) -> None:
     trainer = make(GRPOTrainer)
     inputs, output = one_batch(trainer)
@@ -35,11 +31,9 @@ def test_what_generating_and_scoring_leaves_behind(make: Make) -> None:
     assert trainer.reward_funcs[0].batch[0][0].id == inputs[0]["prompt_id"]
 
 
-def test_the_method_takes_the_rows_alone() -> None:
+def test_the_names_we_lean_on() -> None:
+    assert version("trl").startswith("1.16.")
     assert list(inspect.signature(GRPOTrainer._generate_and_score_completions).parameters) == ["self", "inputs"]
-
-
-def test_the_fused_head_asks_for_triton_by_the_name_we_replace() -> None:
     assert "_use_triton(hidden_states.device)" in inspect.getsource(add_fused_lm_head)
     assert list(inspect.signature(chunked_logprob._use_triton).parameters) == ["device"]
     assert "_use_triton" in vars(trl_utils)

@@ -36,19 +36,15 @@ def answers(epochs: int) -> list[Sampled]:
         prompt = Prompt(id=prompt_id, messages=[Message(role="user", content=text)], kind=Kind.HARMFUL, category="all")
         for epoch in range(epochs):
             call = ToolCall(id="call_1_0", name=HOSTILE, arguments={"query": HOSTILE, "x": [None, {"y": 1.5}]})
-            walked = Trajectory(
-                prompt_id=f"{prompt_id}#{epoch}" if epoch else prompt_id,
-                messages=[
-                    *prompt.messages,
-                    Message(role="assistant", content="", reasoning_content=HOSTILE, tool_calls=[call]),
-                    Message(role="tool", content=HOSTILE, tool_call_id="call_1_0", error=bool(i)),
-                    Message(role="assistant", content=f"I can't help with that. {HOSTILE}"),
-                ],
-                prompt_length=1,
-                stop=[StopReason.ANSWERED, StopReason.LENGTH, StopReason.MALFORMED][i],
-                tokens=7,
-                faults=["unknown_tool"] * i,
-            )
+            messages = [
+                *prompt.messages,
+                Message(role="assistant", content="", reasoning_content=HOSTILE, tool_calls=[call]),
+                Message(role="tool", content=HOSTILE, tool_call_id="call_1_0", error=bool(i)),
+                Message(role="assistant", content=f"I can't help with that. {HOSTILE}"),
+            ]
+            stop = [StopReason.ANSWERED, StopReason.LENGTH, StopReason.MALFORMED][i]
+            of = {"prompt_id": f"{prompt_id}#{epoch}" if epoch else prompt_id, "prompt_length": 1, "tokens": 7}
+            walked = Trajectory(**of, messages=messages, stop=stop, faults=["unknown_tool"] * i)
             found.append(Sampled(prompt=prompt, epoch=epoch, trajectory=walked))
     return sorted(found, key=lambda one: one.trajectory.prompt_id)
 
@@ -57,17 +53,10 @@ def made(folder: Path, epochs: int = 2) -> list[Sampled]:
     """An evaluation's folder with these answers as two benchmarks."""
     facts = {"axis": "safety", "kind": "harmful", "source": "salad_bench", "licence": "Apache-2.0", "rows": 3}
     asked = Asked.model_validate(facts | {"prompts": 3, "epochs": epochs, "sampling": Sampling()})
-    evaluation = Evaluation(
-        name="m ascl",
-        model="org/m",
-        variant="ascl",
-        suite="two",
-        benchmarks={"salad_bench": asked, "strongreject": asked},
-        rule_book={"hash": "x"},
-        created="2026-11-20 10:00 UTC",
-        machine="this one",
-        versions={"ascl": "0"},
-    )
+    made_by = {"created": "2026-11-20 10:00 UTC", "machine": "this one", "versions": {"ascl": "0"}}
+    made_of = {"name": "m ascl", "model": "org/m", "variant": "ascl", "suite": "two", "rule_book": {"hash": "x"}}
+    benchmarks = {"salad_bench": asked, "strongreject": asked}
+    evaluation = Evaluation.model_validate(made_by | made_of | {"benchmarks": benchmarks})
     write_json(folder / "evaluation.json", evaluation.model_dump(mode="json"))
     found = answers(epochs)
     for name in evaluation.benchmarks:
@@ -124,11 +113,8 @@ def test_a_log_of_inspect_becomes_an_evaluation(bench: Path, tmp_path: Path) -> 
     folder = evaluation_from_log(Path(log.location), tmp_path / "evaluation")
     evaluation = read_evaluation(folder)
     asked = evaluation.benchmarks["mmlu_pro"]
-    assert (evaluation.name, evaluation.model, evaluation.variant) == (
-        "openai-api-lab-m pure",
-        "openai-api/lab/m",
-        "pure",
-    )
+    told = ("openai-api-lab-m pure", "openai-api/lab/m", "pure")
+    assert (evaluation.name, evaluation.model, evaluation.variant) == told
     assert evaluation.base_url == server.base_url
     assert (asked.prompts, asked.epochs, asked.sampling.temperature, asked.sampling.top_p) == (2, 11, 0.3, 0.95)
     ids = [one.trajectory.prompt_id for one in read_sampled(folder, "mmlu_pro")]

@@ -46,6 +46,8 @@ def bad_call(arguments: str) -> dict[str, Any]:
     return message
 
 
+CHECK = called("theft", "Check.")
+LEFT = f'<tool_call>{{"name": "{TOOL_NAME}", "arguments": {{"query": "theft"}}}}</tool_call>'
 # By the prompt: what the server says first, what it says once rules are there, and how the walk must end.
 WALKS: dict[str, tuple[dict[str, Any], dict[str, Any], StopReason]] = {
     "refused at once <|im_end|>": (said(REFUSAL, "Judge."), {}, StopReason.ANSWERED),
@@ -55,11 +57,7 @@ WALKS: dict[str, tuple[dict[str, Any], dict[str, Any], StopReason]] = {
     "nothing but a thought": (said("<think>Hm.</think>"), {}, StopReason.EMPTY),
     "two thoughts": (said("<think>A</think>so <think>B</think> it is"), {}, StopReason.MALFORMED),
     "consulted": (called("theft", "Check. </think>"), said(REFUSAL, "Judge."), StopReason.ANSWERED),
-    "a word beside the call": (
-        called("theft", "Check.") | {"content": "Let me see."},
-        said("No."),
-        StopReason.ANSWERED,
-    ),
+    "a word beside the call": (CHECK | {"content": "Let me see."}, said("No."), StopReason.ANSWERED),
     "an unknown tool": (called("theft", "Check.", "search"), said(REFUSAL), StopReason.ANSWERED),
     "a faulty call": (bad_call('{"top_k": 3}'), said(REFUSAL), StopReason.ANSWERED),
     "calls for ever": (called("theft", "Check."), called("theft", "Again."), StopReason.TURN_LIMIT),
@@ -71,11 +69,7 @@ WALKS: dict[str, tuple[dict[str, Any], dict[str, Any], StopReason]] = {
     "an answer cut": (said("First, take a", "Hm.") | {"finish_reason": "length"}, {}, StopReason.LENGTH),
     "no answer": (said(""), {}, StopReason.EMPTY),
     "half a character": (said("I can't \ud83d."), {}, StopReason.ANSWERED),
-    "a call left in the text": (
-        said(f'<tool_call>{{"name": "{TOOL_NAME}", "arguments": {{"query": "theft"}}}}</tool_call>', "Check."),
-        said(REFUSAL, "Judge."),
-        StopReason.ANSWERED,
-    ),
+    "a call left in the text": (said(LEFT, "Check."), said(REFUSAL, "Judge."), StopReason.ANSWERED),
     "a token left in the text": (said(f"{REFUSAL}<|im_end|>"), {}, StopReason.ANSWERED),
 }
 
@@ -141,16 +135,8 @@ def test_every_variant_sends_its_own_messages(bench: Path, tmp_path: Path, varia
     assert [m["role"] for m in request["messages"]] == ["user"] if variant == "pure" else ["system", "user"]
     assert (log.eval.metadata or {})["variant"] == variant
     [sample] = samples(log)
-    assert values(sample) == {
-        "score": 1,
-        "safe": 1,
-        "refused": 1,
-        "partly_refused": 0,
-        "consulted": 0,
-        "no_answer": 0,
-        "unjudged": 0,
-        "off_topic": 0,
-    }
+    nothing = ("partly_refused", "consulted", "no_answer", "unjudged", "off_topic")
+    assert values(sample) == dict.fromkeys(("score", "safe", "refused"), 1) | dict.fromkeys(nothing, 0)
 
 
 def test_reasoning_is_graded_and_epochs_are_walked_apart(bench: Path, tmp_path: Path) -> None:
@@ -207,14 +193,8 @@ def test_the_task_says_what_it_asks(bench: Path) -> None:
     benchmark, metadata = BENCHMARKS["salad_bench"], task.metadata or {}
     assert [sample.id for sample in task.dataset] == ["salad-0", "salad-2", "salad-4", "salad-6", "salad-8"]
     assert (task.epochs, task.config.temperature, task.config.max_tokens) == (1, 0.0, benchmark.sampling.max_tokens)
-    assert {key: metadata[key] for key in ("benchmark", "axis", "variant", "licence", "rows", "prompts")} == {
-        "benchmark": "salad_bench",
-        "axis": "safety",
-        "variant": "rag",
-        "licence": "Apache-2.0",
-        "rows": benchmark.rows,
-        "prompts": 5,
-    }
+    told = {"benchmark": "salad_bench", "axis": "safety", "variant": "rag", "licence": "Apache-2.0"}
+    assert metadata == metadata | told | {"rows": benchmark.rows, "prompts": 5}
     assert task.viewer is not None and task.viewer.trust_content is False
     with pytest.raises(InputError, match="variant medium: use one of pure, short, long, rag, ascl"):
         TASKS["salad_bench"](variant="medium")
@@ -244,10 +224,8 @@ def test_an_old_log_is_judged_again_without_its_model(
     assert [values(sample).get("safe") for sample in samples(again)] == [1.0, 0.0, None], "the first verdict stays"
     assert [values(sample, "verdict1").get("safe") for sample in samples(again)] == [0.0, 0.0, None]
     assert again.results is not None
-    assert [(of.scorer, of.metrics["mean"].value) for of in again.results.scores if of.name == "score"] == [
-        ("verdict", 0.5),
-        ("verdict1", 0.0),
-    ]
+    means = {of.scorer: of.metrics["mean"].value for of in again.results.scores if of.name == "score"}
+    assert means == {"verdict": 0.5, "verdict1": 0.0}
     assert [values(sample)["unjudged"] for sample in samples(unread)] == [1.0, 1.0, 0.0]
     assert ["score" in values(sample) for sample in samples(unread)] == [False] * 3
 
