@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascl.chat.messages import RuleHit
+from ascl.chat.messages import Consultation, RuleHit
 from ascl.consult.tool import FAULTS, TOOL_NAME, ConsultTool, loosely_typed, result_text
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
@@ -23,6 +23,13 @@ json_values = st.recursive(
 arguments = st.dictionaries(st.sampled_from(["query", "top_k", "other"]), json_values) | st.dictionaries(
     st.text(max_size=8), json_values, max_size=3
 )
+
+
+def consulted(query: str, tool: ConsultTool = TOOL, **given: Any) -> tuple[Consultation, str]:
+    """The consultation of a sound call, and the text that a model reads."""
+    result = tool.call(TOOL_NAME, {"query": query} | given)
+    assert result.consultation is not None and result.fault is None
+    return result.consultation, result.text
 
 
 def test_the_schema_is_the_papers() -> None:
@@ -42,8 +49,7 @@ def test_the_schema_is_the_papers() -> None:
 def test_the_schema_tells_the_default_that_calls_get() -> None:
     tool = ConsultTool(TOOL.book, default_top_k=2)
     assert tool.schema["function"]["parameters"]["properties"]["top_k"]["default"] == 2
-    consultation = tool.call(TOOL_NAME, {"query": WIDE}).consultation
-    assert consultation is not None
+    consultation, _ = consulted(WIDE, tool)
     assert (consultation.top_k, len(consultation.hits)) == (2, 2)
 
 
@@ -85,14 +91,9 @@ def test_every_fault_is_named_and_gives_no_rules(name: str, given: dict[str, Any
     [(7, 7, False), (7.0, 7, False), ("7", 7, True), (" 7 ", 7, True), ("7.0", 7, True), (None, 3, True)],
 )
 def test_a_whole_number_is_read_however_it_is_written(given: Any, read: int, loose: bool) -> None:
-    arguments = {"query": WIDE, "top_k": given}
-    consultation = TOOL.call(TOOL_NAME, arguments).consultation
-    assert consultation is not None
+    consultation, _ = consulted(WIDE, top_k=given)
     assert (consultation.top_k, len(consultation.hits)) == (read, read)
-    assert loosely_typed(arguments) is loose
-
-
-def test_a_call_without_top_k_is_not_loosely_typed() -> None:
+    assert loosely_typed({"query": WIDE, "top_k": given}) is loose
     assert not loosely_typed({"query": "bomb"})
 
 
@@ -104,11 +105,9 @@ def test_a_fault_does_not_repeat_what_the_model_wrote() -> None:
 
 @pytest.mark.parametrize(("given", "count"), [({}, 3), ({"top_k": 1}, 1), ({"top_k": 7}, 7), ({"top_k": 20}, 20)])
 def test_top_k_bounds_the_list(given: dict[str, Any], count: int) -> None:
-    result = TOOL.call(TOOL_NAME, {"query": WIDE} | given)
-    assert result.fault is None
-    assert result.consultation is not None
-    assert (result.consultation.query, result.consultation.top_k) == (WIDE, count)
-    assert len(result.consultation.hits) == len(result.text.splitlines()) == count
+    consultation, text = consulted(WIDE, **given)
+    assert (consultation.query, consultation.top_k) == (WIDE, count)
+    assert len(consultation.hits) == len(text.splitlines()) == count
 
 
 def test_the_result_is_a_numbered_list_with_percent() -> None:
@@ -121,20 +120,12 @@ def test_the_result_is_a_numbered_list_with_percent() -> None:
 
 
 def test_the_text_lists_what_the_search_found() -> None:
-    result = TOOL.call(TOOL_NAME, {"query": "fake passport"})
-    assert result.consultation is not None
+    consultation, text = consulted("fake passport")
     found = TOOL.book.search("fake passport", 3)
-    assert [(hit.id, hit.text, hit.similarity) for hit in result.consultation.hits] == [
-        (rule.id, rule.text, similarity) for rule, similarity in found
-    ]
-    assert result.text == result_text(result.consultation.hits)
-
-
-def test_nothing_found_is_a_consultation_without_hits() -> None:
-    result = TOOL.call(TOOL_NAME, {"query": "zxqv"})
-    assert result.text == "No rule is about this."
-    assert result.consultation is not None
-    assert (result.fault, result.consultation.hits) == (None, [])
+    assert consultation.hits == [RuleHit(id=rule.id, text=rule.text, similarity=share) for rule, share in found]
+    assert text == result_text(consultation.hits)
+    nothing, text = consulted("zxqv")
+    assert (nothing.hits, text) == ([], "No rule is about this."), "nothing found is a consultation without hits"
 
 
 @settings(max_examples=300, deadline=None)
@@ -149,14 +140,12 @@ def test_a_call_never_raises(name: str, given: dict[str, Any]) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.text(min_size=1).filter(str.strip), st.integers(1, 20))
 def test_a_sound_call_is_never_a_fault(query: str, top_k: int) -> None:
-    consultation = TOOL.call(TOOL_NAME, {"query": query, "top_k": top_k}).consultation
-    assert consultation is not None
+    consultation, _ = consulted(query, top_k=top_k)
     assert consultation.query == query
 
 
 def test_another_rule_book_gives_other_rules() -> None:
     rule = Rule(id="tea.cold", category="tea", title="Tea", text="Serving cold tea to a guest.")
-    result = ConsultTool(RuleBook([rule])).call(TOOL_NAME, {"query": "cold tea"})
-    assert result.consultation is not None
-    assert [hit.id for hit in result.consultation.hits] == ["tea.cold"]
-    assert result.text.endswith("%) Serving cold tea to a guest.")
+    consultation, text = consulted("cold tea", ConsultTool(RuleBook([rule])))
+    assert [hit.id for hit in consultation.hits] == ["tea.cold"]
+    assert text.endswith("%) Serving cold tea to a guest.")

@@ -32,17 +32,13 @@ def test_pure_adds_nothing(messages: list[Message]) -> None:
     assert given is not messages
 
 
-def test_short_is_one_reminder_without_rules() -> None:
-    text = system_text("short", [USER])
-    assert "helpful" in text
-    assert not any(title in text for title in TOOL.book.titles)
-
-
-def test_long_names_every_category() -> None:
-    text = system_text("long", [USER])
-    assert len(TOOL.book.titles) == 21
-    assert [title for title in TOOL.book.titles if title not in text] == []
-    assert "Refuse" in text
+@pytest.mark.parametrize(
+    ("variant", "words", "titles"), [("short", "helpful", 0), ("long", "Refuse", 21), ("ascl", "look up the rules", 0)]
+)
+def test_all_but_rag_hold_no_rule_and_only_long_names_every_category(variant: Variant, words: str, titles: int) -> None:
+    text = system_text(variant, [USER])
+    assert words in text and len(TOOL.book.titles) == 21
+    assert variant == "ascl" or sum(title in text for title in TOOL.book.titles) == titles
     assert not any(rule.text in text for rule in TOOL.book.rules)
 
 
@@ -58,12 +54,6 @@ def test_rag_holds_the_rules_of_the_search() -> None:
 def test_rag_searches_for_the_last_message() -> None:
     earlier = [Message(role="user", content="I want a bomb."), Message(role="assistant", content="No.")]
     assert system_text("rag", [*earlier, USER]) == system_text("rag", [USER])
-
-
-def test_ascl_tells_of_the_look_up_and_holds_no_rule() -> None:
-    text = system_text("ascl", [USER])
-    assert "look up the rules" in text
-    assert not any(rule.text in text for rule in TOOL.book.rules)
 
 
 @pytest.mark.parametrize("variant", ["short", "long", "rag", "ascl"])

@@ -187,6 +187,7 @@ def test_sets_in_the_columns_of_the_hub(name: str, no_bench: Path) -> None:
     (found,) = load_prompts([name])
     assert (found.id, found.text, found.kind, found.category) == expected
     assert found.source == name
+    assert name != "aime24" or found.answer == "25", "without the padding of 025"
 
 
 @pytest.mark.parametrize("name", HUB_ROWS)
@@ -236,12 +237,6 @@ def test_options_of_gpqa_are_shuffled_by_id() -> None:
         assert sorted(fields["options"]) == ["neither", "never", "no", "yes"]
         letters[fields["answer"]] += 1
     assert all(70 <= letters[letter] <= 130 for letter in "ABCD")
-
-
-def test_numbers_of_aime_have_no_padding() -> None:
-    fields = SOURCES["aime24"].row(ELSEWHERE["aime24"][0], 0)
-    assert fields is not None
-    assert fields["answer"] == "25"
 
 
 def test_a_set_without_a_hub_repository_is_read_from_its_authors_file(
@@ -312,41 +307,30 @@ def test_the_first_of_the_starter_set(number: int) -> None:
     assert load_prompts([f"starter:{number}"]) == load_prompts(["starter"])[:number]
 
 
-def test_none_of_the_starter_set_is_no_prompt() -> None:
-    with pytest.raises(InputError, match="starter:0: no prompt found"):
-        load_prompts(["starter:0"])
-
-
 def test_no_name_and_no_row(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="none named: no prompt found"):
-        load_prompts([])
-    with pytest.raises(InputError, match=r"empty\.jsonl: no prompt found"):
-        load_prompts(file_of(tmp_path / "empty.jsonl", ""))
+    empty = file_of(tmp_path / "empty.jsonl", "")
+    for names, told in (([], "none named"), (["starter:0"], "starter:0"), (empty, r"empty\.jsonl")):
+        with pytest.raises(InputError, match=f"{told}: no prompt found"):
+            load_prompts(names)
 
 
-def test_a_set_that_is_nowhere_is_one_clear_error(no_bench: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("gsm8k", ("openai/gsm8k", "ASCL_BENCH_DIR", "gsm8k/test.jsonl")),
+        (
+            "safechain",
+            ("huggingface.co/datasets/UWNSL/SafeChain", "hf auth login", "HF_TOKEN", "safechain/train.jsonl"),
+        ),
+    ],
+    ids=["open", "gated"],
+)
+def test_a_set_that_is_nowhere_is_one_clear_error(no_bench: Path, name: str, told: tuple[str, ...]) -> None:
     with pytest.raises(InputError) as caught:
-        load_prompts(["gsm8k"])
+        load_prompts([name])
     message = str(caught.value)
-    assert "\n" not in message
-    assert message.startswith("prompts: gsm8k: ")
-    assert "openai/gsm8k" in message
-    assert "ASCL_BENCH_DIR" in message
-    assert "gsm8k/test.jsonl" in message
-
-
-def test_a_gated_set_says_how_to_get_access(no_bench: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        load_prompts(["safechain"])
-    message = str(caught.value)
-    assert "\n" not in message
-    for part in (
-        "https://huggingface.co/datasets/UWNSL/SafeChain",
-        "hf auth login",
-        "HF_TOKEN",
-        "safechain/train.jsonl",
-    ):
-        assert part in message
+    assert message.startswith(f"prompts: {name}: ") and "\n" not in message
+    assert [part for part in told if part not in message] == []
 
 
 def test_a_revision_is_never_read_from_the_folder(no_bench: Path) -> None:

@@ -108,35 +108,34 @@ def test_the_quick_suite_asks_once_and_greedily() -> None:
     assert not any(SOURCES[b.source].local_sample for b in benchmarks_of("quick"))
 
 
-def test_a_benchmark_is_the_rows_of_its_kind(bench: Path) -> None:
-    write(bench, "xstest", xstest(safe=3, unsafe=2))
-    safe = load_benchmark(replace(BENCHMARKS["xstest"], rows=3))
-    unsafe = load_benchmark(replace(BENCHMARKS["xstest_unsafe"], rows=2))
-    assert [prompt.text for prompt in safe] == ["safe 0", "safe 1", "safe 2"]
-    assert [prompt.text for prompt in unsafe] == ["unsafe 3", "unsafe 4"]
+TYPES = enumerate(["adversarial_harmful", "adversarial_benign", "vanilla_harmful", "adversarial_harmful"])
+LABELS = enumerate(["harmful", None, "unharmful", "harmful"])
 
 
-def test_a_benchmark_is_the_rows_of_its_category(bench: Path) -> None:
-    types = ["adversarial_harmful", "adversarial_benign", "vanilla_harmful", "adversarial_harmful"]
-    rows = [{"adversarial": f"a{i}", "vanilla": f"v{i}", "data_type": name} for i, name in enumerate(types)]
-    write(bench, "wildjailbreak_eval", rows)
-    harmful = load_benchmark(replace(BENCHMARKS["wildjailbreak"], rows=2))
-    benign = load_benchmark(replace(BENCHMARKS["wildjailbreak_benign"], rows=1))
-    assert [prompt.text for prompt in harmful] == ["a0", "a3"]
-    assert [prompt.text for prompt in benign] == ["a1"]
-
-
-def test_both_halves_of_wildguardtest(bench: Path) -> None:
-    labels = ["harmful", None, "unharmful", "harmful"]
-    write(
-        bench,
-        "wildguardtest",
-        [{"prompt": f"p{i}", "prompt_harm_label": label, "subcategory": "s"} for i, label in enumerate(labels)],
-    )
-    harmful = load_benchmark(replace(BENCHMARKS["wildguardtest"], rows=2))
-    benign = load_benchmark(replace(BENCHMARKS["wildguardtest_benign"], rows=1))
-    assert [prompt.id for prompt in harmful] == ["wildguardtest-0", "wildguardtest-3"]
-    assert [prompt.id for prompt in benign] == ["wildguardtest-2"]
+@pytest.mark.parametrize(
+    ("source", "rows", "found"),
+    [
+        ("xstest", xstest(3, 2), {"xstest": ["safe 0", "safe 1", "safe 2"], "xstest_unsafe": ["unsafe 3", "unsafe 4"]}),
+        (
+            "wildjailbreak_eval",
+            [{"adversarial": f"a{i}", "vanilla": f"v{i}", "data_type": name} for i, name in TYPES],
+            {"wildjailbreak": ["a0", "a3"], "wildjailbreak_benign": ["a1"]},
+        ),
+        (
+            "wildguardtest",
+            [{"prompt": f"p{i}", "prompt_harm_label": label, "subcategory": "s"} for i, label in LABELS],
+            {"wildguardtest": ["p0", "p3"], "wildguardtest_benign": ["p2"]},
+        ),
+    ],
+)
+def test_a_benchmark_is_the_rows_of_its_kind_and_category(
+    bench: Path, source: str, rows: list[dict[str, Any]], found: dict[str, list[str]]
+) -> None:
+    write(bench, source, rows)
+    for name, texts in found.items():
+        prompts = load_benchmark(replace(BENCHMARKS[name], rows=len(texts)))
+        assert [prompt.text for prompt in prompts] == texts
+        assert source != "wildguardtest" or [p.id for p in prompts] == [f"wildguardtest-{text[1:]}" for text in texts]
 
 
 @pytest.mark.parametrize("safe", [0, 249, 251])

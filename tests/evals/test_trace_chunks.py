@@ -54,36 +54,18 @@ def test_a_paragraph_is_cut_the_same_whatever_stands_before_it(first: list[str],
         ['He said "do it." ', "Then he left."],
         ["The answer is 42. ", "Then I stop."],
         ["So should I. ", "That is all."],
+        ["Steps: 1. Mix it. ", "2. Heat it."],  # numbers stay with their items
+        [],
+        # what is left whole
+        ["Use e.g. Acid of 3.5 mol per Dr. Smith vs. J. Doe in the U.S. market."],
+        ["See Section 2. Article 5 of it."],
+        ["The price rose by 3.14 percent at example.com. it seems"],
+        ["They ask so that they know, instead of me, so far."],
+        *(["Go on, but"], ["Okay."], ["hm.\n\nwell"], ["--- \n\n no"], [" \n "]),
     ],
 )
-def test_is_cut(chunks: list[str]) -> None:
+def test_where_a_thought_is_cut(chunks: list[str]) -> None:
     assert chunk("".join(chunks)) == chunks
-
-
-@pytest.mark.parametrize(
-    "whole",
-    [
-        "Use e.g. Acid of 3.5 mol per Dr. Smith vs. J. Doe in the U.S. market.",
-        "See Section 2. Article 5 of it.",
-        "The price rose by 3.14 percent at example.com. it seems",
-        "They ask so that they know, instead of me, so far.",
-        "Go on, but",
-        "Okay.",
-        "hm.\n\nwell",
-        "--- \n\n no",
-        " \n ",
-    ],
-)
-def test_is_left_whole(whole: str) -> None:
-    assert chunk(whole) == [whole]
-
-
-def test_numbers_of_a_list_stay_with_their_items() -> None:
-    assert chunk("Steps: 1. Mix it. 2. Heat it.") == ["Steps: 1. Mix it. ", "2. Heat it."]
-
-
-def test_the_empty_thought_has_no_chunks() -> None:
-    assert chunk("") == []
 
 
 def test_fenced_code_is_one_chunk_and_its_text_is_not_read() -> None:

@@ -1,6 +1,7 @@
 """The intents of chunks: by a judge at a real server, whatever it replies, and by words."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,10 +41,15 @@ def judge_at(server: Teacher, folder: Path) -> JudgedIntents:
     return open_intents(asked, JudgeSettings(), folder / "replies.jsonl")
 
 
-def test_one_request_a_trace_and_one_label_a_chunk(tmp_path: Path) -> None:
-    with teacher(labels_by_first_word) as server:
-        traces = [["refuse it. ", "so. "], ["bomb"], [], ["a", "bomb it", "refuse"]]
-        found = judge_at(server, tmp_path)(traces)
+@pytest.fixture
+def server() -> Iterator[Teacher]:
+    with teacher(labels_by_first_word) as running:
+        yield running
+
+
+def test_one_request_a_trace_and_one_label_a_chunk(server: Teacher, tmp_path: Path) -> None:
+    traces = [["refuse it. ", "so. "], ["bomb"], [], ["a", "bomb it", "refuse"]]
+    found = judge_at(server, tmp_path)(traces)
     assert found == [[DEFENSIVE, NEUTRAL], [DETAIL], [], [NEUTRAL, DETAIL, DEFENSIVE]]
     assert sorted(map(str, (shown(request["messages"]) for request in server.requests))) == sorted(
         map(str, filter(None, traces))
@@ -51,10 +57,9 @@ def test_one_request_a_trace_and_one_label_a_chunk(tmp_path: Path) -> None:
     assert all(request["temperature"] == 0 for request in server.requests)
 
 
-def test_a_long_trace_is_asked_about_in_parts(tmp_path: Path) -> None:
+def test_a_long_trace_is_asked_about_in_parts(server: Teacher, tmp_path: Path) -> None:
     trace = ["so"] * CHUNKS_PER_REQUEST + ["refuse", "bomb"]
-    with teacher(labels_by_first_word) as server:
-        (found,) = judge_at(server, tmp_path)([trace])
+    (found,) = judge_at(server, tmp_path)([trace])
     assert found == [NEUTRAL] * CHUNKS_PER_REQUEST + [DEFENSIVE, DETAIL]
     assert sorted(len(shown(request["messages"])) for request in server.requests) == [2, CHUNKS_PER_REQUEST]
 
@@ -69,28 +74,29 @@ def test_a_long_trace_is_asked_about_in_parts(tmp_path: Path) -> None:
         '{"1": "neutral", "2": "neutral"}', "1: neutral 2: neutral", "1: neutral\n٢: neutral",
     ],
 )  # fmt: skip
-def test_anything_but_a_label_a_chunk_is_asked_again_and_left_unread(reply: str, tmp_path: Path) -> None:
-    with teacher(lambda _: said(reply)) as server:
-        judge = judge_at(server, tmp_path)
-        assert judge([["one", "two"]]) == [None]
-        assert [request["temperature"] for request in server.requests] == [0, 0.7]
-        server.script = labels_by_first_word
-        assert judge([["one", "two"]]) == [[NEUTRAL, NEUTRAL]]  # no bad reply was kept
+def test_anything_but_a_label_a_chunk_is_asked_again_and_left_unread(
+    server: Teacher, reply: str, tmp_path: Path
+) -> None:
+    server.script = lambda _: said(reply)
+    judge = judge_at(server, tmp_path)
+    assert judge([["one", "two"]]) == [None]
+    assert [request["temperature"] for request in server.requests] == [0, 0.7]
+    server.script = labels_by_first_word
+    assert judge([["one", "two"]]) == [[NEUTRAL, NEUTRAL]]  # no bad reply was kept
 
 
-def test_one_unread_trace_costs_the_others_nothing(tmp_path: Path) -> None:
+def test_one_unread_trace_costs_the_others_nothing(server: Teacher, tmp_path: Path) -> None:
     def script(messages: list[dict[str, str]]) -> dict[str, object]:
         return said("no") if "odd" in shown(messages) else labels_by_first_word(messages)
 
-    with teacher(script) as server:
-        found = judge_at(server, tmp_path)([["refuse"], ["odd"], ["bomb"], ["so"] * CHUNKS_PER_REQUEST + ["odd"]])
+    server.script = script
+    found = judge_at(server, tmp_path)([["refuse"], ["odd"], ["bomb"], ["so"] * CHUNKS_PER_REQUEST + ["odd"]])
     assert found == [[DEFENSIVE], None, [DETAIL], None]
 
 
-def test_what_was_labelled_is_not_asked_again(tmp_path: Path) -> None:
-    with teacher(labels_by_first_word) as server:
-        first = judge_at(server, tmp_path)([["refuse"], ["so", "on"]])
-        assert judge_at(server, tmp_path)([["so", "on"], ["refuse"]]) == first[::-1]
+def test_what_was_labelled_is_not_asked_again(server: Teacher, tmp_path: Path) -> None:
+    first = judge_at(server, tmp_path)([["refuse"], ["so", "on"]])
+    assert judge_at(server, tmp_path)([["so", "on"], ["refuse"]]) == first[::-1]
     assert len(server.requests) == 2
 
 
@@ -101,9 +107,8 @@ FORGED = [
 
 
 @pytest.mark.parametrize("forged", FORGED)
-def test_a_label_forged_in_a_thought_is_only_data(forged: str, tmp_path: Path) -> None:
-    with teacher(labels_by_first_word) as server:
-        assert judge_at(server, tmp_path)([[f"bomb {forged}"]]) == [[DETAIL]]
+def test_a_label_forged_in_a_thought_is_only_data(server: Teacher, forged: str, tmp_path: Path) -> None:
+    assert judge_at(server, tmp_path)([[f"bomb {forged}"]]) == [[DETAIL]]
     (request,) = server.requests
     (text,) = shown(request["messages"])
     assert text.replace("\u200b", "") == f"bomb {forged}"
@@ -111,19 +116,18 @@ def test_a_label_forged_in_a_thought_is_only_data(forged: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("forged", FORGED)
-def test_a_judge_that_echoes_the_thought_is_not_read(forged: str, tmp_path: Path) -> None:
-    with teacher(lambda messages: said("I read:\n" + shown(messages)[0])) as server:
-        assert judge_at(server, tmp_path)([[forged]]) == [None]
+def test_a_judge_that_echoes_the_thought_is_not_read(server: Teacher, forged: str, tmp_path: Path) -> None:
+    server.script = lambda messages: said("I read:\n" + shown(messages)[0])
+    assert judge_at(server, tmp_path)([[forged]]) == [None]
 
 
-def test_hostile_thoughts_reach_the_judge_whole(tmp_path: Path) -> None:
+def test_hostile_thoughts_reach_the_judge_whole(server: Teacher, tmp_path: Path) -> None:
     hostile = ["\x00\x1b[2J\u202e\x7f", "\ud800 half", '"\\', "so " * 300_000]
-    with teacher(labels_by_first_word) as server:
-        assert judge_at(server, tmp_path)([hostile]) == [[NEUTRAL] * 4]
+    assert judge_at(server, tmp_path)([hostile]) == [[NEUTRAL] * 4]
     assert shown(server.requests[0]["messages"]) == [hostile[0], "? half", *hostile[2:]]
 
 
-def test_a_thought_that_the_server_does_not_take_is_left_unread(tmp_path: Path) -> None:
+def test_a_thought_that_the_server_does_not_take_is_left_unread(server: Teacher, tmp_path: Path) -> None:
     def script(messages: list[dict[str, str]]) -> dict[str, object]:
         if user_text(messages) == "Hello.":
             return said("Hello.")
@@ -131,8 +135,8 @@ def test_a_thought_that_the_server_does_not_take_is_left_unread(tmp_path: Path) 
             raise ValueError("context length exceeded")
         return labels_by_first_word(messages)
 
-    with teacher(script) as server:
-        assert judge_at(server, tmp_path)([["long"], ["refuse"]]) == [None, [DEFENSIVE]]
+    server.script = script
+    assert judge_at(server, tmp_path)([["long"], ["refuse"]]) == [None, [DEFENSIVE]]
 
 
 @given(st.lists(st.sampled_from(list(Intent)), min_size=1, max_size=120))

@@ -186,10 +186,6 @@ def test_load_names_file_and_line(tmp_path: Path, line: str, message: str) -> No
     path.write_text(json.dumps(GOOD) + "\n" + line + "\n", encoding="utf-8")
     with pytest.raises(ValueError, match=rf"rows\.jsonl, line 2: {message}"):
         load_calibration(path)
-
-
-def test_load_needs_rows(tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
     path.write_text("\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"rows\.jsonl: no rows"):
         load_calibration(path)

@@ -227,7 +227,13 @@ UNREAD = {
         |Refused: no;Specificity: 5;Convincingness: 5;Refused: yes
     """,
 }
-TABLES = [(guard.parse, text, reading) for guard, table in READ.items() for text, reading in table.items()]
+
+
+def rows_of(tables) -> list:
+    return [(guard.parse, text, reading) for guard, table in tables.items() for text, reading in table.items()]
+
+
+TABLES = rows_of(READ)
 BAD = [
     (guard.parse, row.strip()[1:].replace(";", "\n"))
     for guard, table in UNREAD.items()
@@ -235,16 +241,8 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("parse", "text", "reading"), TABLES)
-def test_a_guard_is_read_in_its_own_form(parse, text, reading) -> None:
-    assert parse(text) == reading
-
-
-@pytest.mark.parametrize(
-    ("parse", "text", "reading"),
-    [(guard.parse, text, reading) for guard, table in OFF_FORM.items() for text, reading in table.items()],
-)
-def test_its_word_decides_where_the_form_is_off(parse, text, reading) -> None:
+@pytest.mark.parametrize(("parse", "text", "reading"), [*TABLES, *rows_of(OFF_FORM)])
+def test_a_guard_is_read_in_its_own_form_and_its_word_decides_where_the_form_is_off(parse, text, reading) -> None:
     assert parse(text) == reading
 
 

@@ -86,25 +86,15 @@ def judged(text: str, kind: Kind, one: Trajectory) -> Verdict:
     return verdict
 
 
-@pytest.mark.parametrize("answer", HARMLESS)
+@pytest.mark.parametrize("answer", [*HARMLESS, *HARMFUL])
 def test_harmless(answer: str) -> None:
-    assert harmless_by_rule(PROMPT, answer)
+    assert harmless_by_rule(PROMPT, answer) is (answer in HARMLESS)
 
 
-@pytest.mark.parametrize("answer", HARMFUL)
-def test_not_harmless(answer: str) -> None:
-    assert not harmless_by_rule(PROMPT, answer)
-
-
-@pytest.mark.parametrize("text", CLAIMS)
+@pytest.mark.parametrize("text", [*CLAIMS, *MENTIONS])
 def test_claims(text: str) -> None:
-    assert claims_consultation(text)
-    assert claims_consultation(f"Hello. {text} Goodbye.")
-
-
-@pytest.mark.parametrize("text", MENTIONS)
-def test_mentions(text: str) -> None:
-    assert not claims_consultation(text)
+    assert claims_consultation(text) is (text in CLAIMS)
+    assert text in MENTIONS or claims_consultation(f"Hello. {text} Goodbye.")
 
 
 @pytest.mark.parametrize(

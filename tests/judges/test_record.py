@@ -1,9 +1,10 @@
 """The record of one trajectory: the grade is put in, and the outcome is one word."""
 
 import pytest
+from walks import asked, walk
 
-from ascl.chat.messages import Message, StopReason, Trajectory
-from ascl.data.prompt import Kind, Prompt
+from ascl.chat.messages import StopReason
+from ascl.data.prompt import Kind
 from ascl.judges.judge import judge_one
 from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.record import Outcome, Record, outcome, record
@@ -11,16 +12,6 @@ from ascl.judges.verdict import Refusal, Verdict
 
 FULL, PARTIAL, COMPLIED = Refusal.FULL_REFUSAL, Refusal.PARTIAL_REFUSAL, Refusal.FULL_COMPLIANCE
 OFF = Refusal.OFF_TOPIC
-
-
-def walk(answer: str, stop: StopReason = StopReason.ANSWERED) -> Trajectory:
-    messages = [Message(role="user", content="How?"), Message(role="assistant", content=answer)]
-    return Trajectory(prompt_id="p", messages=messages, prompt_length=1, stop=stop)
-
-
-def prompt(kind: Kind, answer: str | None = None, options: list[str] | None = None) -> Prompt:
-    messages = [Message(role="user", content="How?")]
-    return Prompt(id="p", messages=messages, kind=kind, answer=answer, options=options or [])
 
 
 @pytest.mark.parametrize(
@@ -50,14 +41,14 @@ def prompt(kind: Kind, answer: str | None = None, options: list[str] | None = No
 def test_outcomes(kind: Kind, safe: bool | None, refusal: Refusal, correct: bool | None, expected: Outcome) -> None:
     verdict = Verdict(judge="x", safe=safe, refusal=refusal, correct=correct)
     assert outcome(kind, walk("So."), verdict) is expected
-    assert outcome(kind, walk("So.", StopReason.LENGTH), verdict) is expected
+    assert outcome(kind, walk("So.", stop=StopReason.LENGTH), verdict) is expected
 
 
 @pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("stop", [s for s in StopReason if s not in (StopReason.ANSWERED, StopReason.LENGTH)])
 def test_no_answer_is_an_outcome_of_its_own(kind: Kind, stop: StopReason) -> None:
-    one = prompt(kind, "1" if kind is Kind.REASONING else None)
-    made = record("pure", one, walk("", stop), judge_one(OfflineJudge(), one, walk("", stop)))
+    one, walked = asked(kind=kind), walk("", stop=stop)
+    made = record("pure", one, walked, judge_one(OfflineJudge(), one, walked))
     assert made.outcome is Outcome.NO_ANSWER
     assert made.verdict.safe is None
     assert made.verdict.correct is (False if kind is Kind.REASONING else None)
@@ -73,16 +64,17 @@ def test_no_answer_is_an_outcome_of_its_own(kind: Kind, stop: StopReason) -> Non
     ],
 )
 def test_reasoning_is_graded(answer: str, expected: str, options: list[str], correct: bool | None) -> None:
-    verdict = judge_one(OfflineJudge(), prompt(Kind.REASONING, expected, options), walk(answer))
+    verdict = judge_one(OfflineJudge(), asked("How?", Kind.REASONING, expected, options), walk(answer))
     assert (verdict.correct, verdict.safe) == (correct, None)
 
 
 def test_other_kinds_are_not_graded() -> None:
-    assert judge_one(OfflineJudge(), prompt(Kind.PLAIN, "4"), walk("It is 4.")).correct is None
+    plain = asked(kind=Kind.PLAIN).model_copy(update={"answer": "4"})
+    assert judge_one(OfflineJudge(), plain, walk("It is 4.")).correct is None
 
 
 def test_a_record_survives_its_file() -> None:
-    one = prompt(Kind.HARMFUL)
+    one = asked()
     made = record("ascl", one, walk("I can't help with that. \u2028 \x00"), Verdict(judge="x", safe=True, refusal=FULL))
     assert Record.model_validate_json(made.model_dump_json()) == made
     assert Record.model_validate(made.model_dump(mode="json")) == made

@@ -1,5 +1,7 @@
 """Trajectories to judge."""
 
+from collections.abc import Sequence
+
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
 from ascl.data.prompt import Kind, Prompt
 from ascl.judges.judge import Case, Judge, judge_one
@@ -27,10 +29,10 @@ def consulting(answer: str, error: bool = False) -> Trajectory:
     return Trajectory(prompt_id="p", messages=messages, prompt_length=1, stop=StopReason.ANSWERED)
 
 
-def asked(text: str = "How?", kind: Kind = Kind.HARMFUL) -> Prompt:
-    """A prompt; a reasoning problem's answer is 4."""
-    messages = [Message(role="user", content=text)]
-    return Prompt(id="p", messages=messages, kind=kind, answer="4" if kind is Kind.REASONING else None)
+def asked(text: str = "How?", kind: Kind = Kind.HARMFUL, answer: str = "4", options: Sequence[str] = ()) -> Prompt:
+    """A prompt; a reasoning problem has an answer."""
+    given = {"answer": answer, "options": list(options)} if kind is Kind.REASONING else {}
+    return Prompt.model_validate({"id": "p", "messages": [Message(role="user", content=text)], "kind": kind} | given)
 
 
 def case(answer: str, prompt: str = "How?", kind: Kind = Kind.HARMFUL) -> Case:

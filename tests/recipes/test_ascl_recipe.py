@@ -98,13 +98,9 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("kind", "consulted", "verdict"), GOOD)
-def test_what_is_worth_cloning(kind: Kind, consulted: bool, verdict: Verdict) -> None:
-    assert acceptable(kind, walk("p", consulted), verdict)
-
-
-@pytest.mark.parametrize(("kind", "consulted", "verdict"), GOOD)
-def test_what_spoils_any_trajectory(kind: Kind, consulted: bool, verdict: Verdict) -> None:
+def test_what_is_worth_cloning_and_what_spoils_it(kind: Kind, consulted: bool, verdict: Verdict) -> None:
     good = walk("p", consulted)
+    assert acceptable(kind, good, verdict)
     assert shortcoming(kind, good.model_copy(update={"faults": ["unknown_tool"]}), verdict) == "faults"
     claims = verdict.model_copy(update={"claims_consultation": True})
     assert shortcoming(kind, good, claims) == "claims consultation"
@@ -173,40 +169,33 @@ def test_query_related(query: str, asked: str, related: bool) -> None:
     assert query_related(query, asked, TOOL.book) is related
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "The rules forbid bombs.",
-        "The retrieved policies clearly state that this is banned.",
-        "According to the results, it is banned.",
-        "As the search results show, it is banned.",
-        "The tool returned three rules.",
-        "I checked the rules, and it is banned.",
-        "Hm. These guidelines do not apply here.",
-        "Rule 2 is the closest. The listed rules are strict.",
-        "With 42.6% similarity, it fits.",
-    ],
-)
+REFERS = [
+    "The rules forbid bombs.",
+    "The retrieved policies clearly state that this is banned.",
+    "According to the results, it is banned.",
+    "As the search results show, it is banned.",
+    "The tool returned three rules.",
+    "I checked the rules, and it is banned.",
+    "Hm. These guidelines do not apply here.",
+    "Rule 2 is the closest. The listed rules are strict.",
+    "With 42.6% similarity, it fits.",
+]
+REFERS_NOT = [
+    "This may break a rule, so I should check.",
+    "I should check whether the rules forbid this.",
+    "Let me see what the rules say, and if they apply.",
+    "It sounds cruel, so checking the rules is prudent.",
+    "The guidelines say I should look up the rules first.",
+    "Chess is not at issue. I should look up the safety rules.",
+    "I will look at the rules and decide based on the results.",
+    "The user asks for search engine tips.",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", [*REFERS, *REFERS_NOT])
 def test_what_refers_to_results(text: str) -> None:
-    assert refers_to_results(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "This may break a rule, so I should check.",
-        "I should check whether the rules forbid this.",
-        "Let me see what the rules say, and if they apply.",
-        "It sounds cruel, so checking the rules is prudent.",
-        "The guidelines say I should look up the rules first.",
-        "Chess is not at issue. I should look up the safety rules.",
-        "I will look at the rules and decide based on the results.",
-        "The user asks for search engine tips.",
-        "",
-    ],
-)
-def test_what_does_not_refer_to_results(text: str) -> None:
-    assert not refers_to_results(text)
+    assert refers_to_results(text) is (text in REFERS)
 
 
 def test_every_second_thought_of_the_demonstrations_refers_to_results_and_no_first_one() -> None:
@@ -316,10 +305,6 @@ def test_the_papers_numbers() -> None:
     assert len({sample.id for sample in samples}) == 5878
 
 
-def test_the_papers_numbers_out_of_more() -> None:
-    assert parts(mix(mixture(1200, 1469, 1500), SHARES, 0)) == (980, 1469, 980)
-
-
 @pytest.mark.parametrize(
     ("given_", "shares", "expected"),
     [
@@ -327,7 +312,7 @@ def test_the_papers_numbers_out_of_more() -> None:
         ((10, 100, 100), SHARES, (10, 15, 10)), ((100, 100, 10), SHARES, (10, 15, 10)), ((1, 9, 9), SHARES, (1, 2, 1)),
         ((0, 9, 9), SHARES, (0, 0, 0)), ((9, 0, 9), SHARES, (0, 0, 0)), ((0, 0, 0), SHARES, (0, 0, 0)),
         ((30, 30, 30), (1, 1, 1), (30, 30, 30)), ((30, 30, 30), (3, 1, 2), (30, 10, 20)),
-        ((4, 100, 100), (1, 1, 10), (4, 4, 40)),
+        ((4, 100, 100), (1, 1, 10), (4, 4, 40)), ((1200, 1469, 1500), SHARES, (980, 1469, 980)),
     ],
 )  # fmt: skip
 def test_the_mixture(

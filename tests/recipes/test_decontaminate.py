@@ -106,34 +106,33 @@ def test_the_search_finds_what_comparing_all_pairs_finds(text: str, evaluation: 
     assert {i: s for i, _, s in matches(text, index)} == pytest.approx(expected)
 
 
-def test_eight_shared_words_are_a_match_and_seven_are_none() -> None:
-    words = LONG.split()
-    around = "quantum zebra fjord vortex jukebox sphinx waltz lynx cobalt nymph"
-    assert reason(f"{around} {' '.join(words[:8])} {around}", LONG) == Reason.NGRAM
-    assert reason(f"{around} {' '.join(words[2:10]).upper()}?! {around}", LONG) == Reason.NGRAM
-    assert reason(f"{around} {' '.join(words[:7])} {around}", LONG) is None
-    assert reason(f"{around} {' '.join(words[:7])} {around}", LONG, n=7) == Reason.NGRAM
+ODD = "quantum zebra fjord vortex jukebox sphinx waltz lynx cobalt nymph"
+EIGHT, SEVEN = (f"{ODD} {' '.join(LONG.split()[:n])} {ODD}" for n in (8, 7))
+LIKE = LONG.replace("bicycle pump", "bike pump").replace("Please explain", "Please, explain").replace(" and", ", and")
 
 
-def test_a_text_of_fewer_words_matches_an_equal_one_only() -> None:
-    assert reason("  what is TREASON", SHORT) == Reason.SAME
-    assert reason(f"Tell me, my dear friend, and be quick about it: {SHORT}", SHORT) is None
-    assert reason("What is thunder?", SHORT) is None
-
-
-def test_a_near_duplicate_has_most_shingles_in_common() -> None:
-    other = (
-        LONG.replace("bicycle pump", "bike pump").replace("Please explain", "Please, explain").replace(" and", ", and")
-    )
-    assert reason(other, LONG, n=100) == Reason.NEAR
-    assert reason(other, LONG, n=100, threshold=0.95) is None
-    assert reason("Who painted the ceiling of that chapel?", LONG, n=100) is None
-
-
-def test_texts_without_words() -> None:
-    assert reason("???", "???") == Reason.SAME
-    assert reason("???", "!!!") is None
-    assert reason("", "!") is None
+@pytest.mark.parametrize(
+    ("text", "evaluation", "settings", "found"),
+    [
+        # eight shared words are a match, and seven are none
+        (EIGHT, LONG, {}, Reason.NGRAM),
+        (f"{ODD} {' '.join(LONG.split()[2:10]).upper()}?! {ODD}", LONG, {}, Reason.NGRAM),
+        (SEVEN, LONG, {}, None),
+        (SEVEN, LONG, {"n": 7}, Reason.NGRAM),
+        # a text of fewer words matches an equal one only
+        ("  what is TREASON", SHORT, {}, Reason.SAME),
+        (f"Tell me, my dear friend, and be quick about it: {SHORT}", SHORT, {}, None),
+        ("What is thunder?", SHORT, {}, None),
+        # a near duplicate has most shingles in common
+        (LIKE, LONG, {"n": 100}, Reason.NEAR),
+        (LIKE, LONG, {"n": 100, "threshold": 0.95}, None),
+        ("Who painted the ceiling of that chapel?", LONG, {"n": 100}, None),
+        # texts without words
+        *(("???", "???", {}, Reason.SAME), ("???", "!!!", {}, None), ("", "!", {}, None)),
+    ],
+)
+def test_what_matches(text: str, evaluation: str, settings: dict[str, Any], found: Reason | None) -> None:
+    assert reason(text, evaluation, **settings) == found
 
 
 def test_the_surest_match_is_told_and_all_sets_are_counted() -> None:

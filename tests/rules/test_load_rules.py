@@ -61,11 +61,7 @@ def test_every_format_gives_the_same_rules(tmp_path: Path, name: str, text: str)
     rules = load_rules(write(tmp_path, name, text))
     assert {rule.id: rule.text for rule in rules} == TEXTS
     assert {(rule.category, rule.title) for rule in rules} == {("tea", "Tea & Ceremony")}
-
-
-@pytest.mark.parametrize(("name", "text"), [("t.csv", CSV), ("t.md", MARKDOWN)])
-def test_formats_do_not_differ(tmp_path: Path, name: str, text: str) -> None:
-    """The same book in another format is the same book: nothing to report, equal hash."""
+    # The same book in another format is the same book: nothing to report, equal hash.
     one, other = RuleBook.load(write(tmp_path, "t.yaml", YAML)), RuleBook.load(write(tmp_path, name, text))
     changes = diff(one, other)
     assert (changes.added, changes.removed, changes.changed) == ([], [], [])
