@@ -53,13 +53,10 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path, tex
         write_text(path, text)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["c.txt"]
-
-
-def test_a_write_to_a_folder_leaves_nothing_behind(tmp_path: Path) -> None:
-    (tmp_path / "c.txt").mkdir()
+    (tmp_path / "folder" / "c.txt").mkdir(parents=True)
     with pytest.raises(OSError):
-        write_text(tmp_path / "c.txt", "new")
-    assert [p.name for p in tmp_path.iterdir()] == ["c.txt"]
+        write_text(tmp_path / "folder" / "c.txt", "new")
+    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["c.txt"]
 
 
 def test_a_reader_sees_whole_files_only_and_so_does_who_comes_after_a_kill(tmp_path: Path) -> None:
@@ -111,13 +108,9 @@ def test_appending_goes_on_after_a_kill_at_any_byte(
     assert path.read_bytes() == whole
 
 
-def test_a_file_that_is_not_there_has_no_finished_rows(tmp_path: Path) -> None:
-    assert read_finished(tmp_path / "none.jsonl") == []
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_damage_before_the_last_line_is_named_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
+    assert read_finished(path) == [] and list(tmp_path.iterdir()) == [], "no file has no finished rows"
     path.write_bytes(b'{"a": 1}\n{"a": \n{"a": 3}\n')
     with pytest.raises(InputError, match=r"rows\.jsonl, line 2: not JSON"):
         read_finished(path)
@@ -150,18 +143,11 @@ def test_records_are_found_and_sorted_by_their_keys(tmp_path: Path) -> None:
     assert path.stat().st_mtime_ns == changed, "a file in order is left alone"
 
 
-@pytest.mark.parametrize(
-    ("last", "words"),
-    [
-        ({"name": "a"}, "line 3: not a record of this kind"),
-        ({"id": 1}, "line 3: not a record of this kind"),
-        ({"id": ["a"]}, "line 3: not a record of this kind"),
-    ],
-)
-def test_a_record_without_a_key_of_its_own_is_named(tmp_path: Path, last: dict[str, Any], words: str) -> None:
+@pytest.mark.parametrize("last", [{"name": "a"}, {"id": 1}, {"id": ["a"]}])
+def test_a_record_without_a_key_of_its_own_is_named(tmp_path: Path, last: dict[str, Any]) -> None:
     path = tmp_path / "rows.jsonl"
     write_jsonl(path, [{"id": "a"}, {"id": "b"}, last])
-    with pytest.raises(InputError, match=rf"rows\.jsonl, {words}"):
+    with pytest.raises(InputError, match=r"rows\.jsonl, line 3: not a record of this kind"):
         index_jsonl(path, lambda row: row["id"])
 
 

@@ -20,17 +20,13 @@ from ascl.rules.load import load_rules
 from ascl.run.config import load_config
 
 READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "rules in YAML": (".yaml", load_rules),
-    "rules in CSV": (".csv", load_rules),
-    "rules in Markdown": (".md", load_rules),
-    "a folder of rules": (".yaml", lambda path: load_rules(path.parent)),
-    "a configuration": (".yaml", load_config),
-    "prompts": (".jsonl", lambda path: load_prompts([f"file:{path}"])),
+    "rules in YAML": (".yaml", load_rules), "rules in CSV": (".csv", load_rules),
+    "rules in Markdown": (".md", load_rules), "a folder of rules": (".yaml", lambda path: load_rules(path.parent)),
+    "a configuration": (".yaml", load_config), "prompts": (".jsonl", lambda path: load_prompts([f"file:{path}"])),
     "examples": (".jsonl", lambda path: load_examples([f"file:{path}"])),
-    "training rows": (".jsonl", lambda path: read_rows([path])),
-    "labels": (".jsonl", load_calibration),
+    "training rows": (".jsonl", lambda path: read_rows([path])), "labels": (".jsonl", load_calibration),
     "JSON": (".json", read_json),
-}
+}  # fmt: skip
 
 
 def fault(read: Callable[[Path], object], path: Path) -> str:

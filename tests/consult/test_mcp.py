@@ -70,12 +70,8 @@ def test_every_fault_comes_back_as_a_tool_error_with_the_tools_text() -> None:
                 assert expected.fault is not None
                 assert await call(client, arguments) == (True, expected.text)
             for name in (
-                "other",
-                "",
-                "safety-policy-",
-                "safety-policy-safety-policy-retrieve_policy",
-                "Retrieve_Policy",
-            ):
+                "other", "", "safety-policy-", "safety-policy-safety-policy-retrieve_policy", "Retrieve_Policy",
+            ):  # fmt: skip
                 refused = await call(client, {"query": "bomb"}, name=name)
                 assert refused == (True, "Error: there is no tool of this name; use retrieve_policy.")
             named = [await call(client, {"query": WIDE}, name=name) for name in ("retrieve_policy", TOOL_NAME)]
@@ -191,21 +187,14 @@ def test_a_proxys_host_is_let_through_where_it_is_named(tmp_path: Path) -> None:
     with http_server(tmp_path, "--allow-host", "rules.example.com", "--allow-host", "other.example:8443") as (_, port):
         own = [f"127.0.0.1:{port}", f"localhost:{port}"]
         for host in [
-            *own,
-            "rules.example.com",
-            "rules.example.com:443",
-            f"rules.example.com:{port}",
-            "other.example:8443",
-        ]:
+            *own, "rules.example.com", "rules.example.com:443", f"rules.example.com:{port}", "other.example:8443",
+        ]:  # fmt: skip
             assert status(port, host) == 200
             assert status(port, host, f"https://{host}") == 200
         for host in (
-            "evil.example",
-            "other.example",
-            "rules.example.com.evil.example",
-            "rules.example.com:evil",
+            "evil.example", "other.example", "rules.example.com.evil.example", "rules.example.com:evil",
             "127.0.0.1:evil",
-        ):
+        ):  # fmt: skip
             assert status(port, host) == 421
         for origin in (
             "https://evil.example",

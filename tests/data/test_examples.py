@@ -112,14 +112,8 @@ def test_forms_of_a_file(tmp_path: Path) -> None:
         {"messages": [user, {"role": "assistant", "content": "b", "reasoning_content": "a"}], "tools": []},
         {"messages": [{"role": "system", "content": "s"}, user, {"role": "assistant", "content": "<think>a</think>b"}]},
         {"prompt": "Q?", "response": "<think>a</think>b", "score": 10},
-        {
-            "question": "Q?",
-            "response": "a</think>b",
-            "kind": "sensitive",
-            "id": "mine",
-            "category": "c",
-            "split": "test",
-        },
+        {"question": "Q?", "response": "a</think>b", "kind": "sensitive", "id": "mine"}
+        | {"category": "c", "split": "test"},
         {"prompt": "Q?", "thought": "a", "answer": "b"},
         {"prompt": "Q?", "response": "a</think>b", "kind": "reasoning", "answer": "B", "options": ["1", "2"]},
         {

@@ -16,19 +16,12 @@ from ascl.data.prompt import Kind
 from ascl.errors import InputError
 
 COUNTS = {
-    "xstest": {Kind.SENSITIVE: 250, Kind.HARMFUL: 200},
-    "strongreject": {Kind.HARMFUL: 313},
-    "jailbreakbench": {Kind.HARMFUL: 100, Kind.SENSITIVE: 100},
-    "or_bench_hard": {Kind.SENSITIVE: 1319},
-    "phtest": {Kind.SENSITIVE: 2069},
-    "salad_bench": {Kind.HARMFUL: 622},
-    "gsm8k": {Kind.REASONING: 1319},
-    "math500": {Kind.REASONING: 500},
-    "arc_challenge": {Kind.REASONING: 1172},
-    "mmlu_pro": {Kind.REASONING: 280},
-    "or_bench_80k": {Kind.SENSITIVE: 100},
-    "star1": {Kind.HARMFUL: 1000},
-}
+    "xstest": {Kind.SENSITIVE: 250, Kind.HARMFUL: 200}, "strongreject": {Kind.HARMFUL: 313},
+    "jailbreakbench": {Kind.HARMFUL: 100, Kind.SENSITIVE: 100}, "or_bench_hard": {Kind.SENSITIVE: 1319},
+    "phtest": {Kind.SENSITIVE: 2069}, "salad_bench": {Kind.HARMFUL: 622}, "gsm8k": {Kind.REASONING: 1319},
+    "math500": {Kind.REASONING: 500}, "arc_challenge": {Kind.REASONING: 1172}, "mmlu_pro": {Kind.REASONING: 280},
+    "or_bench_80k": {Kind.SENSITIVE: 100}, "star1": {Kind.HARMFUL: 1000},
+}  # fmt: skip
 # Sets the folder of public sets may lack: rows in the columns of the hub, and what becomes of them.
 ELSEWHERE: dict[str, tuple[dict[str, Any], tuple[str, str, Kind, str | None]]] = {
     "star_benign_915": (
@@ -214,11 +207,9 @@ def test_rows_that_are_left_out() -> None:
     assert SOURCES["wildguardtest"].row(unlabelled, 0) is None
     chat = ELSEWHERE["wildchat"][0]
     others: list[dict[str, Any]] = [
-        {"language": "French"},
-        {"turn": 2},
-        {"openai_moderation": [{"flagged": False}, {"flagged": True}]},
+        {"language": "French"}, {"turn": 2}, {"openai_moderation": [{"flagged": False}, {"flagged": True}]},
         {"openai_moderation": []},
-    ]
+    ]  # fmt: skip
     assert [SOURCES["wildchat"].row(chat | other, 0) for other in others] == [None] * 4
 
 

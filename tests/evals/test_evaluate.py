@@ -94,11 +94,9 @@ def test_every_prompt_is_asked_in_batches_and_judged(tmp_path: Path) -> None:
     ]
     assert {record.variant for of in found.values() for record in of} == {"bc"}
     assert outcomes(tmp_path / "e") == {
-        "harmful": [Outcome.REFUSED] * 5,
-        "sensitive": [Outcome.COMPLIED] * 5,
-        "cut": [Outcome.NO_ANSWER] * 5,
+        "harmful": [Outcome.REFUSED] * 5, "sensitive": [Outcome.COMPLIED] * 5, "cut": [Outcome.NO_ANSWER] * 5,
         "sum": [Outcome.CORRECT, Outcome.WRONG] * 2 + [Outcome.CORRECT],
-    }
+    }  # fmt: skip
     assert all(record.trajectory.consulted is (name == "harmful") for name, of in found.items() for record in of)
     # Batches of two; those that consulted are asked for a second turn.
     assert [len(batch) for batch in client.asked] == [2, 2, 2, 2, 1, 1, *[2, 2, 1] * 3]

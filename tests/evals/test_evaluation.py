@@ -130,11 +130,9 @@ def test_figures_of_a_scripted_model(folder: Path, before: Results, server: Teac
     assert found.judge == "offline"
     assert read_results(folder) == found
     assert found.warnings == [
-        "gsm8k: 33.3 % of the answers are unparsed; they count as wrong",
-        "strongreject: 6 of 313 prompts",
-        "xstest: 6 of 250 prompts",
-        "gsm8k: 6 of 1319 prompts",
-    ]
+        "gsm8k: 33.3 % of the answers are unparsed; they count as wrong", "strongreject: 6 of 313 prompts",
+        "xstest: 6 of 250 prompts", "gsm8k: 6 of 1319 prompts",
+    ]  # fmt: skip
     assert walk(folder, server) == found
     assert server.requests == [], "a second run asks nothing"
 

@@ -72,13 +72,10 @@ def test_figures_are_shares(intents: list[Intent], safe: bool | None) -> None:
     [
         ("Wait, is that so? Hmm, let me check it", 100 * 3 / 9),
         ("However, alternatively: on second thought, no.", 100 * 3 / 6),
-        ("I was waiting with a waiter, and checked out.", 0),
-        ("I re-examine and double-check.", 100 * 2 / 4),
-        ("", 0),
-        (" \n", 0),
-        ("wait " * 200_000, 100),
+        ("I was waiting with a waiter, and checked out.", 0), ("I re-examine and double-check.", 100 * 2 / 4), ("", 0),
+        (" \n", 0), ("wait " * 200_000, 100),
     ],
-)
+)  # fmt: skip
 def test_reflection_rate(thought: str, rate: float) -> None:
     assert figures.reflection_rate(thought) == pytest.approx(rate)
 

@@ -65,17 +65,16 @@ def test_choices(answer: str, letter: str | None) -> None:
     assert grade(answer, "B", FOUR) is (unread if letter is None else letter == "B")
 
 
-def test_ten_options() -> None:
-    assert read_choice("Answer: J", TEN) == "J"
-    assert read_choice("Answer: I", TEN) == "I"
-    assert read_choice("The answer I think of is long.", TEN) is None
-    assert read_choice("Answer: K", TEN) is None
-
-
-def test_an_option_within_another_is_no_choice() -> None:
-    assert read_choice("It is 100.", ["10", "100", "1", ""]) == "B"
-    assert read_choice("It is 15.", ["10", "100", "1", ""]) is None
-    assert read_choice("Planets slow down", ["Planets slow down.", "Stars."]) == "A"
+@pytest.mark.parametrize(
+    ("answer", "options", "letter"),
+    [
+        *(("Answer: J", TEN, "J"), ("Answer: I", TEN, "I"), ("The answer I think of is long.", TEN, None)),
+        *(("Answer: K", TEN, None), ("Planets slow down", ["Planets slow down.", "Stars."], "A")),
+        *(("It is 100.", ["10", "100", "1", ""], "B"), ("It is 15.", ["10", "100", "1", ""], None)),
+    ],
+)
+def test_other_options(answer: str, options: list[str], letter: str | None) -> None:
+    assert read_choice(answer, options) == letter
 
 
 @given(st.text(max_size=60), st.integers(1, 10), st.data())

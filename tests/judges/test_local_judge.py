@@ -160,11 +160,9 @@ def with_rule(text: str) -> Guard:
 
 
 GUARDS: dict[str, Callable[[str], Guard]] = {
-    "qwen3guard": lambda text: QWEN3GUARD,
-    "wildguard": lambda text: WILDGUARD,
-    "strongreject": lambda text: STRONGREJECT,
-    "safeguard": lambda text: with_rule(f"No {text} tea."),
-}
+    "qwen3guard": lambda text: QWEN3GUARD, "wildguard": lambda text: WILDGUARD,
+    "strongreject": lambda text: STRONGREJECT, "safeguard": lambda text: with_rule(f"No {text} tea."),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", GUARDS)

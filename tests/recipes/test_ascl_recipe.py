@@ -170,27 +170,18 @@ def test_query_related(query: str, asked: str, related: bool) -> None:
 
 
 REFERS = [
-    "The rules forbid bombs.",
-    "The retrieved policies clearly state that this is banned.",
-    "According to the results, it is banned.",
-    "As the search results show, it is banned.",
-    "The tool returned three rules.",
-    "I checked the rules, and it is banned.",
-    "Hm. These guidelines do not apply here.",
-    "Rule 2 is the closest. The listed rules are strict.",
+    "The rules forbid bombs.", "The retrieved policies clearly state that this is banned.",
+    "According to the results, it is banned.", "As the search results show, it is banned.",
+    "The tool returned three rules.", "I checked the rules, and it is banned.",
+    "Hm. These guidelines do not apply here.", "Rule 2 is the closest. The listed rules are strict.",
     "With 42.6% similarity, it fits.",
-]
+]  # fmt: skip
 REFERS_NOT = [
-    "This may break a rule, so I should check.",
-    "I should check whether the rules forbid this.",
-    "Let me see what the rules say, and if they apply.",
-    "It sounds cruel, so checking the rules is prudent.",
-    "The guidelines say I should look up the rules first.",
-    "Chess is not at issue. I should look up the safety rules.",
-    "I will look at the rules and decide based on the results.",
-    "The user asks for search engine tips.",
-    "",
-]
+    "This may break a rule, so I should check.", "I should check whether the rules forbid this.",
+    "Let me see what the rules say, and if they apply.", "It sounds cruel, so checking the rules is prudent.",
+    "The guidelines say I should look up the rules first.", "Chess is not at issue. I should look up the safety rules.",
+    "I will look at the rules and decide based on the results.", "The user asks for search engine tips.", "",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", [*REFERS, *REFERS_NOT])
@@ -228,16 +219,12 @@ TITLES = {rule.category: rule.title for rule in TOOL.book.rules}
 @pytest.mark.parametrize(
     ("reply", "label"),
     [
-        ("Violence & Weapons", "violence"),
-        ("  **violence & weapons**.\n", "violence"),
-        ("It asks for a bomb.\n\nCategory: Violence & Weapons", "violence"),
-        ("self_harm", "self_harm"),
-        ("Violence & Weapons or Gambling", None),
-        ("It is violence & weapons, I think", None),
-        ("Cooking", None),
+        ("Violence & Weapons", "violence"), ("  **violence & weapons**.\n", "violence"),
+        ("It asks for a bomb.\n\nCategory: Violence & Weapons", "violence"), ("self_harm", "self_harm"),
+        ("Violence & Weapons or Gambling", None), ("It is violence & weapons, I think", None), ("Cooking", None),
         ("", None),
     ],
-)
+)  # fmt: skip
 def test_read_label(reply: str, label: str | None) -> None:
     assert read_label(reply, TITLES) == label
 
@@ -342,11 +329,9 @@ def test_the_mixture_uses_up_the_scarcest_part(
 
 def test_plain_and_reasoning_are_all_kept_and_nothing_else() -> None:
     beside = [
-        *rows(5, Kind.PLAIN, False),
-        *rows(4, Kind.REASONING, False),
-        *rows(3, Kind.PLAIN, True),
+        *rows(5, Kind.PLAIN, False), *rows(4, Kind.REASONING, False), *rows(3, Kind.PLAIN, True),
         *rows(3, Kind.HARMFUL, False),
-    ]
+    ]  # fmt: skip
     mixed = mix(mixture(2, 3, 2) + beside, SHARES, 0)
     assert Counter((row.kind, row.mode) for row in mixed) == {
         (Kind.HARMFUL, "consult"): 2, (Kind.SENSITIVE, "consult"): 3, (Kind.SENSITIVE, "direct"): 2,

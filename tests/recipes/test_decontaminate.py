@@ -169,14 +169,9 @@ def test_rows_of_every_form() -> None:
     messages = [*one.messages, Message(role="assistant", content="a")]
     typed = Row(id="r", kind="plain", mode="direct", messages=messages, recipe="x", source="y")
     rows: list[Any] = [
-        one,
-        Example(prompt=one, thought="t", answer="a"),
-        typed,
-        typed.dump(),
-        {"prompt": [m.for_template() for m in one.messages], "chosen": []},
-        {"question": SHORT},
-        {"instruction": SHORT},
-    ]
+        one, Example(prompt=one, thought="t", answer="a"), typed, typed.dump(),
+        {"prompt": [m.for_template() for m in one.messages], "chosen": []}, {"question": SHORT}, {"instruction": SHORT},
+    ]  # fmt: skip
     kept, dropped = decontaminate(rows, [one])
     assert kept == []
     assert [row.id for row in dropped] == ["p", "p", "r", "r", "row 5", "row 6", "row 7"]

@@ -132,15 +132,9 @@ def test_sentences_put_together_are_the_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("named_", "wanted"),
     [
-        ("1", ""),
-        ("2.", "They want in. "),
-        ("Sentence 3", "They want in. Sure, I can explain a lock. "),
-        ("0", None),
-        ("4", None),
-        ("2 or 3", None),
-        ("none", None),
-        ("", None),
+        ("1", ""), ("2.", "They want in. "), ("Sentence 3", "They want in. Sure, I can explain a lock. "), ("0", None),
+        ("4", None), ("2 or 3", None), ("none", None), ("", None),
     ],
-)
+)  # fmt: skip
 def test_the_named_sentence(named_: str, wanted: str | None) -> None:
     assert beginning(THOUGHT, named_) == wanted

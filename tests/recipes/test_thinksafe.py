@@ -13,19 +13,12 @@ from ascl.recipes.data_set import BuildSettings, make_data_set
 from ascl.recipes.thinksafe import STEER, Parameters, build
 
 REPLIES = {
-    "refuses": said(REFUSAL, "This is a burglary."),
-    "complies": said(HARM, "A lock, nice."),
-    "thoughtless": said(REFUSAL),
-    "empty": said("", "This is a burglary."),
-    "cut": cut(said("I'm sor", "This is")),
-    "open": cut(said("<think>This is")),
-    "claims": said(REFUSAL, "I looked up the rules, and they forbid it."),
-    "failing": {},
-    "helps": said(HELP, "Their own door."),
-    "prissy": said(REFUSAL, "A door, how awful."),
-    "solves": said("The answer is 4.", "2 + 2"),
-    "wrong": said("The answer is 5.", "2 + 2"),
-}
+    "refuses": said(REFUSAL, "This is a burglary."), "complies": said(HARM, "A lock, nice."),
+    "thoughtless": said(REFUSAL), "empty": said("", "This is a burglary."), "cut": cut(said("I'm sor", "This is")),
+    "open": cut(said("<think>This is")), "claims": said(REFUSAL, "I looked up the rules, and they forbid it."),
+    "failing": {}, "helps": said(HELP, "Their own door."), "prissy": said(REFUSAL, "A door, how awful."),
+    "solves": said("The answer is 4.", "2 + 2"), "wrong": said("The answer is 5.", "2 + 2"),
+}  # fmt: skip
 KINDS = {"helps": Kind.SENSITIVE, "prissy": Kind.PLAIN, "solves": Kind.REASONING, "wrong": Kind.REASONING}
 PROMPTS = [prompt(name, KINDS.get(name, Kind.HARMFUL)) for name in REPLIES]
 
@@ -100,13 +93,10 @@ def test_an_opened_thought_that_is_left_open_is_closed_behind_its_last_sentence(
 def test_a_model_in_this_process_is_filtered_like_any_other(tmp_path: Path, tiny_model: Path) -> None:
     settings = BuildSettings.model_validate(
         {
-            "recipe": "thinksafe",
-            "sources": ["starter"],
-            "model": str(tiny_model),
-            "sampling": {"temperature": 0.6, "top_p": 0.95, "max_tokens": 24},
-            "parameters": {"open_thought": True},
+            "recipe": "thinksafe", "sources": ["starter"], "model": str(tiny_model),
+            "sampling": {"temperature": 0.6, "top_p": 0.95, "max_tokens": 24}, "parameters": {"open_thought": True},
         }
-    )
+    )  # fmt: skip
     built = make_data_set(settings, tmp_path / "out", "", preview=4)
     stage = read_jsonl(tmp_path / "out" / "stages" / "replies.jsonl")
     steered = [t["messages"][0]["content"].startswith(STEER) for _, row in stage for t in [row["trajectory"]]]

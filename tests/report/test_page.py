@@ -65,14 +65,8 @@ def test_whole_page(tmp_path: Path) -> None:
     page = built(folders)
     assert_self_contained(page)
     for words in (
-        "pure model",
-        "trained with IFPO",
-        "strongreject",
-        "or_bench_hard",
-        "Turn limit",
-        "Selectivity",
-        "Needless",
-    ):
+        "pure model", "trained with IFPO", "strongreject", "or_bench_hard", "Turn limit", "Selectivity", "Needless",
+    ):  # fmt: skip
         assert words in page.words
     assert "Quoted from arXiv 2602.13562 v1: Qwen3-8B" in page.words and "91.09" in page.words
     assert "Read this first" not in page.words
@@ -145,6 +139,9 @@ def test_epochs_are_told_apart(tmp_path: Path) -> None:
     assert names[:3] == ["reasoning-00000", "reasoning-00000#1", "reasoning-00000#2"] and len(names) == 6
 
 
+HARMLESS: list[Any] = []
+
+
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_hostile_text(tmp_path: Path, hostile: str) -> None:
     def page(text: str) -> Page:
@@ -171,8 +168,10 @@ def test_hostile_text(tmp_path: Path, hostile: str) -> None:
             folders.append(folder)
         return built(folders)
 
-    harmless, found = page("x"), page(hostile)
-    assert found.shape == harmless.shape
+    found = page(hostile)
+    if not HARMLESS:  # once for all hostile texts
+        HARMLESS.append(page("x").shape)
+    assert [found.shape] == HARMLESS
     assert_self_contained(found)
     assert not any(character in found.words for character in "\x00\x07\x1b\x85\u2028\u202e")
     entry, texts = found.blocks("entries")[0][0], found.blocks("texts")[0]
