@@ -65,13 +65,10 @@ def test_a_lab_of_other_sizes_or_settings_is_refused(results: RunResults, folder
         run_lab(longer, folder, 1, SIZES)
 
 
-def test_a_part_of_the_lab_brings_what_its_arms_begin_with() -> None:
+def test_a_part_of_the_lab_brings_what_its_arms_begin_with_and_an_unknown_arm_is_one_line() -> None:
     config = lab_config(["surrogate", "ifpo"], [4, 5], 7)
     assert list(config.arms) == ["bc", "surrogate_bc", "ifpo", "surrogate"]
     assert (config.seeds, config.rl.max_steps) == ([4, 5], 7)
-
-
-def test_an_unknown_arm_is_one_line() -> None:
     found = CliRunner().invoke(app, ["lab", "--arms", "grpo,best"])
     assert found.exit_code == 2
     assert "--arms best: unknown" in found.output

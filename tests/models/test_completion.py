@@ -221,6 +221,7 @@ def test_a_channel_that_was_cut() -> None:
 )  # fmt: skip
 def test_a_content_in_parts(parts: list[Any], turn: Turn) -> None:
     assert read(parts) == turn
+    assert read(None, refusal="No.") == Turn("No."), "a refusal in the place of the content"
 
 
 @pytest.mark.parametrize("parts", [[{"type": "image_url", "image_url": {"url": "x"}}], [{"type": "odd"}], [None, 5]])
@@ -228,10 +229,6 @@ def test_parts_without_a_word_are_no_completion(parts: list[Any]) -> None:
     with pytest.raises(RequestFailed) as caught:
         read(parts)
     assert caught.value.kind == "not_a_completion"
-
-
-def test_a_refusal_in_the_place_of_the_content() -> None:
-    assert read(None, refusal="No.") == Turn("No.")
 
 
 @pytest.mark.parametrize("arguments", [QUERY, json.dumps(QUERY), json.dumps(json.dumps(QUERY)), f"{QUERY}<|im_end|>"])

@@ -129,6 +129,8 @@ def test_a_call_beside_an_inline_thought(server: Teacher) -> None:
 def test_arguments_as_servers_write_them(arguments: Any, read: dict[str, Any]) -> None:
     turn = read_turn(completion(tool_calls=called(arguments)))
     assert (turn.stop, turn.calls) == (None, [ParsedCall(TOOL_NAME, read)])
+    turn = read_turn(completion(tool_calls=[{"id": "x", "type": "function"}]))
+    assert (turn.stop, turn.detail) == (MALFORMED, "tool call has no name")
 
 
 @pytest.mark.parametrize(
@@ -154,11 +156,6 @@ def test_a_call_that_cannot_be_read(server: Teacher, arguments: Any, name: Any, 
     assert (turn.stop, turn.detail, turn.calls) == (MALFORMED, detail, [])
     cut = ask(server, raw(completion("length", tool_calls=called(arguments, name))))
     assert (cut.stop, cut.ended) == (TRUNCATED, False), "the budget cut it"
-
-
-def test_a_call_without_its_function() -> None:
-    turn = read_turn(completion(tool_calls=[{"id": "x", "type": "function"}]))
-    assert (turn.stop, turn.detail) == (MALFORMED, "tool call has no name")
 
 
 @pytest.mark.parametrize(
@@ -287,7 +284,9 @@ def test_a_batch_comes_back_in_order_and_at_once(server: Teacher) -> None:
 def test_turns_belong_to_their_prompts(server: Teacher) -> None:
     reply_with(server, *(raw(completion(content=c)) for c in "abc"))
     batch = [prompt(str(i)) for i in range(3)]
-    turns = OpenAIClient("m", server.base_url, concurrency=1).complete(batch, [], Sampling())
+    client = OpenAIClient("m", server.base_url, concurrency=1)
+    assert client.complete([], [], Sampling()) == server.requests == [], "no prompts, no requests"
+    turns = client.complete(batch, [], Sampling())
     assert [r["messages"][0]["content"] for r in server.requests] == ["0", "1", "2"]
     assert [t.content for t in turns] == ["a", "b", "c"]
 
@@ -308,11 +307,6 @@ def test_a_retry_waits_as_long_as_the_server_asks(server: Teacher) -> None:
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(ask_once())
     assert [(failed.kind, failed.passing, failed.wait) for failed in heard] == [("http_429", True, 77.0)]
-
-
-def test_no_prompts_no_requests(server: Teacher) -> None:
-    assert OpenAIClient("m", server.base_url).complete([], [], Sampling()) == []
-    assert server.requests == []
 
 
 COMPLETION_LACKS: list[Any] = [

@@ -71,22 +71,16 @@ def test_a_commented_configuration_says_what_each_part_means() -> None:
     assert max(len(line) for line in text.splitlines() if "#" in line) <= 100
 
 
-def test_environment_variables_are_put_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variables_are_put_in_and_those_that_are_not_set_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ASCL_TEST_MODEL", "a/b")
     monkeypatch.setenv("ASCL_TEST_SEED", "7")
     monkeypatch.delenv("ASCL_TEST_UNSET", raising=False)
     text = "# ${ASCL_TEST_UNSET} may be named here\nmodel: '${ASCL_TEST_MODEL}-${ASCL_TEST_SEED}'\n"
     config = load_config(write(tmp_path, text + "seeds: ['${ASCL_TEST_SEED}']\n"))
     assert (config.model, config.seeds) == ("a/b-7", [7])
-
-
-def test_a_dollar_without_braces_is_only_a_dollar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ASCL_TEST_MODEL", "a/b")
     assert load_config(write(tmp_path, "model: x$ASCL_TEST_MODEL")).model == "x$ASCL_TEST_MODEL"
-
-
-def test_an_unset_environment_variable_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("ASCL_TEST_UNSET", raising=False)
     path = write(tmp_path, "model: embedded\njudge: {kind: wildguard, model: g, base_url: ${ASCL_TEST_UNSET}}\n")
     assert fault(path) == ", line 2: the environment variable ASCL_TEST_UNSET is not set"
 
@@ -112,55 +106,53 @@ FAULTS = [
     ),
     ("model: m\narms: []", "arms: Input should be a valid dictionary"),
 ]
+NAMED = "this is the name of a prompt variant; name the arm otherwise"
+OWN = "or a class of your own as package.module:ClassName"
+ALGORITHMS = "grpo, ifpo, dr_grpo, ada_grpo, ampo, adaptthink, consult_penalty, decoupled"
+NOWHERE = (
+    "can't be imported (ModuleNotFoundError: No module named 'nowhere'); is it installed, or its folder in PYTHONPATH?"
+)
 ARM_FAULTS = [
-    ("pure: {method: sft}", "arms.pure: this is the name of a prompt variant; name the arm otherwise"),
-    ("ascl_zs: {method: sft}", "arms.ascl_zs: this is the name of a prompt variant; name the arm otherwise"),
+    ("pure: {method: sft}", f"arms.pure: {NAMED}"),
+    ("ascl_zs: {method: sft}", f"arms.ascl_zs: {NAMED}"),
     ("a/b: {method: sft}", "arms.a/b: String should match pattern '^[a-z][a-z0-9_]{0,40}$'"),
-    ("a: {}", "arms.a: Unable to extract tag using discriminator 'method'"),
-    ("a: {method: dpo}", "arms.a: method: dpo: use one of sft, rl, or a class of your own as package.module:ClassName"),
-    ("a: {method: sft, from: b}", "arms.a.from: there is no arm b"),
-    ("a: {method: sft, from: a}", "arms.a.from: it leads back to a"),
     (
         "a: {method: sft, from: b}, b: {method: sft, from: c}, c: {method: sft, from: b}",
         "arms.a.from: it leads back to b",
-    ),
-    ("a: {method: sft, tau: 1}", "arms.a.tau: there is no such setting"),
-    ("a: {method: sft, settings: {epoch: 1}}", "arms.a.settings.epoch: there is no such setting"),
-    ("a: {method: sft, settings: {epochs: -1}}", "arms.a.settings.epochs: Input should be greater than 0"),
-    (
-        "a: {method: sft, data: {from: []}}",
-        "arms.a.data.from: List should have at least 1 item after validation, not 0",
-    ),
-    ("a: {method: rl}", "arms.a.algorithm: Field required"),
-    (
-        "a: {method: rl, algorithm: grpo, settings: {group_size: 1}}",
-        "arms.a.settings.group_size: Input should be greater than or equal to 2",
-    ),
-    (
-        "a: {method: rl, algorithm: ppo}",
-        "arms.a.algorithm: ppo: use one of grpo, ifpo, dr_grpo, ada_grpo, ampo, adaptthink, consult_penalty, "
-        "decoupled, or a class of your own as package.module:ClassName",
-    ),
-    ("a: {method: rl, algorithm: {type: grpo, tau: 1}}", "arms.a.algorithm.tau: there is no such setting"),
-    (
-        "a: {method: rl, algorithm: {type: ifpo, tau: -0.5}}",
-        "arms.a.algorithm.tau: Input should be greater than or equal to 0",
-    ),
-    ("a: {method: rl, algorithm: {type: ifpo, w_min: 2, w_max: 1}}", "arms.a.algorithm: w_min must not exceed w_max"),
-    (
-        "a: {method: rl, algorithm: 'nowhere.at_all:Mine'}",
-        "arms.a.algorithm: nowhere.at_all:Mine: can't be imported (ModuleNotFoundError: No module named 'nowhere'); "
-        "is it installed, or its folder in PYTHONPATH?",
-    ),
-    (
-        "a: {method: rl, algorithm: 'ascl.run.config:RunConfig'}",
-        "arms.a.algorithm: ascl.run.config:RunConfig: is no subclass of ascl.train.advantages.algorithm.BaseAlgorithm",
     ),
     (
         "a: {method: sft, settings: {form: split}}",
         "sft.form: split needs `dialect: qwen_agent` (the text format it is made for)",
     ),
 ]
+OF_AN_ARM = [
+    ("{}", ": Unable to extract tag using discriminator 'method'"),
+    ("{method: dpo}", f": method: dpo: use one of sft, rl, {OWN}"),
+    ("{method: sft, from: b}", ".from: there is no arm b"),
+    ("{method: sft, from: a}", ".from: it leads back to a"),
+    ("{method: sft, tau: 1}", ".tau: there is no such setting"),
+    ("{method: sft, settings: {epoch: 1}}", ".settings.epoch: there is no such setting"),
+    ("{method: sft, settings: {epochs: -1}}", ".settings.epochs: Input should be greater than 0"),
+    ("{method: sft, data: {from: []}}", ".data.from: List should have at least 1 item after validation, not 0"),
+    ("{method: rl}", ".algorithm: Field required"),
+    (
+        "{method: rl, algorithm: grpo, settings: {group_size: 1}}",
+        ".settings.group_size: Input should be greater than or equal to 2",
+    ),
+]
+OF_AN_ALGORITHM = [
+    ("ppo", f": ppo: use one of {ALGORITHMS}, {OWN}"),
+    ("{type: grpo, tau: 1}", ".tau: there is no such setting"),
+    ("{type: ifpo, tau: -0.5}", ".tau: Input should be greater than or equal to 0"),
+    ("{type: ifpo, w_min: 2, w_max: 1}", ": w_min must not exceed w_max"),
+    ("'nowhere.at_all:Mine'", f": nowhere.at_all:Mine: {NOWHERE}"),
+    (
+        "'ascl.run.config:RunConfig'",
+        ": ascl.run.config:RunConfig: is no subclass of ascl.train.advantages.algorithm.BaseAlgorithm",
+    ),
+]
+OF_AN_ARM += [(f"{{method: rl, algorithm: {text}}}", f".algorithm{said}") for text, said in OF_AN_ALGORITHM]
+ARM_FAULTS += [(f"a: {arm}", f"arms.a{said}") for arm, said in OF_AN_ARM]
 
 
 @pytest.mark.parametrize(

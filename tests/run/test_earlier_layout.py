@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from earlier_layout import kept, told
 from tiny_llama import tiny_llama
 
@@ -11,6 +12,19 @@ from ascl.run.stages import do, stages
 from ascl.run.world import ConfiguredWorld
 
 FIXTURE = Path(__file__).with_name("rollouts_of_the_earlier_layout.jsonl")
+SETTINGS = yaml.safe_load("""
+    dtype: float32
+    seeds: [3]
+    rules: {top_k: 2}
+    lora: {r: 4, alpha: 8}
+    sft: {epochs: 2, batch_size: 4, micro_batch_size: 2, learning_rate: 0.01}
+    rl: {group_size: 4, prompts_per_step: 2, micro_batch_size: 4, max_steps: 2, max_tokens: 8, learning_rate: 0.01,
+         harmful_share: 0.5}
+    arms:
+        bc: {method: sft, data: {limit: 6}}
+        grpo: {from: bc, method: rl, limit: 6, algorithm: grpo}
+        ifpo: {from: bc, method: rl, limit: 6, algorithm: {type: ifpo, tau: 0.5}}
+""")
 
 
 @pytest.fixture
@@ -21,30 +35,7 @@ def one_thread() -> None:
 
 
 def test_the_rollouts_are_those_of_the_earlier_layout(one_thread: None, embedded: Path, tmp_path: Path) -> None:
-    config = RunConfig.model_validate(
-        {
-            "model": str(tiny_llama(embedded, tmp_path / "model", vocabulary=49_152)),
-            "dtype": "float32",
-            "seeds": [3],
-            "rules": {"top_k": 2},
-            "lora": {"r": 4, "alpha": 8},
-            "sft": {"epochs": 2, "batch_size": 4, "micro_batch_size": 2, "learning_rate": 1e-2},
-            "rl": {
-                "group_size": 4,
-                "prompts_per_step": 2,
-                "micro_batch_size": 4,
-                "max_steps": 2,
-                "max_tokens": 8,
-                "learning_rate": 1e-2,
-                "harmful_share": 0.5,
-            },
-            "arms": {
-                "bc": {"method": "sft", "data": {"limit": 6}},
-                "grpo": {"from": "bc", "method": "rl", "limit": 6, "algorithm": "grpo"},
-                "ifpo": {"from": "bc", "method": "rl", "limit": 6, "algorithm": {"type": "ifpo", "tau": 0.5}},
-            },
-        }
-    )
+    config = RunConfig.model_validate({"model": str(tiny_llama(embedded, tmp_path / "model", 49_152))} | SETTINGS)
     world = ConfiguredWorld(config)
     for stage in stages(config, world):
         if stage.work != "evaluate":

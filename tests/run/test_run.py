@@ -32,6 +32,17 @@ STAGES = [
     *["eval pure-0", "eval ascl_zs-0"],
     *["data bc-0", "bc-0", "eval bc-0", "grpo-0", "eval grpo-0", "ifpo-0", "eval ifpo-0"],
 ]
+SETTINGS = """
+    dtype: float32
+    sft: {epochs: 2, batch_size: 4, micro_batch_size: 4, save_steps: 1, learning_rate: 0.001}
+    rl: {group_size: 2, prompts_per_step: 1, micro_batch_size: 2, max_steps: 2, save_steps: 1, max_tokens: 8,
+         learning_rate: 0.001}
+    arms:
+        bc: {method: sft, data: {model: scripted, concurrency: 1, parameters: {purify: false}, limit: 4}}
+        grpo: {from: bc, method: rl, algorithm: grpo, limit: 4}
+        ifpo: {from: bc, method: rl, algorithm: {type: ifpo, tau: 0.5}, limit: 4}
+    evaluate: {limit: 2, variants: [pure, ascl], greedy: true, max_tokens: 8, batch: 2}
+"""
 # Of the files, those that hold the same whatever the folder is called, and when and where it was made.
 SAME = ("*.jsonl", "metrics.json", "model.safetensors")
 
@@ -63,37 +74,13 @@ class Workshop:
         # Train prompts, a part of them cloned, and test prompts.
         self.prompts.write_text("".join("".join(rows[:20] + rows[-5:]) for rows in of_kind), encoding="utf-8")
         shutil.copytree(DEFAULT_RULES, self.rules)
-        self.settings: dict[str, Any] = {
+        self.settings: dict[str, Any] = yaml.safe_load(SETTINGS)
+        self.settings |= {
             "model": str(model),
-            "dtype": "float32",
             "prompts": [f"file:{self.prompts}"],
             "rules": {"source": str(self.rules)},
-            "sft": {"epochs": 2, "batch_size": 4, "micro_batch_size": 4, "save_steps": 1, "learning_rate": 1e-3},
-            "rl": {
-                "group_size": 2,
-                "prompts_per_step": 1,
-                "micro_batch_size": 2,
-                "max_steps": 2,
-                "save_steps": 1,
-                "max_tokens": 8,
-                "learning_rate": 1e-3,
-            },
-            "arms": {
-                "bc": {
-                    "method": "sft",
-                    "data": {
-                        "model": "scripted",
-                        "base_url": base_url,
-                        "concurrency": 1,
-                        "parameters": {"purify": False},
-                        "limit": 4,
-                    },
-                },
-                "grpo": {"from": "bc", "method": "rl", "algorithm": "grpo", "limit": 4},
-                "ifpo": {"from": "bc", "method": "rl", "algorithm": {"type": "ifpo", "tau": 0.5}, "limit": 4},
-            },
-            "evaluate": {"limit": 2, "variants": ["pure", "ascl"], "greedy": True, "max_tokens": 8, "batch": 2},
         }
+        self.settings["arms"]["bc"]["data"]["base_url"] = base_url
         self.write({})
 
     def write(self, changes: dict[str, Any]) -> None:
@@ -179,12 +166,9 @@ def outcome(run: Path) -> tuple[dict[str, bytes], dict[str, Any]]:
     return files, results(run).model_dump(exclude={"name", "facts", "seconds"})
 
 
-def test_fresh_puts_the_old_run_aside(workshop: Workshop, whole: Path) -> None:
+def test_a_run_leaves_everything_it_promises_and_fresh_puts_the_old_one_aside(workshop: Workshop, whole: Path) -> None:
     assert contents(workshop.folder / "whole.old1") == {"config.yaml": b"seeds: [9]\n"}
     assert yaml.safe_load((whole / "config.yaml").read_text(encoding="utf-8"))["seeds"] == [0]
-
-
-def test_a_run_leaves_everything_it_promises(whole: Path) -> None:
     manifest = json.loads((whole / "manifest.json").read_text(encoding="utf-8"))
     assert list(manifest["stages"]) == STAGES
     assert re.fullmatch(r"\w+, \d{3} rules", manifest["facts"]["rule book"])
@@ -210,11 +194,9 @@ def test_a_run_leaves_everything_it_promises(whole: Path) -> None:
 def test_cloned_prompts_are_left_out_of_rl_and_no_test_prompt_is_trained_on(whole: Path) -> None:
     rows = rows_of(whole / "data" / "bc-0" / "rows.jsonl")
     cloned = {row["id"] for row in rows}
+    asked_for = {"harmful": ("consult",), "sensitive": ("consult", "direct"), "plain": ("direct",)}
     assert {(row["kind"], row["mode"]) for row in rows} >= {
-        ("harmful", "consult"),
-        ("sensitive", "consult"),
-        ("sensitive", "direct"),
-        ("plain", "direct"),
+        (k, mode) for k, modes in asked_for.items() for mode in modes
     }
     rolled = {record.prompt.id for arm in ("grpo", "ifpo") for record in rollouts(whole, f"{arm}-0")}
     tested = {prompt["id"] for prompt in asked(whole, "pure-0")}
@@ -225,10 +207,8 @@ def test_cloned_prompts_are_left_out_of_rl_and_no_test_prompt_is_trained_on(whol
 def test_results_and_report(whole: Path) -> None:
     found = results(whole)
     assert [arm.name for arm in found.arms] == EVALUATED
-    assert [(arm.trained, arm.start) for arm in found.arms] == [
-        *[(False, None), (False, None)],
-        *[(True, None), (True, "bc"), (True, "bc")],
-    ]
+    begun = [(False, None), (False, None), (True, None), (True, "bc"), (True, "bc")]
+    assert [(arm.trained, arm.start) for arm in found.arms] == begun
     pure, _, cloned, *reinforced = found.arms
     consults = pure.figures["consult_harmful"]
     assert (consults.value, consults.low, consults.n) == (0.0, 0.0, 2)
@@ -247,12 +227,15 @@ def test_results_and_report(whole: Path) -> None:
     assert all(name in page for name in EVALUATED)
 
 
-def test_a_second_run_does_nothing_again(workshop: Workshop, whole: Path, server: Teacher) -> None:
+def test_a_second_run_and_a_check_do_nothing_again(workshop: Workshop, whole: Path, server: Teacher) -> None:
     before = contents(whole)
     made = {path: path.stat().st_mtime_ns for part in ("data", "evals") for path in (whole / part).rglob("*")}
     made |= {path: path.stat().st_mtime_ns for path in whole.glob("arms/*/*.safetensors")}
     server.requests.clear()
     workshop.finish("whole")
+    result = CliRunner().invoke(app, [*workshop.command("whole"), "--check"])
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [f"{name:<20}done" for name in STAGES]
     assert contents(whole) == before
     assert {path: path.stat().st_mtime_ns for path in made} == made
     assert server.requests == []
@@ -274,16 +257,6 @@ def test_a_run_ends_with_the_command_that_talks_to_its_best_model(workshop: Work
     told = workshop.log("whole").read_text(encoding="utf-8").splitlines()
     assert "talk to bc (no model has an H-avg):" in told, "a model this small gives no answers"
     assert f"ascl chat --model {whole / 'arms' / 'bc-0'} --rules {workshop.rules} --top-k 3" in told
-
-
-def test_a_check_of_a_finished_run_asks_and_writes_nothing(workshop: Workshop, whole: Path, server: Teacher) -> None:
-    before = contents(whole)
-    server.requests.clear()
-    result = CliRunner().invoke(app, [*workshop.command("whole"), "--check"])
-    assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines() == [f"{name:<20}done" for name in STAGES]
-    assert contents(whole) == before
-    assert server.requests == []
 
 
 def test_an_arm_a_seed_and_a_variant_are_added_and_nothing_is_done_again(workshop: Workshop, whole: Path) -> None:
@@ -347,7 +320,7 @@ def test_arms_side_by_side_come_to_the_same(workshop: Workshop, whole: Path) -> 
     assert set(contents(run)) == set(contents(whole))
 
 
-def test_other_settings_in_the_same_folder_are_refused(workshop: Workshop, whole: Path) -> None:
+def test_other_settings_rules_or_prompts_in_the_same_folder_are_refused(workshop: Workshop, whole: Path) -> None:
     before = contents(whole)
     arms = workshop.settings["arms"]
     other_tau = arms | {"ifpo": arms["ifpo"] | {"algorithm": {"type": "ifpo", "tau": 1.0}}}
@@ -362,11 +335,6 @@ def test_other_settings_in_the_same_folder_are_refused(workshop: Workshop, whole
         with workshop.changed(**change):
             line = workshop.refused("whole")
         assert line == f"ascl: {whole}: holds a run with another {said_}; name another --out or pass --fresh"
-    assert contents(whole) == before
-
-
-def test_another_rule_book_or_prompt_set_in_the_same_folder_is_refused(workshop: Workshop, whole: Path) -> None:
-    before = contents(whole)
     rule_file = next(workshop.rules.glob("privacy.yaml"))
     for path, old, new, said_ in (
         (rule_file, "address", "adress", "rule book"),

@@ -12,7 +12,7 @@ from ascl.models.models import load_renderer
 from ascl.rules.book import RuleBook
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
     """A tiny model gains nothing from threads, and threads that wait for each other starve on a busy machine."""
     import torch
