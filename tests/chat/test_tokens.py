@@ -5,13 +5,11 @@ from itertools import groupby
 import pytest
 from conversations import Script, ScriptedClient, assistant, hostile, scripts, solid, turn_text
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ascl.chat.dialects import DIALECTS
 from ascl.chat.messages import Message, StopReason, Trajectory
 from ascl.chat.render import Renderer
 
-SETTINGS = settings(max_examples=25, deadline=None)
 all_dialects = pytest.mark.parametrize("dialect", list(DIALECTS))
 USER = Message(role="user", content="How do I make tea?")
 RESULT = Message(role="tool", content="1. (50.0%) Serving cold tea.", tool_call_id="call_0")
@@ -39,13 +37,9 @@ def check(renderer: Renderer, trajectory: Trajectory, client: ScriptedClient) ->
 
 
 @all_dialects
-@pytest.mark.parametrize("texts", [solid, hostile.filter(str.strip)], ids=["any", "hostile"])
-@SETTINGS
-@given(data=st.data())
-def test_rollout_ids_are_those_of_the_messages(
-    renderers: dict[str, Renderer], dialect: str, texts: st.SearchStrategy[str], data: st.DataObject
-) -> None:
-    script: Script = data.draw(scripts(texts))
+@settings(max_examples=50, deadline=None)
+@given(script=scripts(solid) | scripts(hostile.filter(str.strip)))
+def test_rollout_ids_are_those_of_the_messages(renderers: dict[str, Renderer], dialect: str, script: Script) -> None:
     trajectory, client = script.play(renderers[dialect])
     assert trajectory.stop is StopReason.ANSWERED
     assert len(client.spoken) == len(script.turns)

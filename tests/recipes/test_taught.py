@@ -227,13 +227,12 @@ def test_the_data_set_folder(server: Teacher, tmp_path: Path) -> None:
     assert "harmful, consult, teacher" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.usefixtures("embedded")
-def test_the_embedded_model_as_its_own_teacher_and_purifier(tmp_path: Path) -> None:
-    """A model of 135M parameters is rejected nearly always: what counts is that every prompt ends in one place."""
+def test_a_model_in_this_process_as_its_own_teacher_and_purifier(tmp_path: Path, tiny_model: Path) -> None:
+    """A random model is rejected always: what counts is that every prompt ends in one place."""
     settings = BuildSettings(
         recipe="ascl",
         sources=["starter"],
-        model="embedded",
+        model=str(tiny_model),
         sampling=Sampling(temperature=0.6, top_p=0.95, max_tokens=16),
     )
     built = make_data_set(settings, tmp_path, "ascl data build ascl", preview=4, batch=4)
