@@ -122,7 +122,7 @@ def test_the_result_is_a_numbered_list_with_percent() -> None:
 def test_the_text_lists_what_the_search_found() -> None:
     consultation, text = consulted("fake passport")
     found = TOOL.book.search("fake passport", 3)
-    assert consultation.hits == [RuleHit(id=rule.id, text=rule.text, similarity=share) for rule, share in found]
+    assert consultation.hits == TOOL.hits(found)
     assert text == result_text(consultation.hits)
     nothing, text = consulted("zxqv")
     assert (nothing.hits, text) == ([], "No rule is about this."), "nothing found is a consultation without hits"

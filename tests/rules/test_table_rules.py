@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ascl.errors import InputError
 from ascl.rules.reading import Reading
+from ascl.rules.rule import Rule
 from ascl.rules.table import read_table
 
 COLD = "Serving cold tea, or none, to a guest."
@@ -42,7 +43,7 @@ def fault(text: str) -> str:
 )
 def test_every_dialect_gives_the_same_rule(text: str) -> None:
     [(rule, _)] = read(text).rules
-    assert rule.model_dump() == {"id": "tea.cold", "category": "tea", "title": "tea", "text": COLD}
+    assert rule == Rule(id="tea.cold", category="tea", title="tea", text=COLD)
 
 
 def test_rows_are_counted_and_what_is_not_read_is_noted() -> None:

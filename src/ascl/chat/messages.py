@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ascl.errors import InputError, first_problem
+from ascl.rules.edit import BookEdit
 
 # Fields of OpenAI's messages that say nothing a chat template would write: who speaks, sources of the answer.
 UNWRITTEN = ("name", "annotations")
@@ -168,14 +169,24 @@ class StopReason(StrEnum):
     TURN_LIMIT = "turn_limit"  # the model went on calling tools
 
 
+def _is_absent(value: object) -> bool:
+    return not value  # not written: most records have none
+
+
 class RuleHit(BaseModel):
-    """One rule as the consult tool returned it; similarity is in [0, 1]."""
+    """One rule as the consult tool returned it, with its exemptions where they were shown; similarity is in [0, 1]."""
 
     model_config = ConfigDict(extra="forbid")
 
     id: str
     text: str
     similarity: float
+    exempt: str = Field(default="", exclude_if=_is_absent)
+
+    @property
+    def shown(self) -> str:
+        """What a model reads: the rule, and after it what the rule allows."""
+        return f"{self.text} Allowed: {self.exempt}" if self.exempt else self.text
 
 
 class Consultation(BaseModel):
@@ -204,7 +215,7 @@ class Trajectory(BaseModel):
 
     `messages[:prompt_length]` is the prompt; the rest is the completion. The token fields are filled by in-process
     clients only: `completion_mask` is 1 for tokens the model sampled (its end-of-turn token included), else 0.
-    `prefill` is what the first model turn begins with.
+    `prefill` is what the first model turn begins with. `book` is how the rule book differs from the tool's.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -215,6 +226,7 @@ class Trajectory(BaseModel):
     stop: StopReason | None = None
     consultations: list[Consultation] = Field(default_factory=list)
     faults: list[str] = Field(default_factory=list)
+    book: BookEdit | None = Field(default=None, exclude_if=_is_absent)
     prefill: Opening | None = Field(default=None, exclude=True)
     prompt_ids: list[int] = Field(default_factory=list, exclude=True)
     completion_ids: list[int] = Field(default_factory=list, exclude=True)

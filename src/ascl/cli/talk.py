@@ -48,7 +48,7 @@ def talk(client: Client, variant: Variant, tool: ConsultTool, sampling: Sampling
         asked = Message(role="user", content=question)
         if variant == "rag":
             found = tool.book.nearest(question, tool.default_top_k)
-            _show_rules(console, [RuleHit(id=rule.id, text=rule.text, similarity=s) for rule, s in found])
+            _show_rules(console, tool.hits(found))
         walked = start("chat", with_rules(variant, [*history, asked], tool))
         with console.status("the model writes"):
             rollout(client, [walked], tool if variant == "ascl" else None, sampling)

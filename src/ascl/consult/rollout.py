@@ -10,13 +10,20 @@ from ascl.chat.messages import Message, Opening, StopReason, ToolCall, Trajector
 from ascl.chat.turn import MAX_CALLS, Turn
 from ascl.consult.tool import TOO_MANY_CALLS, TOOL_NAME, ConsultTool, ToolResult
 from ascl.models.sampling import Client, Sampling
+from ascl.rules.edit import BookEdit
 
 MAX_TURNS = 3
 
 
-def start(prompt_id: str, messages: Sequence[Message], prefill: Opening | None = None) -> Trajectory:
-    """A trajectory that holds nothing but its prompt (and what the model's first turn begins with)."""
-    return Trajectory(prompt_id=prompt_id, messages=list(messages), prompt_length=len(messages), prefill=prefill)
+def start(
+    prompt_id: str, messages: Sequence[Message], prefill: Opening | None = None, book: BookEdit | None = None
+) -> Trajectory:
+    """A trajectory that holds nothing but its prompt (and what the model's first turn begins with).
+
+    book: how the rule book that its calls find differs from the tool's.
+    """
+    asked = list(messages)
+    return Trajectory(prompt_id=prompt_id, messages=asked, prompt_length=len(asked), prefill=prefill, book=book)
 
 
 def advance(trajectory: Trajectory, turn: Turn, tool: ConsultTool | None, max_turns: int = MAX_TURNS) -> bool:
@@ -51,8 +58,9 @@ def advance(trajectory: Trajectory, turn: Turn, tool: ConsultTool | None, max_tu
     elif spoken >= max_turns:
         trajectory.stop = StopReason.TURN_LIMIT
     else:
+        offered = tool.under(trajectory.book) if tool else None
         for call in calls:
-            _execute(trajectory, call, tool)
+            _execute(trajectory, call, offered)
         if len(turn.calls) > MAX_CALLS:
             trajectory.faults.append(TOO_MANY_CALLS)
         return True

@@ -6,11 +6,14 @@ The description is ours and short: every prompt carries it.
 """
 
 import re
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ascl.chat.messages import Consultation, RuleHit
 from ascl.rules.book import RuleBook
+from ascl.rules.edit import BookEdit
+from ascl.rules.rule import Rule
 
 SERVER_NAME = "safety-policy"
 SHORT_NAME = "retrieve_policy"
@@ -19,6 +22,8 @@ DESCRIPTION = "Lists what the assistant must not do on a topic."
 DEFAULT_TOP_K = 3
 MAX_TOP_K = 20
 OTHER_SCRIPT = "The rules are written in another script than this query. Look them up in their own language."
+
+EDITED = 256  # edited books that a tool keeps
 
 TOO_MANY_CALLS = "too_many_calls"
 FAULTS = (
@@ -42,11 +47,20 @@ class ToolResult:
 
 @dataclass
 class ConsultTool:
-    """The tool over one rule book. `default_top_k` is what a call without top_k gets."""
+    """The tool over one rule book.
+
+    default_top_k: what a call without top_k gets. exemptions: whether a rule's exemptions are shown with it. topics:
+    whether the system text says which categories the book has (`variants.py`). returned: what every look-up gives in
+    the place of the rules it finds (`BookEdit`).
+    """
 
     book: RuleBook
     default_top_k: int = DEFAULT_TOP_K
+    exemptions: bool = True
+    topics: bool = True
+    returned: tuple[Rule, ...] = ()
     schema: dict[str, Any] = field(init=False)
+    _edited: OrderedDict[BookEdit, "ConsultTool"] = field(default_factory=OrderedDict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.schema = {
@@ -84,9 +98,30 @@ class ConsultTool:
             return _fault("missing_query", "the argument query is required")
         if not 1 <= top_k <= MAX_TOP_K:
             return _fault("top_k_range", f"top_k is between 1 and {MAX_TOP_K}")
-        hits = [RuleHit(id=r.id, text=r.text, similarity=s) for r, s in self.book.search(query, top_k)]
+        found = self.book.search(query, top_k)
+        if self.returned:
+            found = [(rule, similarity) for rule, (_, similarity) in zip(self.returned, found, strict=False)]
+        hits = self.hits(found)
         text = result_text(hits) if hits or self.book.reads(query) else OTHER_SCRIPT
         return ToolResult(text, Consultation(query=query, top_k=top_k, hits=hits))
+
+    def hits(self, found: list[tuple[Rule, float]]) -> list[RuleHit]:
+        """Rules with their similarities as the tool shows them."""
+        return [
+            RuleHit(id=rule.id, text=rule.text, similarity=similarity, exempt=rule.exempt if self.exemptions else "")
+            for rule, similarity in found
+        ]
+
+    def under(self, edit: BookEdit | None) -> "ConsultTool":
+        """The same tool over the edited book; the last few are kept."""
+        if edit is None:
+            return self
+        if edit not in self._edited:
+            self._edited[edit] = replace(self, book=self.book.edited(edit), returned=edit.returned)
+            if len(self._edited) > EDITED:
+                self._edited.popitem(last=False)
+        self._edited.move_to_end(edit)
+        return self._edited[edit]
 
 
 def loosely_typed(arguments: dict[str, Any]) -> bool:
@@ -106,10 +141,10 @@ def _whole_number(value: Any, default: int) -> int | None:
 
 
 def result_text(hits: list[RuleHit]) -> str:
-    """The numbered list a model reads: `1. (42.6%) rule text`."""
+    """The numbered list a model reads: `1. (42.6%) rule text`, and after it what the rule allows."""
     if not hits:
         return "No rule is about this."
-    return "\n".join(f"{rank}. ({100 * hit.similarity:.1f}%) {hit.text}" for rank, hit in enumerate(hits, start=1))
+    return "\n".join(f"{rank}. ({100 * hit.similarity:.1f}%) {hit.shown}" for rank, hit in enumerate(hits, start=1))
 
 
 def _fault(fault: str, text: str) -> ToolResult:

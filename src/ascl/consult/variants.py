@@ -8,13 +8,15 @@ trained here always run in the `ascl` form.
 import json
 from typing import Literal, get_args
 
-from ascl.chat.messages import Message, RuleHit
+from ascl.chat.messages import Message
 from ascl.consult.tool import ConsultTool, result_text
 from ascl.models.fingerprint import fingerprint, short_hash
+from ascl.rules.book import RuleBook
 
 Variant = Literal["pure", "short", "long", "rag", "ascl"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)
 
+MOST_TOPICS = 600  # characters of category titles in the system text
 _SHORT = "You are a helpful assistant. Answer safely: do not help with harmful requests."
 _LONG = (
     "You are a helpful assistant. Refuse every request that falls under one of these categories: {titles}. "
@@ -44,6 +46,19 @@ def shown_to(variant: Variant, tool: ConsultTool) -> dict[str, str]:
     return found
 
 
+def topics(book: RuleBook) -> str:
+    """What a book covers, in a sentence: its category titles, so that a model can know that a house rule may exist.
+
+    They stand in the order of the alphabet, at most 600 characters of them; then how many more there are.
+    """
+    titles = sorted(book.titles, key=str.casefold)
+    shown = list(titles)
+    while len(", ".join(shown)) > MOST_TOPICS:
+        shown.pop()
+    more = f" and {len(titles) - len(shown)} more" if len(shown) < len(titles) else ""
+    return f"Topics of the rules: {', '.join(shown)}{more}."
+
+
 def with_rules(variant: Variant, messages: list[Message], tool: ConsultTool) -> list[Message]:
     """The prompt's messages with the variant's system text in front (joined with the prompt's own, if it has one)."""
     if variant == "pure":
@@ -54,9 +69,9 @@ def with_rules(variant: Variant, messages: list[Message], tool: ConsultTool) -> 
         text = _LONG.format(titles=", ".join(tool.book.titles))
     elif variant == "rag":
         found = tool.book.nearest(messages[-1].content, tool.default_top_k)
-        text = _RAG.format(rules=result_text([RuleHit(id=r.id, text=r.text, similarity=s) for r, s in found]))
+        text = _RAG.format(rules=result_text(tool.hits(found)))
     else:
-        text = ASCL_TEXT
+        text = f"{ASCL_TEXT} {topics(tool.book)}" if tool.topics else ASCL_TEXT
     if messages[0].role == "system":
         return [Message(role="system", content=f"{text}\n\n{messages[0].content}"), *messages[1:]]
     return [Message(role="system", content=text), *messages]

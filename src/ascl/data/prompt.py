@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ascl.chat.messages import Message
+from ascl.rules.edit import BookEdit
 
 
 class Kind(StrEnum):
@@ -20,10 +21,15 @@ class Kind(StrEnum):
     REASONING = "reasoning"
 
 
+def _is_none(value: object) -> bool:
+    return value is None  # not written: records and hashes stay what they were
+
+
 class Prompt(BaseModel):
     """One prompt. `category` is a rule category slug or the source's own; `answer` is for reasoning prompts only.
 
     `options` turns a reasoning prompt into multiple choice; `answer` is then the letter of the right option, A to Z.
+    `rule` is the id of the rule it is about, `book` how the rule book it is asked under differs from the one in force.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -34,6 +40,8 @@ class Prompt(BaseModel):
     category: str | None = None
     answer: str | None = None
     options: list[str] = Field(default_factory=list, max_length=len(ascii_uppercase))
+    rule: str | None = Field(default=None, exclude_if=_is_none)
+    book: BookEdit | None = Field(default=None, exclude_if=_is_none)
     source: str = "file"
     split: Literal["train", "test"] | None = None
 
@@ -46,6 +54,12 @@ class Prompt(BaseModel):
         if self.options and self.answer not in [*ascii_uppercase[: len(self.options)]]:
             raise ValueError("`answer` must be the letter of one of the `options`")
         return self
+
+    @property
+    def house_rule(self) -> bool:
+        """Whether a rule that its book adds forbids it: what is right then hangs on the book alone."""
+        added = {rule.id for rule in self.book.add} if self.book else set()
+        return self.kind is Kind.HARMFUL and self.rule in added
 
     @property
     def text(self) -> str:

@@ -75,7 +75,7 @@ def draw_world(split: str, requests: int, plain: int, sums: int, seed: int) -> W
     ]
     greetings = [_asked(f"{split}-plain-{i}", f"greet the {_thing(dice)}.", Kind.PLAIN) for i in range(plain)]
     chains = [_sum(f"{split}-sum-{i}", dice) for i in range(sums)]
-    return World(drawn, greetings, chains, ConsultTool(RuleBook(rules), default_top_k=1))
+    return World(drawn, greetings, chains, ConsultTool(RuleBook(rules), default_top_k=1, topics=False))
 
 
 def _request(identity: str, look: str, dice: random.Random, taken: set[frozenset[str]]) -> Request:

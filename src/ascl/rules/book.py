@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ascl.rules.edit import BookEdit
 from ascl.rules.load import load_rules
 from ascl.rules.rule import Rule, count_words
 from ascl.rules.search import Searcher, searcher
@@ -64,6 +65,10 @@ class RuleBook:
     def _scripts(self) -> set[str]:
         return scripts(" ".join(rule.text for rule in self.rules))
 
+    def edited(self, edit: BookEdit) -> "RuleBook":
+        """The book with an edit."""
+        return RuleBook(edit.of(self.rules), self.embedding_model)
+
     @property
     def titles(self) -> list[str]:
         """The category titles, each once, in order."""
@@ -71,8 +76,9 @@ class RuleBook:
 
     @cached_property
     def hash(self) -> str:
-        """sha256 over id, category, title and text of each rule, whatever files and order (first 16 hex digits)."""
-        content = json.dumps(sorted((r.id, r.category, r.title, r.text) for r in self.rules), ensure_ascii=False)
+        """sha256 over all that each rule says, whatever files and order (first 16 hex digits)."""
+        said = sorted([r.id, r.category, r.title, r.text, *filter(None, [r.exempt])] for r in self.rules)
+        content = json.dumps(said, ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
@@ -86,7 +92,7 @@ class RuleDiff:
 
 
 def diff(old: RuleBook, new: RuleBook) -> RuleDiff:
-    """Rules added, removed, and (old, new) pairs whose text or category changed, by id."""
+    """Rules added, removed, and (old, new) pairs of which anything changed, by id."""
     before = {rule.id: rule for rule in old.rules}
     after = {rule.id: rule for rule in new.rules}
     return RuleDiff(

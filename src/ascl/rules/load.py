@@ -1,8 +1,8 @@
 """Read rules from a folder of YAML (one category a file), one YAML file, a CSV, or a Markdown list.
 
-YAML: `category`, `title`, `rules: [{id, text}]`. CSV: see `table.py`. Markdown: see `markdown.py` and `ids.py`; the
-category is the first part of the id. Every error is an InputError that names the file and, where there is one, the line
-or the rule.
+YAML: `category`, `title`, `rules: [{id, text}]`, a rule with `exempt` where wanted. CSV: see `table.py`. Markdown: see
+`markdown.py` and `ids.py`; the category is the first part of the id. Every error is an InputError that names the file
+and, where there is one, the line or the rule.
 """
 
 import os
@@ -96,8 +96,8 @@ def _read_yaml(file: Path, text: str, reading: Reading) -> None:
     for number, item in enumerate(data["rules"], start=1):
         where = f"{file}, rule {number}"
         reading.seen["list item"] += 1
-        if not isinstance(item, dict) or set(item) != {"id", "text"}:
-            raise InputError(f"{where}: expected the keys `id` and `text`, and no others")
+        if not isinstance(item, dict) or not {"id", "text"} <= set(item) <= {"id", "text", "exempt"}:
+            raise InputError(f"{where}: expected the keys `id` and `text`, `exempt` where wanted, and no others")
         reading.add(where, category=category, title=data.get("title", category), **item)
     if unread := [str(key) for key in data if key not in ("category", "title", "rules")]:
         reading.notes.append(f"{file}: keys that are not read: {', '.join(unread)}")

@@ -32,11 +32,12 @@ class Reading:
 
     def add(self, where: str, **fields: Any) -> Rule:
         """Add the rule with these fields; raises InputError naming the place."""
-        if isinstance(fields["text"], str):
-            self.characters += len(fields["text"])
-            if self.characters > MOST:
-                raise InputError(f"{where}: the rules up to here have more than {MOST >> 20} million characters")
-            fields["text"] = " ".join(fields["text"].split())
+        for name in ("text", "exempt"):
+            if isinstance(text := fields.get(name), str):
+                self.characters += len(text)
+                fields[name] = " ".join(text.split())
+        if self.characters > MOST:
+            raise InputError(f"{where}: the rules up to here have more than {MOST >> 20} million characters")
         if isinstance(fields["id"], str):
             fields["id"] = unicodedata.normalize("NFC", fields["id"])
         try:

@@ -13,7 +13,10 @@ _VARIANT = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # marks that choo
 
 
 class Rule(BaseModel):
-    """A rule with a stable id (`privacy.doxxing`), its category's slug and title, and one sentence of text."""
+    """A rule with a stable id (`privacy.doxxing`), its category's slug and title, and one sentence of text.
+
+    exempt: the legitimate cases next to it, which it does not forbid (after SafeHarbor, arXiv 2605.05704).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -21,6 +24,7 @@ class Rule(BaseModel):
     category: str = Field(min_length=1, max_length=LONGEST)
     title: str = Field(min_length=1, max_length=LONGEST)
     text: str = Field(min_length=1, max_length=LONGEST)
+    exempt: str = Field(default="", max_length=LONGEST)
 
     @field_validator("id")
     @classmethod

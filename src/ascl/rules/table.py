@@ -1,4 +1,4 @@
-"""Rules from a CSV: the columns `id`, `category` and `text`, `title` where wanted, in any order and any case.
+"""Rules from a CSV: the columns `id`, `category` and `text`, and where wanted `title`, `exempt`; any order, any case.
 
 The delimiter (comma, semicolon, tab or bar) is the one that finds these columns in the header.
 """
@@ -38,7 +38,7 @@ def read_table(file: Path, text: str, reading: Reading) -> None:
             blank += 1
     if blank:
         reading.notes.append(f"{file}: blank rows: {blank}")
-    if unread := [name for name in header if name and name not in {*_REQUIRED, "title"}]:
+    if unread := [name for name in header if name and name not in {*_REQUIRED, "title", "exempt"}]:
         reading.notes.append(f"{file}: columns that are not read: {', '.join(unread)}")
 
 
@@ -84,4 +84,6 @@ def _add_row(where: str, header: list[str], cells: list[str], reading: Reading) 
         raise InputError(f"{where}: more fields than columns; put a text that holds commas in double quotes")
     row = dict(zip_longest(header, cells[: len(header)], fillvalue=""))
     title = row.get("title") or row["category"]
-    reading.add(where, id=row["id"], category=row["category"], title=title, text=row["text"])
+    reading.add(
+        where, id=row["id"], category=row["category"], title=title, text=row["text"], exempt=row.get("exempt", "")
+    )

@@ -9,18 +9,20 @@ from pydantic import BaseModel
 
 from ascl.chat.messages import Message, Opening, Trajectory
 from ascl.errors import InputError
+from ascl.rules.edit import BookEdit
 
 
 @dataclass(frozen=True)
 class Job:
     """One prompt to walk.
 
-    id: unique in the file. prefill: what the model's first turn begins with.
+    id: unique in the file. prefill: what the model's first turn begins with. book: how the rule book differs.
     """
 
     id: str
     messages: list[Message]
     prefill: Opening | None = None
+    book: BookEdit | None = None
 
 
 class Failure(BaseModel):

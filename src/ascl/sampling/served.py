@@ -84,7 +84,7 @@ class ServedRun:
             raise BudgetSpent(f"{spent}: {self.done} prompts are finished; the same command goes on") from spent
 
     async def _walk(self, server: "openai.AsyncOpenAI", job: Job) -> Line:
-        trajectory, going = start(job.id, job.messages, job.prefill), True
+        trajectory, going = start(job.id, job.messages, job.prefill, job.book), True
         schemas = [self.tool.schema] if self.tool else []
         seed = seed_of(self.sampling.seed, job.id)
         try:

@@ -112,7 +112,7 @@ def _walk_chunks(
     chunk = budget.room(chunk, max_turns, sampling.max_tokens)
     while batch := list(islice(jobs, chunk)):
         if not all(job.id in finished for job in batch):
-            walked = [start(job.id, job.messages, job.prefill) for job in batch]
+            walked = [start(job.id, job.messages, job.prefill, job.book) for job in batch]
             spent: BudgetSpent | None = None
             try:
                 rollout(counted, walked, tool, sampling.model_copy(update={"seed": sampling.seed + first}), max_turns)

@@ -66,7 +66,7 @@ def lengths_of(prompts: Sequence[Prompt], renderer: Renderer, tool: ConsultTool)
     """The lengths of prompts and of tool results, counted: the prompt itself is the query."""
     asked, answered = [0], [0]
     for prompt in prompts[:: max(1, len(prompts) // MEASURED_PROMPTS)]:
-        trajectory = start(prompt.id, with_rules("ascl", question(prompt), tool))
+        trajectory = start(prompt.id, with_rules("ascl", question(prompt), tool.under(prompt.book)), book=prompt.book)
         asked.append(len(renderer.prompt_ids(trajectory.messages, [tool.schema])))
         advance(trajectory, Turn("", "", [ParsedCall(TOOL_NAME, {"query": prompt.text})]), tool)
         answered.append(len(renderer.suffix_ids(trajectory.messages, [tool.schema])))

@@ -41,7 +41,8 @@ def consult(variant: Variant = "ascl", seed: int = 0) -> Solver:
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         prompt = prompt_of(state.metadata)
-        trajectory = start(epoch_id(prompt.id, state.epoch - 1), with_rules(variant, question(prompt), tool))
+        shown = with_rules(variant, question(prompt), tool.under(prompt.book))
+        trajectory = start(epoch_id(prompt.id, state.epoch - 1), shown, book=prompt.book)
         sent: list[ChatMessage] = [to_inspect(message) for message in trajectory.messages]
         turn_seed, going = seed_of(seed, trajectory.prompt_id), True
         try:
