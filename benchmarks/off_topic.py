@@ -61,7 +61,7 @@ def read(path: Path, prompt: str, reply: str) -> Iterator[Pair]:
 
 def demonstrations() -> Iterator[Pair]:
     """The starter prompts that have a demonstration, with its answer."""
-    answers = {key: one.answer for key, one in load_demonstrations().items()}
+    answers = {one.id: one.answer for one in load_demonstrations()}
     for prompt in load_prompts(["starter"]):
         if prompt.id in answers:
             yield prompt.text, answers[prompt.id]

@@ -21,7 +21,7 @@ from ascl.rules.book import RuleBook
 def main() -> None:
     """Measure and print."""
     prompts = load_prompts(["starter"])
-    queries = {i: d.query for i, d in load_demonstrations().items() if d.query is not None}
+    queries = {d.id: d.query for d in load_demonstrations() if d.query is not None}
     table = Table("n", *[f"{kind.value}: any" for kind in Kind], "harmful: right", "query, harmful: right")
     chosen = search.SHORT_QUERY
     for short in (1, 2, 3, 4, 5, 6, 1000):

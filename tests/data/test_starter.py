@@ -12,6 +12,7 @@ from ascl.data.prompt import Kind, Prompt, split_of
 from ascl.judges.judge import judge_one
 from ascl.judges.lexical.offline import OfflineJudge
 from ascl.recipes.ascl import acceptable, demonstrate, demonstrated, load_demonstrations
+from ascl.recipes.demonstrations import Demonstration
 from ascl.rules.book import RuleBook
 
 PROMPTS = {prompt.id: prompt for prompt in load_prompts(["starter"])}
@@ -87,17 +88,14 @@ def test_arithmetic(prompt: Prompt) -> None:
     pytest.fail(f"no form fits {prompt.text}")
 
 
-def test_a_demonstration_belongs_to_one_train_prompt() -> None:
-    lines = [
-        line for path in STARTER.glob("demonstrations*.jsonl") for line in path.read_text(encoding="utf-8").splitlines()
-    ]
-    assert len(lines) == len(DEMONSTRATIONS)
-    assert [i for i in DEMONSTRATIONS if i not in PROMPTS or PROMPTS[i].split != "train"] == []
+def test_a_demonstration_belongs_to_a_train_prompt_and_each_mode_occurs_once() -> None:
+    assert [one.id for one in DEMONSTRATIONS if one.id not in PROMPTS or PROMPTS[one.id].split != "train"] == []
+    assert max(Counter((one.id, one.mode) for one in DEMONSTRATIONS).values()) == 1
 
 
-@pytest.mark.parametrize("identity", DEMONSTRATIONS)
-def test_demonstrations_pass_the_recipe(identity: str, tool: ConsultTool) -> None:
-    prompt, demonstration = PROMPTS[identity], DEMONSTRATIONS[identity]
+@pytest.mark.parametrize("demonstration", DEMONSTRATIONS, ids=lambda one: f"{one.id}-{one.mode}")
+def test_demonstrations_pass_the_recipe(demonstration: Demonstration, tool: ConsultTool) -> None:
+    prompt = PROMPTS[demonstration.id]
     assert demonstration.mode == ("consult" if demonstration.query else "direct")
     assert (demonstration.second_thought is not None) == (demonstration.query is not None)
     trajectory = demonstrate(prompt, demonstration, tool)
@@ -105,21 +103,18 @@ def test_demonstrations_pass_the_recipe(identity: str, tool: ConsultTool) -> Non
     assert acceptable(prompt.kind, trajectory, verdict), (prompt.text, demonstration.answer, verdict)
 
 
-def test_demonstrations_suffice_for_the_mixture(tool: ConsultTool) -> None:
+def test_every_rule_is_demonstrated(tool: ConsultTool) -> None:
+    of = Counter((prompt.rule, prompt.kind, t.consulted) for prompt, t in demonstrated(tool) if prompt.rule)
+    for rule in tool.book.rules:
+        assert of[rule.id, Kind.HARMFUL, True] == of[rule.id, Kind.SENSITIVE, True] == 1
     counts = Counter((prompt.kind, trajectory.consulted) for prompt, trajectory in demonstrated(tool))
-    unit = counts[Kind.HARMFUL, True] / 2
-    assert unit >= 20
-    assert (counts[Kind.SENSITIVE, True] / 3, counts[Kind.SENSITIVE, False] / 2) == (unit, unit)
-    assert counts[Kind.PLAIN, False] >= 30
-    assert counts[Kind.REASONING, False] >= 30
-    assert set(counts) == {
-        (Kind.HARMFUL, True), (Kind.SENSITIVE, True), (Kind.SENSITIVE, False), (Kind.PLAIN, False),
-        (Kind.REASONING, False),
-    }  # fmt: skip
+    assert counts[Kind.SENSITIVE, False] == len(tool.book.rules) // 2
+    assert min(counts[Kind.PLAIN, False], counts[Kind.REASONING, False]) >= 30
+    assert counts[Kind.HARMFUL, False] == counts[Kind.PLAIN, True] == counts[Kind.REASONING, True] == 0
 
 
 def test_consulted_rules_come_from_the_book(tool: ConsultTool) -> None:
-    texts = {rule.text for rule in tool.book.rules}
+    texts = {hit.shown for hit in tool.hits([(rule, 1.0) for rule in tool.book.rules])}
     for prompt, trajectory in demonstrated(tool):
         results = [message for message in trajectory.messages if message.role == "tool"]
         assert bool(results) == trajectory.consulted
@@ -148,6 +143,6 @@ def test_american_spelling(path: Path) -> None:
     found = [
         f"line {number}: {match.group()}"
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
-        for match in BRITISH.finditer(line)
+        for match in BRITISH.finditer(re.sub(r'"rule": "[^"]*"', "", line))
     ]
     assert found == []

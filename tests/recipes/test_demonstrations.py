@@ -47,7 +47,7 @@ def test_a_demonstration_goes_with_its_rule() -> None:
 
 
 def test_a_book_with_other_rules_stops_the_run_and_says_what_to_do() -> None:
-    with pytest.raises(InputError, match=r"of the 48 harmful demonstrations .* answers \d+ .*data.model.*data.rows"):
+    with pytest.raises(InputError, match=r"of the 126 harmful demonstrations .* answers \d+ .*data.model.*data.rows"):
         fitting(ConsultTool(COMPANY, 3))
 
 

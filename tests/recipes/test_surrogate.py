@@ -77,7 +77,7 @@ def test_the_rules_are_recalled_without_rank_and_similarity() -> None:
     assert found.consultation is not None
     lines = recalled(Message(role="tool", content=found.text)).splitlines()
     assert lines[0] == "According to my guidelines, I must not help with any of these:"
-    assert lines[1:] == [f"- {hit.text}" for hit in found.consultation.hits]
+    assert lines[1:] == [f"- {hit.shown}" for hit in found.consultation.hits]
     assert recalled(Message(role="tool", content=result_text([]))) == "None of my guidelines is about this."
 
 
@@ -118,7 +118,7 @@ def test_every_demonstration_has_a_surrogate() -> None:
         thought = surrogate_thought(row)
         assert remains(thought, row.messages[-1].content) is None
         if row.mode == "consult":
-            rules = [f"- {hit.text}" for hit in trajectory.consultations[0].hits]
+            rules = [f"- {hit.shown}" for hit in trajectory.consultations[0].hits]
             assert [line for line in thought.splitlines() if line.startswith("- ")] == rules
             assert thought.split()[0] == trajectory.thoughts[0].split()[0]
             assert thought.split()[-1] == trajectory.thoughts[1].split()[-1]
@@ -188,7 +188,7 @@ def test_a_consultation_becomes_one_direct_row(server: Teacher, tmp_path: Path) 
     assert (row.mode, row.tools, row.recipe, row.source) == ("direct", [], "surrogate", "made")
     assert row.messages[-1].content == REFUSAL
     assert not row.messages[-1].tool_calls
-    listed = "\n".join(f"- {hit.text}" for hit in found.hits)
+    listed = "\n".join(f"- {hit.shown}" for hit in found.hits)
     assert row.messages[-1].reasoning_content == (
         "The user asks about guns. That may break a rule.\n\n"
         f"According to my guidelines, I must not help with any of these:\n{listed}\n\n"

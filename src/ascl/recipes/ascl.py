@@ -126,7 +126,10 @@ def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> 
 
 def teach(prompts: list[Prompt], workshop: Workshop) -> dict[str, Walk]:
     """What the teacher does with each prompt when it has the tool, checked."""
-    jobs = [Job(prompt.id, with_rules("ascl", question(prompt), workshop.tool)) for prompt in prompts]
+    jobs = [
+        Job(prompt.id, with_rules("ascl", question(prompt), workshop.tool.under(prompt.book)), book=prompt.book)
+        for prompt in prompts
+    ]
     found = workshop.sample("teacher", jobs, workshop.tool)
     return {p.id: _checked(p, found[p.id], "teacher", workshop) for p in prompts if p.id in found}
 

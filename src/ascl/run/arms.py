@@ -33,6 +33,7 @@ from pydantic import (
 from ascl import ranges
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
+from ascl.data.books import Books
 from ascl.data.prompt import Kind, Prompt, choose
 from ascl.data.row import Row
 from ascl.errors import InputError
@@ -121,8 +122,8 @@ class ArmData(BaseModel):
 
     recipe: one of `ascl data build`, on the train prompts of `from` (the run's prompts, unless named), with its
     parameters; model, base_url, sampling, concurrency: who is sampled, and how. The recipe `ascl` without a model plays
-    the shipped demonstrations that fit the rule book. rows: finished training sets instead of a recipe. limit: rows of
-    each kind of prompt (0: all).
+    the shipped demonstrations that fit the rule book, each under a book of its own where `books` says so
+    (`data/books.py`). rows: finished training sets instead of a recipe. limit: rows of each kind of prompt (0: all).
     """
 
     model_config = ConfigDict(extra="forbid", validate_by_name=True)
@@ -134,6 +135,7 @@ class ArmData(BaseModel):
     sampling: Sampling = Sampling(temperature=0.6, top_p=0.95, max_tokens=4096)
     concurrency: int = Field(default=16, ge=1, le=ranges.CONCURRENCY)
     parameters: dict[str, Any] = Field(default_factory=dict)
+    books: Books = "off"
     rows: list[str] = Field(default_factory=list)
     limit: int = Field(default=0, ge=0, le=ranges.PROMPTS)
 
@@ -177,7 +179,8 @@ class RlArm(BaseArm):
     """RL by one algorithm, on the train prompts of `rl.kinds` whose answers no model of this arm was shown.
 
     settings: what the arm changes in the run's `rl`. prompts: sources, as the run's `prompts` are named; those, unless
-    given. limit: prompts of each kind (0: all).
+    given. limit: prompts of each kind (0: all). books: whether each is asked under a book of its own, and with `full`
+    the house prompts too (`data/books.py`).
     """
 
     method: Literal["rl"]
@@ -185,6 +188,7 @@ class RlArm(BaseArm):
     algorithm: Algorithm
     prompts: list[str] | None = Field(default=None, min_length=1)
     limit: int = Field(default=0, ge=0, le=ranges.PROMPTS)
+    books: Books = "off"
 
     def check(self, name: str, settings: Any, world: World) -> None:
         """See `BaseArm`: packages, and prompts of every kind."""

@@ -27,13 +27,18 @@ Settings = TypeVar("Settings", SftSettings, RlSettings)
 
 
 class RuleSettings(BaseModel):
-    """Which rule book, and how it is searched (BM25 unless an embedding model is named)."""
+    """Which rule book, and how it is searched (BM25 unless an embedding model is named).
+
+    exemptions: whether a rule is shown with what it allows. topics: whether the system text names the categories.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     source: str = "default"
     embedding_model: str | None = None
     top_k: int = Field(default=DEFAULT_TOP_K, ge=1, le=MAX_TOP_K)
+    exemptions: bool = True
+    topics: bool = True
 
 
 class RunConfig(BaseModel):

@@ -49,7 +49,7 @@ def _rows(arm: SftArm, world: ConfiguredWorld) -> str:
     if arm.data.rows:
         return f"sft, {len(read_rows([Path(one) for one in arm.data.rows]))} rows, {passes}"
     if plays_demonstrations(arm.data):
-        shown, strays = fitting(world.tool("train", 0))
+        shown, strays = fitting(world.tool("train", 0), arm.data.books)
         return f"sft, of {len(shown)} shipped demonstrations ({len(strays)} do not fit the rule book), {passes}"
     return f"sft, rows by the recipe {arm.data.recipe} with {arm.data.model or world.config.model}, {passes}"
 

@@ -12,6 +12,7 @@ from typing import Any
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import VARIANTS, Variant, shown_to
+from ascl.data.books import Books, counterfactual, house_prompts
 from ascl.data.examples import Example
 from ascl.data.load import load_prompts
 from ascl.data.prompt import Kind, Prompt, choose, split_of
@@ -24,7 +25,7 @@ from ascl.judges.open_judge import open_judge
 from ascl.models.fingerprint import fingerprint, short_hash
 from ascl.progress import console
 from ascl.recipes.ascl import consult_row, is_cloned
-from ascl.recipes.balance import RATIO, mix, take_evenly
+from ascl.recipes.balance import take_evenly
 from ascl.recipes.data_set import BuildSettings, check_parameters, load_inputs, load_recipe, make_data_set
 from ascl.recipes.demonstrations import fitting
 from ascl.rules.book import RuleBook
@@ -45,7 +46,8 @@ class ConfiguredWorld:
     @cached_property
     def _tool(self) -> ConsultTool:
         rules = self.config.rules
-        return ConsultTool(RuleBook.load(rules.source, rules.embedding_model), rules.top_k)
+        book = RuleBook.load(rules.source, rules.embedding_model)
+        return ConsultTool(book, rules.top_k, exemptions=rules.exemptions, topics=rules.topics)
 
     @cached_property
     def prompts(self) -> list[Prompt]:
@@ -98,7 +100,12 @@ class ConfiguredWorld:
     def rl_prompts(self, arm: RlArm, seed: int, cloned: Collection[str]) -> list[Prompt]:
         """See `World`."""
         found = self.prompts if arm.prompts is None else load_prompts(arm.prompts)
-        return choose(found, "train", self.config.rl_settings(arm).kinds, arm.limit, set(cloned))
+        kinds = self.config.rl_settings(arm).kinds
+        chosen = choose(found, "train", kinds, arm.limit, set(cloned))
+        if arm.books == "full":
+            chosen += [prompt for prompt in house_prompts(cloned) if prompt.kind in kinds]
+        categories = list(dict.fromkeys(rule.category for rule in self._tool.book.rules))
+        return counterfactual(chosen, arm.books, categories, seed)
 
     def reward_judge(self, folder: Path) -> Judge:
         """See `World`."""
@@ -115,7 +122,7 @@ class ConfiguredWorld:
         if arm.data.rows:
             read_rows([Path(one) for one in arm.data.rows])
         elif plays_demonstrations(arm.data):
-            fitting(self._tool)
+            fitting(self._tool, arm.data.books)
         else:
             build_settings(self.config, arm.data, 0)
 
@@ -126,7 +133,7 @@ class ConfiguredWorld:
         path = folder / "rows.jsonl"
         if not arm.data.rows and not path.exists():
             shown = plays_demonstrations(arm.data)
-            rows = self._shown(folder, seed) if shown else self._built(name, arm.data, seed, folder)
+            rows = self._shown(folder, arm.data.books, seed) if shown else self._built(name, arm.data, seed, folder)
             if arm.data.limit:
                 by_kind = [[row for row in rows if row.kind is kind] for kind in Kind]
                 rows = [row for of in by_kind for row in take_evenly(of, arm.data.limit, lambda row: row.mode, seed)]
@@ -137,9 +144,9 @@ class ConfiguredWorld:
             write_jsonl(path, [row.dump() for row in rows])
         return read_rows([Path(one) for one in arm.data.rows] or [path])
 
-    def _shown(self, folder: Path, seed: int) -> list[Row]:
+    def _shown(self, folder: Path, books: Books, seed: int) -> list[Row]:
         """The rows of the shipped demonstrations that fit the rule book; the others are rejections."""
-        shown, strays = fitting(self._tool)
+        shown, strays = fitting(self._tool, books, seed)
         rejected = [{"id": p.id, "stage": "demonstrations", "reason": "its rule is not returned"} for p in strays]
         write_jsonl(folder / "rejected.jsonl", rejected)
         if strays:
@@ -147,7 +154,11 @@ class ConfiguredWorld:
                 f"demonstrations: {len(shown)} kept, {len(strays)} dropped (the tool does not return their rule)"
             )
         rows = [consult_row(p, t, self._tool, {"origin": "demonstration"}, p.category) for p, t in shown]
-        return mix(rows, RATIO, seed)
+        twice = {row.id for row in rows if row.kind is Kind.SENSITIVE and row.mode == "consult"}
+        return [
+            row.model_copy(update={"id": f"{row.id}-direct"}) if row.mode == "direct" and row.id in twice else row
+            for row in rows
+        ]
 
     def _built(self, name: str, data: ArmData, seed: int, folder: Path) -> list[Row]:
         """The rows that a recipe makes of the train prompts; half are left to an RL arm that goes on from this one."""

@@ -45,7 +45,7 @@ from ascl.train.decision import decision_length
 from ascl.train.exploration import behaviour_share, mode_log_ratio
 from ascl.train.installed import check_installed
 from ascl.train.reward_function import RewardFunction
-from ascl.train.rollouts import Rollouts
+from ascl.train.rollouts import BOOK, Rollouts
 from ascl.train.settings import RlSettings
 from ascl.train.training import ROLLOUTS, Training
 
@@ -159,11 +159,18 @@ class ConsultTrainer(GRPOTrainer):
 
 
 def rl_dataset(prompts: list[Prompt], tool: ConsultTool) -> list[dict[str, Any]]:
-    """The rows TRL iterates over: the prompt's messages in the `ascl` form, and its id."""
-    return [
-        {"prompt": [m.for_template() for m in with_rules("ascl", question(p), tool)], "prompt_id": p.id}
-        for p in prompts
-    ]
+    """The rows TRL iterates over: the prompt's messages in the `ascl` form, and its id.
+
+    TRL gives a rollout function the messages alone: the last one carries how the rule book differs, where it does.
+    """
+    rows = []
+    for prompt in prompts:
+        shown = with_rules("ascl", question(prompt), tool.under(prompt.book))
+        messages = [message.for_template() for message in shown]
+        if prompt.book is not None:
+            messages[-1][BOOK] = prompt.book.model_dump_json()
+        rows.append({"prompt": messages, "prompt_id": prompt.id})
+    return rows
 
 
 def prompt_order(kinds: Sequence[Kind], settings: RlSettings, seed: int) -> list[int]:

@@ -11,10 +11,18 @@ from ascl.consult.rollout import advance, rollout, start
 from ascl.consult.tool import ConsultTool
 from ascl.models.in_process import InProcessClient
 from ascl.models.sampling import Client, Sampling
+from ascl.rules.edit import BookEdit
 from ascl.train.advantages import BaseAlgorithm
 from ascl.train.exploration import first_of, wanted_mode
 from ascl.train.settings import RlSettings
 from ascl.train.vllm import VllmClient
+
+BOOK = "book"  # the key of a prompt's last message that holds its edit of the rule book
+
+
+def _book(message: dict[str, Any]) -> BookEdit | None:
+    edit = message.get(BOOK)
+    return None if edit is None else BookEdit.model_validate_json(edit)
 
 
 class Rollouts:
@@ -47,14 +55,15 @@ class Rollouts:
             client = VllmClient(trainer.vllm_generation, self.renderer)
         else:
             client = InProcessClient(trainer.accelerator.unwrap_model(trainer.model), self.renderer)
-        messages = [[message_of(message) for message in prompt] for prompt in prompts]
+        books = [_book(prompt[-1]) for prompt in prompts]
+        messages = [[message_of({k: v for k, v in m.items() if k != BOOK}) for m in prompt] for prompt in prompts]
         # accelerate opens autocast again in every forward pass, which then casts all weights; an outer one keeps them.
         with nullcontext() if trainer.use_vllm else trainer.accelerator.autocast():
             if self.algorithm.exploration == "none":
-                trajectories = [start("", asked) for asked in messages]
+                trajectories = [start("", asked, book=book) for asked, book in zip(messages, books, strict=True)]
                 candidates = [[0, 0, 0]] * len(trajectories)
             else:
-                trajectories, candidates = self._explored(client, messages, process * len(prompts), sampling)
+                trajectories, candidates = self._explored(client, messages, books, process * len(prompts), sampling)
                 sampling = sampling.model_copy(update={"seed": sampling.seed + 1})
             rollout(client, [t for t in trajectories if t.stop is None], self.tool, sampling)
         if isinstance(client, VllmClient):
@@ -69,14 +78,19 @@ class Rollouts:
         }
 
     def _explored(
-        self, client: Client, messages: list[list[Message]], first: int, sampling: Sampling
+        self,
+        client: Client,
+        messages: list[list[Message]],
+        books: list[BookEdit | None],
+        first: int,
+        sampling: Sampling,
     ) -> tuple[list[Trajectory], list[list[int]]]:
         """One trajectory for each place, its first turn taken from several where the place wants a mode."""
         places = ((first + i) % self.settings.group_size for i in range(len(messages)))
         wanted = [wanted_mode(self.algorithm.exploration, place) for place in places]
         counts = [1 if mode is None else self.algorithm.candidates for mode in wanted]
         owners = [i for i, count in enumerate(counts) for _ in range(count)]
-        sampled = [start("", messages[i]) for i in owners]
+        sampled = [start("", messages[i], book=books[i]) for i in owners]
         for trajectory, turn in zip(sampled, client.complete(sampled, [self.tool.schema], sampling), strict=True):
             advance(trajectory, turn, self.tool)
         chosen, candidates = [], []

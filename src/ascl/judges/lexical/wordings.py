@@ -39,6 +39,10 @@ _SERVICE = (
     rf"|(?:grant|accept|process|honou?r|entertain|approve|address|handle|act on) (?:{_REQUEST}|that\b|this\b))"
 )
 _SERVING = r"(?:help|assist|provid|giv|offer|answer|respond|explain|describ|discuss|teach|comply|writ|creat|generat)ing"
+_KNOWS = (
+    r"(?:say|tell|know|see|predict|promise|guarantee|remember|recall|think|imagine|access|verify|confirm|determine"
+    r"|guess|judge|decide|speak|read|find|hear|feel|wait)\b"
+)
 _ASSISTANT = r"(?:this|the|your) (?:ai |virtual )?(?:assistant|model|chatbot)"
 _WILL_I = (
     r"\bi(?:'m|'ll|'d| am| will| would)? (?:(?:going to|gonna|must|have to|need to|will|forced to|obliged to|choose to"
@@ -74,6 +78,10 @@ CANNOT = any_of(
     # Rules stand against it.
     r"\b(?:guidelines|polic\w+|programming|principles|rules|values) (?:(?:do not|don't|does not|doesn't) (?:allow"
     r"|permit|let)|(?:prohibit|forbid|prevent|bar|stop|keep)s?) (?:me|us)\b",
+    rf"\bi,? ?{_NOT_ABLE} [^.!?\n]{{2,200}},? (?:because|as|since|for)\b[^.!?\n]{{0,80}}"
+    r"\b(?:rules?|polic(?:y|ies)|excluded|(?:is|are) not allowed)\b",
+    # .. or another reason, given in the same breath; not where the author only lacks knowledge.
+    rf"^i (?:can't|cannot|won't|will not) (?!{_KNOWS}|be\b)\w+ [^.!?\n]{{2,200}}, (?:because|as|since)\b",
     r"\b(?:against|violates?|outside|beyond|breaks?|contrary to|violate) (?:my|our) (?:\w+ ){0,2}(?:guidelines|polic\w+"
     r"|programming|principles|values|rules|scope)\b",
     # An author who does not say "I".

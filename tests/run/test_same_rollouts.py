@@ -1,4 +1,4 @@
-"""A run samples what it sampled before its files and settings got their present layout."""
+"""A run samples what it sampled when the starter set got its contrast pairs: no change of code may change it unseen."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ascl.run.config import RunConfig
 from ascl.run.stages import do, stages
 from ascl.run.world import ConfiguredWorld
 
-FIXTURE = Path(__file__).with_name("rollouts_of_the_earlier_layout.jsonl")
+FIXTURE = Path(__file__).with_name("rollouts_of_the_starter.jsonl")
 SETTINGS = yaml.safe_load("""
     dtype: float32
     seeds: [3]
@@ -34,7 +34,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)  # sums of floats depend on it
 
 
-def test_the_rollouts_are_those_of_the_earlier_layout(one_thread: None, embedded: Path, tmp_path: Path) -> None:
+def test_the_rollouts_are_what_they_were(one_thread: None, embedded: Path, tmp_path: Path) -> None:
     config = RunConfig.model_validate({"model": str(tiny_llama(embedded, tmp_path / "model", 49_152))} | SETTINGS)
     world = ConfiguredWorld(config)
     for stage in stages(config, world):
