@@ -218,6 +218,45 @@ def _print_tokens(row: "Row", renderer: "Renderer") -> None:
 
 
 @data_app.command()
+def demonstrations(
+    rules: Annotated[str, typer.Option(help="`default`, a folder of YAML, or a .yaml, .csv or .md file.")],
+    out: Annotated[Path, typer.Option(help="The folder of prompts and demonstrations.")],
+    category: Annotated[str | None, typer.Option(help="Only for the rules of this category (slug).")] = None,
+    model: Annotated[str | None, typer.Option(help="The teacher that writes them; without one, templates.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(envvar="OPENAI_BASE_URL", help="The teacher's server; none: in this process.")
+    ] = None,
+    embedding_model: Annotated[str | None, typer.Option(help="Dense rule search.")] = None,
+    top_k: Annotated[int, typer.Option(min=1, max=20, help="Rules of a look-up, as in `rules.top_k` of the run.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, max=ranges.SEED)] = 0,
+    max_tokens: Annotated[int, typer.Option(min=1, max=ranges.TOKENS, help="Tokens of a teacher's reply.")] = 2048,
+    concurrency: Annotated[int, typer.Option(min=1, max=ranges.CONCURRENCY, help="Requests at once (server).")] = 16,
+    budget_requests: Annotated[
+        int, typer.Option(min=0, max=ranges.BUDGET, help="Stop after this many questions (0: no bound).")
+    ] = 0,
+) -> None:
+    """For every rule of a book, prompts that it forbids and innocent neighbours, demonstrated. Run again to resume."""
+    from ascl.models.sampling import Sampling
+    from ascl.recipes.rule_pairs import PairSettings, make_pairs
+    from ascl.sampling.to_file import Budget
+
+    with checked_options():
+        settings = PairSettings(
+            rules=rules,
+            embedding_model=embedding_model,
+            category=category,
+            model=model,
+            base_url=base_url or None if model not in (None, "embedded") else None,
+            sampling=Sampling(temperature=0.6, top_p=0.95, max_tokens=max_tokens),
+            top_k=top_k,
+            seed=seed,
+        )
+    report = make_pairs(settings, out, concurrency, Budget(requests=budget_requests))
+    _print_report(out)
+    echo(f"{report['pairs']} pairs for {report['rules']} rules, by {report['written by']}: {out / 'train.jsonl'}")
+
+
+@data_app.command()
 def sources() -> None:
     """List the public sets that can be named, with licence and access."""
     from ascl.data.described import listing

@@ -40,6 +40,10 @@ def evaluate(
             "starter:N, file:PATH, a public set."
         ),
     ] = "quick",
+    books: Annotated[
+        bool,
+        typer.Option("--books", help="Ask besides under edited rule books: adherence, release, stability, rule use."),
+    ] = False,
     variant: Annotated[
         str, typer.Option(help="pure, short, long, rag, ascl (the consult tool); several separated by commas.")
     ] = "ascl",
@@ -93,6 +97,7 @@ def evaluate(
     with checked_options():
         settings = EvalSettings(
             suite=suite,
+            books=books,
             variants=variants_of(variant),
             judges=[judge_settings(one) for one in judge],
             limit=limit,
@@ -124,7 +129,7 @@ def rejudge(
     log: Annotated[Path, typer.Argument(help="A folder of `ascl eval`, or an Inspect log (.eval) of our tasks.")],
     judge: Judges = [DEFAULT],  # noqa: B006
     rules: Annotated[
-        str | None, typer.Option(help="The policy of the judge `safeguard` (default: the evaluation's rules).")
+        str | None, typer.Option(help="What `safeguard` and `book` judge by (default: the evaluation's rules).")
     ] = None,
 ) -> None:
     """Judge answers again that are on disk, without asking the model."""

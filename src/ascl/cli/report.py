@@ -24,6 +24,12 @@ COLUMNS = {
     "selectivity": "selec-\ntivity",
     "tokens": "tokens",
 }
+BOOK_COLUMNS = {  # where the evaluation asked under edited books
+    "adherence": "adher-\nence",
+    "release": "release",
+    "stability": "stabil-\nity",
+    "rule_use": "rule\nuse",
+}
 
 
 def report(
@@ -113,10 +119,11 @@ def _print_figures(rows: Mapping[str, Mapping[str, "Estimate"]], of: str) -> Non
 
     table = Table(title="percent, and the 95 % interval", box=SIMPLE_HEAD, padding=(0, 1, 1, 0))
     table.add_column(of, no_wrap=True)
-    for title in COLUMNS.values():
+    shown = COLUMNS | (BOOK_COLUMNS if any("adherence" in figures for figures in rows.values()) else {})
+    for title in shown.values():
         table.add_column(title, justify="right")
     for name, figures in rows.items():
-        table.add_row(name, *(_cell(figures.get(key), 1 if key == "tokens" else 100) for key in COLUMNS))
+        table.add_row(name, *(_cell(figures.get(key), 1 if key == "tokens" else 100) for key in shown))
     Screen().print(table)
 
 

@@ -14,6 +14,7 @@ from ascl.data.load import SOURCES, STARTER_NAME, is_own, load_prompts, number_a
 from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.evals.benchmarks import BENCHMARKS, QUICK_LIMIT, SUITES, Benchmark, benchmarks_of, load_benchmark, spread
+from ascl.evals.books import book_benchmarks
 from ascl.evals.results import AXIS_OF, Asked
 from ascl.evals.settings import EvalSettings
 from ascl.models.fingerprint import short_hash
@@ -35,6 +36,11 @@ def ask(settings: EvalSettings, prompts: Sequence[Prompt] | None = None) -> Aske
             settings = settings.model_copy(update={"suite": "starter", "limit": min(number, settings.limit or number)})
         prompts = _own_prompts(settings.suite)
     asked = _of_benchmarks(settings) if prompts is None else _of_prompts(settings, prompts)
+    if settings.books:
+        asked |= {
+            benchmark.name: (_asked(benchmark, chosen := spread(rows, settings.limit or len(rows)), settings), chosen)
+            for benchmark, rows in book_benchmarks()
+        }
     if not asked:
         raise InputError(f"suite {settings.suite}: none of its benchmarks can be read")
     return asked

@@ -60,7 +60,10 @@ def walk_prompts(
     progress: Report = silent,
 ) -> None:
     """Walk prompts, each under its id, to `path` in a variant; see `sample_to`."""
-    jobs = (Job(name, with_rules(variant, question(prompt), tool)) for name, prompt in prompts)
+    jobs = (
+        Job(name, with_rules(variant, question(prompt), tool.under(prompt.book)), book=prompt.book)
+        for name, prompt in prompts
+    )
     offered = tool if variant == "ascl" else None
     sample_to(path, client, jobs, offered, sampling, rows, chunk, budget=budget, progress=progress)
 

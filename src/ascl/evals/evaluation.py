@@ -9,6 +9,7 @@ from ascl.consult.tool import ConsultTool
 from ascl.data.prompt import Prompt
 from ascl.errors import InputError
 from ascl.evals.benchmarks import BENCHMARKS, SUITES
+from ascl.evals.books import book_figures, has_books
 from ascl.evals.collect import collect
 from ascl.evals.judging import judge_answers, read_verdicts
 from ascl.evals.metrics import left_out_warnings
@@ -160,6 +161,9 @@ def measure_evaluation(folder: Path, judges: Sequence[str]) -> Results:
         )
         for name, asked in evaluation.benchmarks.items()
     }
+    over = summary(results)
+    if has_books(evaluation.benchmarks):
+        over |= book_figures(lambda name: read_records(folder, judges[0], name))
     agreement = []
     for first, second in combinations(judges, 2):
         verdicts = [
@@ -169,7 +173,7 @@ def measure_evaluation(folder: Path, judges: Sequence[str]) -> Results:
     return Results(
         judge=judges[0],
         benchmarks=results,
-        summary=summary(results),
+        summary=over,
         agreement=agreement,
         warnings=[
             *left_out_warnings({name: result.figures["score"] for name, result in results.items()}),

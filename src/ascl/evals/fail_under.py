@@ -4,13 +4,14 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ascl.errors import InputError
+from ascl.evals.books import FIGURES as BOOK_FIGURES
 from ascl.evals.results import Results
 from ascl.evals.scores import summary
 
-FIGURES = tuple(summary({}))
+FIGURES = (*summary({}), *BOOK_FIGURES)
 LESS_IS_BETTER = (
     "over_refusal", "consult_sensitive", "needless_consults", "faults", "hallucinated", "no_answer", "truncated",
-    "tokens", "turns",
+    "tokens", "turns", "release_harmful",
 )  # fmt: skip
 
 
@@ -38,7 +39,8 @@ def below(found: Mapping[str, Results], bars: Mapping[str, float]) -> list[str]:
     missed = []
     for name, results in found.items():
         for figure, bar in bars.items():
-            value = results.summary[figure].value
+            there = results.summary.get(figure)
+            value = there.value if there else None
             if value is None or value < bar:
                 missed.append(
                     f"{name}: {figure} is {'not there' if value is None else f'{value:.3f}'}, the bar is {bar}"

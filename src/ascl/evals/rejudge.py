@@ -14,7 +14,7 @@ from ascl.rules.book import RuleBook
 def rejudge(folders: Sequence[Path], judges: Sequence[JudgeSettings], rules: str | None = None) -> dict[str, Results]:
     """The figures by the judges, of whom the first counts, by the name of each evaluation. Raises InputError.
 
-    folders: evaluations (`find_evaluations`). rules: the policy of the judge `safeguard`; None takes the rule book of
+    folders: evaluations (`find_evaluations`). rules: what `safeguard` and `book` judge by; None takes the rule book of
     each evaluation.
     """
     found = {}

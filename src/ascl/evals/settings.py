@@ -27,15 +27,17 @@ AnyJudge = Annotated[JudgeSettings, BeforeValidator(_named)]
 class EvalSettings(BaseModel):
     """One evaluation: a suite in some prompt variants, by some judges, of whom the first gives the figures.
 
-    suite: see `benchmarks.py`. limit: prompts of each benchmark, evenly spread (0: all, or the suite's own). epochs:
-    answers per prompt (0: as the benchmark says). greedy: every prompt once, at temperature 0. max_tokens: of one model
-    turn (0: as the benchmark says). skip_missing: leave benchmarks out whose sets can't be read. batch: prompts
-    answered at once in this process, which share a sampling seed; concurrency: on a server.
+    suite: see `benchmarks.py`. books: ask besides whether behaviour follows an edited rule book (`books.py`). limit:
+    prompts of each benchmark, evenly spread (0: all, or the suite's own). epochs: answers per prompt (0: as the
+    benchmark says). greedy: every prompt once, at temperature 0. max_tokens: of one model turn (0: as the benchmark
+    says). skip_missing: leave benchmarks out whose sets can't be read. batch: prompts answered at once in this process,
+    which share a sampling seed; concurrency: on a server.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     suite: str = "quick"
+    books: bool = False
     variants: list[Variant] = ["ascl"]
     judges: list[AnyJudge] = Field(default_factory=lambda: [judge_settings(DEFAULT)], min_length=1)
     limit: int = Field(default=0, ge=0, le=ranges.PROMPTS)
