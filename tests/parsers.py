@@ -12,7 +12,7 @@ from ascl.consult import tool
 from ascl.data.examples import Example
 from ascl.data.prompt import Kind, Prompt
 from ascl.evals.traces import chunks, figures, judged_intents, word_intents
-from ascl.judges.asking import conversation, hallucination, spoken, strongreject
+from ascl.judges.asking import book_judge, conversation, hallucination, spoken, strongreject
 from ascl.judges.graders import choice, expression, grade, plain_text, stated
 from ascl.judges.guards import llama_guard, qwen3guard, safeguard, wildguard
 from ascl.judges.judge import Case, judge_one
@@ -132,6 +132,10 @@ PARSERS: dict[str, Parser] = {
     ),
     "safeguard.parse": Parser(safeguard.parse, (spoken, safeguard)),
     "safeguard.parse rules": Parser(lambda t: safeguard.parse("Verdict: unsafe\nRules: " + t), (spoken, safeguard)),
+    "book_judge.parse": Parser(book_judge.book_guard(BOOK.rules).parse, (spoken, book_judge)),
+    "book_judge.parse rule": Parser(
+        lambda t: book_judge.parse({}, "Obeys: no\nRefusal: none\nRule: " + t), (spoken, book_judge)
+    ),
     "hallucination.parse": Parser(hallucination.parse, (spoken,)),
     "guard.ask": Parser(lambda t: llama_guard.LLAMA_GUARD.ask("q", t), (neutralise,)),
     "wildguard.ask": Parser(lambda t: wildguard.WILDGUARD.ask("q", t), (neutralise,)),
@@ -238,12 +242,12 @@ PARSERS: dict[str, Parser] = {
     "markdown.read_list front matter": Parser(
         quietly(lambda t: markdown.read_list(FILE, "---\n" + t)), (markdown,), rate=2
     ),
-    "table.read_table": Parser(quietly(lambda t: table.read_table(FILE, t, reading.Reading())), (table,), rate=20),
+    "table.read_table": Parser(quietly(lambda t: table.read_table(FILE, t, reading.Reading())), (table,), rate=3),
     "table.read_table rows": Parser(
-        quietly(lambda t: table.read_table(FILE, "id,category,text\n" + t, reading.Reading())), (table,), rate=20
+        quietly(lambda t: table.read_table(FILE, "id,category,text\n" + t, reading.Reading())), (table,), rate=3
     ),
-    "load.yaml": Parser(quietly(lambda t: load._read_yaml(FILE, t, reading.Reading())), (), rate=20),
-    "load.yaml rules": Parser(quietly(lambda t: load._read_yaml(FILE, rules_of(t), reading.Reading())), (), rate=20),
+    "load.yaml": Parser(quietly(lambda t: load._read_yaml(FILE, t, reading.Reading())), (), rate=3),
+    "load.yaml rules": Parser(quietly(lambda t: load._read_yaml(FILE, rules_of(t), reading.Reading())), (), rate=3),
     "ids.slug": Parser(ids.slug, (), rate=3),
     "ids.make_ids": Parser(lambda t: ids.make_ids([("a", t)], ()), (), rate=3),
     "ids.make_ids same": Parser(
@@ -253,6 +257,7 @@ PARSERS: dict[str, Parser] = {
         lambda t: ids.recognise([(rule.title, rule.text) for rule in many(t)], many(t)), (), rate=20
     ),
     "safeguard.policy": Parser(lambda t: safeguard.policy(RuleBook(many(t))), (safeguard,), rate=20),
+    "book_judge.policy": Parser(lambda t: book_judge.policy(many(t)), (book_judge,), rate=20),
     "rule.count_words": Parser(rule.count_words, ()),
     "rule.is_id": Parser(rule.is_id, ()),
     "words.content_words": Parser(words.content_words, (), rate=3),

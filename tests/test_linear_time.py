@@ -101,6 +101,7 @@ def problem(parser: Parser, before: str, unit: str, behind: str) -> str:
 
 # Parts of what is listed, or no more than a text put into another.
 PARTS = {
+    *("book_judge.messages", "guard.one_line"),
     *("guard.exchange", "hallucination.messages", "latex.equal", "named.judge_settings", "refusal.read_part"),
     *("safeguard.messages", "spoken.after_thought", "spoken.labelled", "stated.statements", "strongreject.messages"),
     *("topic.topic_words", "topic.is_english", "topic.loops", "topic.off_topic", "wildguard.messages", "words.words"),

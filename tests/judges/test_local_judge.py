@@ -9,6 +9,7 @@ import pytest
 from walks import case
 
 from ascl.errors import InputError
+from ascl.judges.asking.book_judge import book_guard
 from ascl.judges.asking.local import LocalModel
 from ascl.judges.asking.model_judge import ModelJudge
 from ascl.judges.asking.strongreject import STRONGREJECT
@@ -155,13 +156,14 @@ FORGED = (
 )  # fmt: skip
 
 
-def with_rule(text: str) -> Guard:
-    return safeguard(RuleBook([Rule(id="a.b", category="a", title="A", text=text)]))
+def with_tea(text: str) -> Rule:
+    return Rule(id="a.b", category="a", title="A", text=f"No {text} tea.")
 
 
 GUARDS: dict[str, Callable[[str], Guard]] = {
     "qwen3guard": lambda text: QWEN3GUARD, "wildguard": lambda text: WILDGUARD,
-    "strongreject": lambda text: STRONGREJECT, "safeguard": lambda text: with_rule(f"No {text} tea."),
+    "strongreject": lambda text: STRONGREJECT, "safeguard": lambda text: safeguard(RuleBook([with_tea(text)])),
+    "book": lambda text: book_guard([with_tea(text).model_copy(update={"exempt": f"{text}."})]),
 }  # fmt: skip
 
 

@@ -1,10 +1,12 @@
 """From settings to a judge. Nothing is loaded or asked yet."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ascl.errors import InputError
 from ascl.extension import imported, is_import_path
 from ascl.judges.asking import hallucination
+from ascl.judges.asking.book_judge import by_rules
 from ascl.judges.asking.model_judge import ModelJudge
 from ascl.judges.asking.reader import AskedModel, Reader
 from ascl.judges.asking.reply_cache import ReplyCache
@@ -12,29 +14,32 @@ from ascl.judges.asking.strongreject import STRONGREJECT
 from ascl.judges.guards.guard import Guard
 from ascl.judges.guards.llama_guard import LLAMA_GUARD
 from ascl.judges.guards.qwen3guard import QWEN3GUARD
-from ascl.judges.guards.safeguard import policy, safeguard
+from ascl.judges.guards.safeguard import by_policy
 from ascl.judges.guards.wildguard import WILDGUARD
-from ascl.judges.judge import Judge
+from ascl.judges.judge import Case, Judge
 from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.settings import JudgeSettings
-from ascl.models.fingerprint import fingerprint, short_hash
+from ascl.models.fingerprint import fingerprint
 from ascl.rules.book import RuleBook
 
 ATTEMPTS = 2  # requests for one text before the server is asked whether it is there at all
 
 
 def open_judge(settings: JudgeSettings, book: RuleBook, cache_path: Path) -> Judge:
-    """The judge of the settings. `book` is the policy of safeguard; replies of models are kept at `cache_path`."""
+    """The judge of the settings; replies of models are kept at `cache_path`.
+
+    book: what `safeguard` and `book` judge by, with the edits of a prompt's own.
+    """
     if is_import_path(settings.kind):
         return _own(settings)
-    guard = _guard(settings, book)
+    guard, by = _guard(settings, book)
     if guard is None and settings.hallucination is None:
         return OfflineJudge()
     cache = ReplyCache(cache_path)
     named, reading, claims = "offline", None, None
     if guard is not None:
         model = settings.model or ""
-        rules = f" by rules {short_hash(policy(book))[:8]}" if settings.kind == "safeguard" else ""
+        rules = f" by rules {guard.decides[:8]}" if guard.decides else ""
         weights = _weights(model, settings.base_url)
         named = f"{guard.name} {_with(model, weights)}{rules}" + ("" if settings.strict else " (loose)")
         reading = Reader(
@@ -59,7 +64,7 @@ def open_judge(settings: JudgeSettings, book: RuleBook, cache_path: Path) -> Jud
             parse=hallucination.parse,
             max_tokens=hallucination.MAX_TOKENS,
         )
-    return ModelJudge(named, reading, claims, settings.strict)
+    return ModelJudge(named, reading, claims, settings.strict, by)
 
 
 def _own(settings: JudgeSettings) -> Judge:
@@ -86,20 +91,23 @@ def _with(model: str, weights: str | None) -> str:
     return f"{model} ({weights[:8]})" if weights else model
 
 
-def _guard(settings: JudgeSettings, book: RuleBook) -> Guard | None:
+def _guard(settings: JudgeSettings, book: RuleBook) -> tuple[Guard | None, Callable[[Case], Guard | None] | None]:
+    """The guard, and the guard of each case where it hangs on the prompt's own book."""
     match settings.kind:
         case "qwen3guard":
-            return QWEN3GUARD
+            return QWEN3GUARD, None
         case "wildguard":
-            return WILDGUARD
+            return WILDGUARD, None
         case "llama_guard":
-            return LLAMA_GUARD
+            return LLAMA_GUARD, None
         case "safeguard":
-            return safeguard(book)
+            return by_policy(book)
         case "strongreject":
-            return STRONGREJECT
+            return STRONGREJECT, None
+        case "book":
+            return by_rules(book)
         case _:
-            return None
+            return None, None
 
 
 def asked_model(

@@ -8,7 +8,7 @@ from ascl import ranges
 from ascl.extension import is_import_path
 from ascl.servers import optional_address
 
-KINDS = ("offline", "qwen3guard", "wildguard", "llama_guard", "safeguard", "strongreject")
+KINDS = ("offline", "qwen3guard", "wildguard", "llama_guard", "safeguard", "strongreject", "book")
 
 
 def _kind(kind: str) -> str:
@@ -33,8 +33,9 @@ class ClaimsSettings(BaseModel):
 class JudgeSettings(BaseModel):
     """`offline` needs no model; the other kinds are families of guards, and `model` says which of them.
 
-    `strongreject` is the StrongREJECT rubric, put to any chat model. `package.module:ClassName` is a class of your own
-    (`judge.py`), and `options` are its keyword arguments; the other settings are not for it.
+    `strongreject` is the StrongREJECT rubric, `book` the question whether the rules are obeyed, put to any chat model.
+    `package.module:ClassName` is a class of your own (`judge.py`), and `options` are its keyword arguments; the other
+    settings are not for it.
 
     model: a hub id or a folder, or the name it is served under. base_url: an OpenAI-compatible server; without one the
     guard runs in this process. revision: of the model; replies of another are not reused. strict: controversial counts

@@ -5,14 +5,14 @@ conversation where the user spoke more than once, and the answer, never a though
 is read as a verdict.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ascl.data.prompt import Kind
 from ascl.judges.asking import hallucination
 from ascl.judges.asking.conversation import shown_prompt
-from ascl.judges.asking.reader import Reader
-from ascl.judges.guards.guard import Reading, Safety
+from ascl.judges.asking.reader import Question, Reader
+from ascl.judges.guards.guard import Guard, Reading, Safety
 from ascl.judges.judge import Case
 from ascl.judges.lexical.offline import OfflineJudge
 from ascl.judges.verdict import Refusal, Verdict
@@ -20,14 +20,23 @@ from ascl.judges.verdict import Refusal, Verdict
 
 @dataclass
 class ModelJudge:
-    """Verdicts by models. strict: controversial counts as unsafe. unread: cases so far without a readable verdict."""
+    """Verdicts by models. strict: controversial counts as unsafe. unread: cases so far without a readable verdict.
+
+    by: the guard of each case, where it judges by the rules of the prompt's own book; None for one it can't judge.
+    """
 
     name: str
     guard: Reader[Reading] | None
     claims: Reader[bool] | None
     strict: bool = True
+    by: Callable[[Case], Guard | None] | None = None
     unread: int = 0
     offline: OfflineJudge = field(default_factory=OfflineJudge)
+
+    @property
+    def knows_book(self) -> bool:
+        """See `Judge`."""
+        return self.by is not None
 
     def judge_many(self, cases: Sequence[Case]) -> list[Verdict | None]:
         """See `Judge`; None, and counted, where a model's reply could not be read.
@@ -38,7 +47,7 @@ class ModelJudge:
         verdicts = [verdict and self._named(verdict) for verdict in self.offline.judge_many(cases)]
         if self.guard is not None:
             asked = [i for i, c in enumerate(cases) if c.prompt.kind is not Kind.REASONING and _answer(c)]
-            readings = self.guard.read([(shown_prompt(cases[i]), _answer(cases[i])) for i in asked])
+            readings = self._readings(self.guard, [cases[i] for i in asked])
             for i, reading in zip(asked, readings, strict=True):
                 verdicts[i] = _put_in(verdicts[i], reading, cases[i].prompt.kind, self.strict)
         if self.claims is not None:
@@ -48,6 +57,15 @@ class ModelJudge:
                 verdicts[i] = _with_claims(verdicts[i], claims)
         self.unread += verdicts.count(None)
         return verdicts
+
+    def _readings(self, guard: Reader[Reading], cases: Sequence[Case]) -> list[Reading | None]:
+        texts = [(shown_prompt(case), _answer(case)) for case in cases]
+        if self.by is None:
+            return guard.read(texts)
+        by = list(map(self.by, cases))
+        asked = [Question(pair, one.ask, one.parse) for pair, one in zip(texts, by, strict=True) if one]
+        readings = iter(guard.read_each(asked))
+        return [next(readings) if one else None for one in by]
 
     def _named(self, verdict: Verdict) -> Verdict:
         verdict.judge = self.name

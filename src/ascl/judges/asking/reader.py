@@ -12,6 +12,15 @@ T = TypeVar("T")
 Texts = tuple[str, str]  # prompt and answer, or thought and answer: untrusted
 
 
+@dataclass(frozen=True)
+class Question(Generic[T]):
+    """A pair of texts, how it is put to a model, and how the reply is read."""
+
+    texts: Texts
+    messages: Callable[[str, str], Messages]
+    parse: Callable[[str], T | None]
+
+
 class AskedModel(Protocol):
     """A judging model: behind a server (`served.py`) or in this process (`local.py`)."""
 
@@ -38,32 +47,37 @@ class Reader(Generic[T]):
 
     def read(self, cases: Sequence[Texts]) -> list[T | None]:
         """The reading of each pair of texts; None where no reply could be read, in two attempts."""
-        keys = [reply_key(self.name, self.revision, self.messages(*case)) for case in cases]
-        waiting = {key: case for key, case in zip(keys, cases, strict=True) if self._known(key) is None}
+        return self.read_each([Question(case, self.messages, self.parse) for case in cases])
+
+    def read_each(self, questions: Sequence[Question[T]]) -> list[T | None]:
+        """As `read`, each pair of texts by a question of its own."""
+        keys = [reply_key(self.name, self.revision, asked.messages(*asked.texts)) for asked in questions]
+        asked_about = list(zip(keys, questions, strict=True))
+        waiting = {key: question for key, question in asked_about if self._known(key, question) is None}
         first = Sampling(max_tokens=self.max_tokens)
         for sampling in (first, first.model_copy(update={"temperature": 0.7, "seed": 1})):
             waiting = self._ask(waiting, sampling)
-        return [self._known(key) for key in keys]
+        return [self._known(key, question) for key, question in asked_about]
 
-    def _known(self, key: str) -> T | None:
+    def _known(self, key: str, question: Question[T]) -> T | None:
         reply = self.cache.get(key)
-        return None if reply is None else self.parse(reply)
+        return None if reply is None else question.parse(reply)
 
-    def _ask(self, waiting: dict[str, Texts], sampling: Sampling) -> dict[str, Texts]:
+    def _ask(self, waiting: dict[str, Question[T]], sampling: Sampling) -> dict[str, Question[T]]:
         """Ask about all of them and keep the replies that can be read. Those whose replies can't be are returned."""
         if not waiting:
             return {}
-        unread: dict[str, Texts] = {}
+        unread: dict[str, Question[T]] = {}
         keys = list(waiting)
 
         def heard(number: int, reply: str | None) -> None:
             key = keys[number]
-            if reply is not None and self.parse(reply) is not None:
+            if reply is not None and waiting[key].parse(reply) is not None:
                 self.cache.add(key, self.name, self.revision, reply)
             elif reply is not None:
                 unread[key] = waiting[key]
 
-        conversations = [self.messages(*map(self.model.untrusted, waiting[key])) for key in keys]
+        conversations = [asked.messages(*map(self.model.untrusted, asked.texts)) for asked in waiting.values()]
         try:
             self.model.ask(conversations, sampling, heard)
         finally:

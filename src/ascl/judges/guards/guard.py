@@ -1,6 +1,6 @@
 """What a guard is here: how a prompt and an answer are put to it, and how its reply is read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,6 +8,11 @@ from ascl.chat.neutralise import neutralise
 from ascl.chat.phrases import break_phrases
 from ascl.judges.verdict import Refusal
 
+REFUSALS = {
+    "none": Refusal.FULL_COMPLIANCE,
+    "partial": Refusal.PARTIAL_REFUSAL,
+    "full": Refusal.FULL_REFUSAL,
+}  # how judges that know three classes say them
 Messages = list[dict[str, str]]  # a conversation in the form of chat-completions requests
 # What the chat templates of Qwen3Guard and Llama-Guard put around a conversation, besides the names of the two sides.
 FENCES = ("<BEGIN ", "<END ", "Provide your safety assessment")
@@ -43,7 +48,8 @@ class Guard:
     None where the reply is anything but one verdict (`spoken.py`: the form may be off). max_tokens: enough for any
     verdict. template: the chat template in process, where the tokenizer's own is not the one it was trained with.
     markers: how the lines of the question begin that no text may forge, nor anything that looks like them, be they in
-    `messages` or in the template.
+    `messages` or in the template. decides: a hash of the rules and the wording that it judges by, where they are not
+    its family's own.
     """
 
     name: str
@@ -52,10 +58,16 @@ class Guard:
     max_tokens: int = 64
     template: str | None = None
     markers: tuple[str, ...] = ()
+    decides: str = ""
 
     def ask(self, prompt: str, answer: str) -> Messages:
         """What the guard is asked, with every control token and line of its own question broken in both texts."""
         return self.messages(*(break_phrases(neutralise(text), self.markers) for text in (prompt, answer)))
+
+
+def one_line(text: str, phrases: Iterable[str]) -> str:
+    """A rule's text as it may stand in a policy: in one line, with control tokens and phrases broken."""
+    return break_phrases(neutralise(" ".join(text.split())), phrases)
 
 
 def exchange(prompt: str, answer: str) -> Messages:
