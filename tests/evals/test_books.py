@@ -1,4 +1,4 @@
-"""Adherence to edited rule books, measured on models that follow the book, their habits, or nothing, on a real server."""
+"""Adherence to edited rule books, of scripted models that follow the book, their habits, or nothing."""
 
 from pathlib import Path
 from typing import Any

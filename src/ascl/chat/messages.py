@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ascl.errors import InputError, first_problem
 from ascl.rules.edit import BookEdit
+from ascl.rules.rule import with_exemptions
 
 # Fields of OpenAI's messages that say nothing a chat template would write: who speaks, sources of the answer.
 UNWRITTEN = ("name", "annotations")
@@ -185,8 +186,8 @@ class RuleHit(BaseModel):
 
     @property
     def shown(self) -> str:
-        """What a model reads: the rule, and after it what the rule allows."""
-        return f"{self.text} Allowed: {self.exempt}" if self.exempt else self.text
+        """What a model reads (see `with_exemptions`)."""
+        return with_exemptions(self.text, self.exempt)
 
 
 class Consultation(BaseModel):

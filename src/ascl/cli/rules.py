@@ -64,7 +64,7 @@ def search(
     book = RuleBook.load(rules, embedding_model)
     found = book.search(query, top_k)
     for rank, (rule, similarity) in enumerate(found, start=1):
-        echo(f"{rank}. ({100 * similarity:.1f}%) {rule.id}: {rule.text}")
+        echo(f"{rank}. ({100 * similarity:.1f}%) {rule.id}: {rule.shown}")
     if not found:
         echo("no rule is about this" if book.reads(query) else "the rules are written in another script")
 
@@ -88,7 +88,7 @@ def show(
         if rule.title != title:
             title = rule.title
             echo(f"\n{title}")
-        echo(f"  {rule.id}: {rule.text}")
+        echo(f"  {rule.id}: {rule.shown}")
 
 
 @rules_app.command()
@@ -103,8 +103,8 @@ def diff(old: Source, new: Source = "default") -> None:
     for rule in changes.added:
         echo(f"+ {rule.id}: {rule.text}")
     for before, after in changes.changed:
-        if before.text != after.text:
-            echo(f"~ {after.id}: {before.text}\n    -> {after.text}")
+        if before.shown != after.shown:
+            echo(f"~ {after.id}: {before.shown}\n    -> {after.shown}")
         if (before.category, before.title) != (after.category, after.title):
             echo(f"~ {after.id}: category {before.category} ({before.title})\n    -> {after.category} ({after.title})")
     if changes.added or changes.removed or changes.changed:

@@ -26,12 +26,22 @@ class Rule(BaseModel):
     text: str = Field(min_length=1, max_length=LONGEST)
     exempt: str = Field(default="", max_length=LONGEST)
 
+    @property
+    def shown(self) -> str:
+        """What a model reads (see `with_exemptions`)."""
+        return with_exemptions(self.text, self.exempt)
+
     @field_validator("id")
     @classmethod
     def _well_formed(cls, id: str) -> str:
         if not is_id(id):
             raise ValueError(f"`{id}` is no id; write small letters, digits and _, with dots between the parts")
         return id
+
+
+def with_exemptions(text: str, exempt: str) -> str:
+    """A rule, and after it what it allows."""
+    return f"{text} Allowed: {exempt}" if exempt else text
 
 
 def is_id(text: str) -> bool:

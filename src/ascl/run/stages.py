@@ -149,5 +149,9 @@ def _train(stage: Stage, arm: BaseArm, folder: Path, config: RunConfig, world: W
 
 def _shown(stage: Stage, folder: Path, config: RunConfig) -> frozenset[str]:
     """The ids of the prompts of whose answers an arm was shown some, itself or through what it starts from."""
-    rows = (folder / "data" / f"{name}-{stage.seed}" / "rows.jsonl" for name in config.lineage(stage.of))
+    rows: list[Path] = []
+    for name in config.lineage(stage.of):
+        arm = config.arms[name]
+        given = [Path(one) for one in arm.data.rows] if isinstance(arm, SftArm) else []
+        rows += given or [folder / "data" / f"{name}-{stage.seed}" / "rows.jsonl"]
     return frozenset(row.prompt_id for path in rows if path.exists() for row in read_rows([path]))
