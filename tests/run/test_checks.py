@@ -45,7 +45,8 @@ def test_a_run_asks_the_servers_of_what_is_left() -> None:
     def judge(name: str) -> dict[str, str]:
         return {"kind": "wildguard", "model": name, "base_url": f"http://{name}/v1"}
 
-    taught = {"model": "t", "base_url": "http://teacher/v1"}
+    purified = {"purifier": "p", "purifier_base_url": "http://purifier/v1"}
+    taught = {"model": "t", "base_url": "http://teacher/v1", "parameters": purified}
     config = RunConfig.model_validate(
         {
             "model": "m",
@@ -64,7 +65,7 @@ def test_a_run_asks_the_servers_of_what_is_left() -> None:
     def asked(*done: str) -> list[str]:
         return [server.url.split("/")[2] for server in servers_of(config, done)]
 
-    assert asked() == ["teacher", "reward", "rollouts", "report"]
+    assert asked() == ["teacher", "purifier", "reward", "rollouts", "report"]
     assert asked("bc-0", "bc-1", "ifpo-0") == ["reward", "rollouts", "report"], "a seed of ifpo is left"
     assert asked("bc-0", "bc-1", "ifpo-0", "ifpo-1") == ["report"]
     evaluated = [f"eval {name}-{seed}" for name in config.arms for seed in config.seeds]

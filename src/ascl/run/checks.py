@@ -25,6 +25,10 @@ def servers_of(config: RunConfig, done: Container[str]) -> list[Server]:
             found += judge_servers(config.judge) + rollout_servers(config.rl_settings(arm))
         elif isinstance(arm, SftArm) and arm.data.base_url is not None and not arm.data.rows:
             found.append(Server(f"arms.{name}.data.model", arm.data.model, arm.data.base_url))
+        if isinstance(arm, SftArm) and not arm.data.rows:
+            purifier, address = (arm.data.parameters.get(key) for key in ("purifier", "purifier_base_url"))
+            if isinstance(address, str) and address:
+                found.append(Server(f"arms.{name}.data.parameters.purifier", purifier, address))
     evaluated = [f"eval {name}-{seed}" for name in config.arms for seed in config.seeds]
     if not all(name in done for name in evaluated) or not config.arms:
         found += [server for judge in config.evaluate.judges for server in judge_servers(judge)]

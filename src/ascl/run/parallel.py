@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
 from ascl import progress
+from ascl.errors import InputError
 from ascl.progress import console, progress_bar, waiting
 from ascl.run.arms import World
 from ascl.run.config import RunConfig
@@ -63,12 +65,19 @@ def _side_by_side(
                     running[pool.submit(_work, waits.pop(unit), folder, config, world)] = unit
                 done, _ = wait(running, timeout=1, return_when=FIRST_COMPLETED)
                 for future in done:
-                    for stage, seconds in zip(units[running.pop(future)], future.result(), strict=True):
+                    for stage, seconds in zip(units[running[future]], future.result(), strict=True):
                         finished(stage, seconds)
+                    del running[future]
                     ended += 1
                 while not said.empty():
                     note = said.get()
                 show(ended, note)
+        except BrokenProcessPool as error:
+            unfinished = ", ".join(running.values())
+            raise InputError(
+                f"a process that trained arms was killed, or had no memory left ({unfinished}); run the same command "
+                "again, with fewer --processes where memory is short"
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
