@@ -157,7 +157,7 @@ def test_what_a_run_would_cost_is_said_and_a_step_is_measured(tiny_model: Path, 
     assert lines[0].startswith("11 stages: eval pure-0, data bc-0, bc-0, eval bc-0, ifpo-0, eval ifpo-0, data bc-1")
     assert lines[1] == "2 arms, seeds 0, 1"
     assert lines[2].startswith("5 evaluations of 8 answers (starter_harmful, starter_sensitive, starter_plain,")
-    assert lines[3].startswith("bc: sft, of 252 shipped demonstrations (0 do not fit the rule book), 3 epochs")
+    assert lines[3].startswith("bc: sft, of 399 shipped demonstrations (0 do not fit the rule book), 3 epochs")
     assert lines[4].startswith(
         "ifpo: rl by ifpo, 3 steps of 2 rollouts (2 of each prompt), at most 48 sampled tokens; "
     )

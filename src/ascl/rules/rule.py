@@ -39,9 +39,9 @@ class Rule(BaseModel):
         return id
 
 
-def with_exemptions(text: str, exempt: str) -> str:
-    """A rule, and after it what it allows."""
-    return f"{text} Allowed: {exempt}" if exempt else text
+def with_exemptions(rule: str, exempt: str) -> str:
+    """The words of a rule, and after them what it allows."""
+    return f"{rule} Allowed: {exempt}" if exempt else rule
 
 
 def is_id(text: str) -> bool:

@@ -89,8 +89,8 @@ def check_variant(variant: str) -> None:
 def prompt_of(metadata: dict[str, Any]) -> Prompt:
     """The prompt in a sample's metadata. Raises InputError."""
     try:
-        return Prompt.model_validate({name: metadata[name] for name in Prompt.model_fields})
-    except (KeyError, ValueError) as error:
+        return Prompt.model_validate({name: metadata[name] for name in Prompt.model_fields if name in metadata})
+    except ValueError as error:
         raise InputError("this sample holds no ascl prompt; only samples of ascl's own tasks can be used") from error
 
 
