@@ -31,6 +31,7 @@ from ascl.recipes import (
     purify,
     replies,
     rule_pair_texts,
+    rule_templates,
     surrogate,
 )
 from ascl.rules import ids, load, markdown, reading, rule, table, words
@@ -271,11 +272,10 @@ PARSERS: dict[str, Parser] = {
     "tool.call query": Parser(lambda t: tool.ConsultTool(BOOK).call(tool.TOOL_NAME, {"query": t}), (), most=READ),
     "surrogate.without_lookups": Parser(surrogate.without_lookups, (surrogate,), rate=5),
     "surrogate.as_guidelines": Parser(surrogate.as_guidelines, (surrogate,), rate=5),
-    "rule_pair_texts.quotes": Parser(
-        lambda t: rule_pair_texts.quotes(t, rule.Rule(id="a.b", category="a", title="a", text=(t or "a")[:20_000])),
-        (),
-        rate=3,
-    ),
+    "rule_pair_texts.quotes": Parser(lambda t: rule_pair_texts.quotes(t, many("a b c")[0]), (), rate=3),
+    "rule_templates.topic_of": Parser(rule_templates.topic_of, (rule_templates,), rate=3),
+    "rule_templates.quotable": Parser(rule_templates.quotable, (), rate=3),
+    "rule_templates.cut": Parser(lambda t: rule_templates.cut(t, 100), (), rate=3),
     "surrogate.remains": Parser(lambda t: surrogate.remains(t, t), (surrogate, offline), rate=5),
     "surrogate.recalled": Parser(lambda t: surrogate.recalled(Message(role="tool", content=t)), (surrogate,), rate=5),
     "consult_checks.refers_to_results": Parser(consult_checks.refers_to_results, (consult_checks, offline), most=READ),
