@@ -115,6 +115,8 @@ def test_a_merged_model_answers_as_its_adapters_do(adapted: Path, tiny_model: Pa
 def test_what_can_not_go_to_the_hub_is_one_line(adapted: Path, tiny_model: Path, tmp_path: Path) -> None:
     assert "no trained folder of ascl (it lacks training.json)" in refused("push", str(tiny_model), "me/model")
     assert "`ascl merge` it first" in refused("push", str(adapted), "me/model")
+    merge_folder(adapted, tmp_path / "merged")
+    assert "can't be pushed" in refused("push", str(tmp_path / "merged"), "me/model"), "it holds all its weights"
     write_json(tmp_path / "bc" / "training.json", FACTS)
     write_json(tmp_path / "bc" / "adapter_config.json", {"base_model_name_or_path": "owner/base", "revision": None})
     line = refused("push", str(tmp_path / "bc"), "me/model")  # the tests work without a hub

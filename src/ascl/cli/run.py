@@ -204,6 +204,7 @@ def lab(
     processes: Annotated[
         int, typer.Option(min=1, max=ranges.PROCESSES, help="Arms trained at the same time, a core each.")
     ] = 2,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Put an earlier folder aside and begin again.")] = False,
 ) -> None:
     """Train a small decoder where consulting matters, by every algorithm, and check the paper's claims on it."""
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
@@ -212,7 +213,8 @@ def lab(
     from ascl.lab.lab import lab_config, run_lab
 
     chosen = [name.strip() for name in arms.split(",")] if arms else []
-    results = run_lab(lab_config(chosen, range(seeds), steps), out, processes)
+    with put_aside(out) if fresh else nullcontext():
+        results = run_lab(lab_config(chosen, range(seeds), steps), out, processes)
     for claim in results.claims:
         echo(f"{claim.verdict:<15} {claim.text}")
     echo(results.headline)

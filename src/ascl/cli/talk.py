@@ -79,5 +79,5 @@ def _show(console: Screen, trajectory: Trajectory) -> None:
 def _show_rules(console: Screen, hits: list[RuleHit]) -> None:
     """The list that the model reads, with the id of each rule, as `ascl rules search` prints it."""
     for rank, hit in enumerate(hits, start=1):
-        line = f"{rank}. ({100 * hit.similarity:.1f}%) {hit.id}: {hit.text}"
+        line = f"{rank}. ({100 * hit.similarity:.1f}%) {hit.id}: {hit.shown}"
         console.print(Text(line, "yellow"))

@@ -143,7 +143,8 @@ def push_folder(model: Path, repo: str, public: bool = False) -> str:
     """Put a trained folder on the hub and return its address. Raises InputError where that can't be done."""
     if not (model / FACTS).is_file():
         raise InputError(f"{model}: no trained folder of ascl (it lacks {FACTS})")
-    if base_of(str(model))[0].startswith("/"):
+    adapters = (model / "adapter_config.json").is_file()  # else all weights are there
+    if adapters and base_of(str(model))[0].startswith("/"):
         raise InputError(f"{model}: its base model is a folder of this machine; `ascl merge` it first")
     from huggingface_hub import HfApi
 

@@ -6,6 +6,7 @@ of start-up, in a worker's log), fills in the tool's file, and hands over to ver
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,8 @@ def main(arguments: list[str]) -> None:
     """Compose, check, run."""
     if not arguments or "=" in arguments[0]:
         raise InputError("usage: python -m ascl.adapters.verl.launch CONFIG.yaml [key=value ..]")
+    if missing := [name for name in ("hydra", "verl") if find_spec(name) is None]:
+        raise InputError(f"{' and '.join(missing)} not installed: pip install 'ascl[verl]'")
     config = composed(Path(arguments[0]), arguments[1:])
     check(config)
 
