@@ -1,4 +1,4 @@
-"""Does behavior follow an edited rule book? One table of the arms of runs.
+"""Does behaviour follow an edited rule book? One table of the arms of runs.
 
     ascl run books --processes 2                                             # three seeds, with and without books
     python studies/books.py runs/books                                       # the table
