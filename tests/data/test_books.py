@@ -15,6 +15,9 @@ from ascl.recipes.ascl import acceptable
 from ascl.recipes.decontaminate import decontaminate
 from ascl.recipes.demonstrations import demonstrated, fitting, grounded
 from ascl.rules.book import RuleBook
+from ascl.run.arms import ArmData
+from ascl.run.config import RunConfig
+from ascl.run.world import ConfiguredWorld, build_settings
 
 BOOK = RuleBook.load()
 CATEGORIES = list(dict.fromkeys(rule.category for rule in BOOK.rules))
@@ -130,3 +133,13 @@ def test_by_the_book_a_house_prompt_is_safe_where_it_is_refused() -> None:
             assert judge_one(OfflineJudge(), prompt, answered).safe is False
     assert len(shown) > 100
     assert all(safe for _, safe in shown)
+
+
+@pytest.mark.parametrize(("exemptions", "topics"), [(True, True), (False, True), (True, False), (False, False)])
+def test_a_run_shows_of_the_book_what_its_configuration_says(exemptions: bool, topics: bool) -> None:
+    rules = {"exemptions": exemptions, "topics": topics}
+    arm = {"method": "sft", "data": {"recipe": "vanilla", "from": ["star1"]}}
+    config = RunConfig.model_validate({"model": "embedded", "rules": rules, "arms": {"bc": arm}})
+    made = build_settings(config, ArmData.model_validate(arm["data"]), 0).tool(BOOK)
+    for tool in (ConfiguredWorld(config).tool("train", 0), made):
+        assert (tool.exemptions, tool.topics) == (exemptions, topics)

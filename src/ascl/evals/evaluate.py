@@ -90,6 +90,8 @@ def plan_evaluation(
     rule_book = {"source": rules, "hash": book.hash, "rules": len(book.rules), "top_k": tool.default_top_k}
     if book.embedding_model:
         rule_book["embedding_model"] = book.embedding_model
+    if not tool.exemptions:
+        rule_book["exemptions"] = False
     local = subject.base_url is None
     evaluation = Evaluation(
         name=subject.name,

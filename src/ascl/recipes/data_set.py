@@ -55,7 +55,8 @@ RECIPES = (
 class BuildSettings(BaseModel):
     """Everything the rows of a data set depend on. Saved as build.json; another value is another data set.
 
-    sources: prompt or training set names (`data/load.py`). parameters: the recipe's own.
+    sources: prompt or training set names (`data/load.py`). parameters: the recipe's own. exemptions, topics: what is
+    shown of the rule book (`ConsultTool`).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -68,8 +69,14 @@ class BuildSettings(BaseModel):
     rules: str = "default"
     embedding_model: str | None = None
     top_k: int = Field(default=DEFAULT_TOP_K, ge=1, le=MAX_TOP_K)
+    exemptions: bool = True
+    topics: bool = True
     seed: int = Field(default=0, ge=0, le=ranges.SEED)
     parameters: dict[str, Any] = Field(default_factory=dict)
+
+    def tool(self, book: RuleBook) -> ConsultTool:
+        """The consult tool that the rows are made with."""
+        return ConsultTool(book, self.top_k, exemptions=self.exemptions, topics=self.topics)
 
 
 def load_recipe(name: str) -> ModuleType:
@@ -137,7 +144,7 @@ def make_data_set(
         folder=folder,
         model=model,
         client=open_client(model, settings.base_url, concurrency),
-        tool=ConsultTool(book, settings.top_k),
+        tool=settings.tool(book),
         judge=judge or OfflineJudge(),
         sampling=settings.sampling.model_copy(update={"seed": settings.sampling.seed + settings.seed}),
         batch=batch,
@@ -207,7 +214,7 @@ def _check_folder(folder: Path, settings: BuildSettings, book: RuleBook, inputs:
 
 def _shown(settings: BuildSettings, book: RuleBook) -> dict[str, str]:
     """Short hashes of what else the rows depend on: the tool, and of models in this process weights and template."""
-    found = shown_to("ascl", ConsultTool(book, settings.top_k)) | {"titles": short_hash("\n".join(book.titles))}
+    found = shown_to("ascl", settings.tool(book)) | {"titles": short_hash("\n".join(book.titles))}
     if settings.model and settings.base_url is None:
         found |= local_facts(settings.model)
     purifier = settings.parameters.get("purifier")

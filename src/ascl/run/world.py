@@ -202,6 +202,8 @@ def build_settings(config: RunConfig, data: ArmData, seed: int) -> BuildSettings
         rules=config.rules.source,
         embedding_model=config.rules.embedding_model,
         top_k=config.rules.top_k,
+        exemptions=config.rules.exemptions,
+        topics=config.rules.topics,
         seed=seed,
         parameters=check_parameters(recipe, data.parameters).model_dump(mode="json"),
     )
