@@ -74,7 +74,7 @@ def test_ids_are_kept_so_that_diff_shows_a_change(ascl: Ascl, folder: Path) -> N
 def test_search_prints_rank_similarity_and_id(ascl: Ascl) -> None:
     code, printed = ascl("rules", "search", "fake passport", "--top-k", "2")
     expected = [
-        f"{rank}. ({100 * similarity:.1f}%) {rule.id}: {rule.text}"
+        f"{rank}. ({100 * similarity:.1f}%) {rule.id}: {rule.shown}"
         for rank, (rule, similarity) in enumerate(BOOK.search("fake passport", 2), start=1)
     ]
     assert (code, printed.splitlines()) == (0, expected)
@@ -96,7 +96,7 @@ def test_show_prints_every_rule_under_its_title(ascl: Ascl) -> None:
     code, printed = ascl("rules", "show")
     lines = printed.splitlines()
     assert code == 0
-    assert [line for line in lines if line.startswith("  ")] == [f"  {rule.id}: {rule.text}" for rule in BOOK.rules]
+    assert [line for line in lines if line.startswith("  ")] == [f"  {rule.id}: {rule.shown}" for rule in BOOK.rules]
     assert [line for line in lines if line and not line.startswith(" ")] == BOOK.titles
 
 
