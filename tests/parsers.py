@@ -244,12 +244,12 @@ PARSERS: dict[str, Parser] = {
     "markdown.read_list front matter": Parser(
         quietly(lambda t: markdown.read_list(FILE, "---\n" + t)), (markdown,), rate=2
     ),
-    "table.read_table": Parser(quietly(lambda t: table.read_table(FILE, t, reading.Reading())), (table,), rate=3),
+    "table.read_table": Parser(quietly(lambda t: table.read_table(FILE, t, reading.Reading())), (table,), rate=2),
     "table.read_table rows": Parser(
-        quietly(lambda t: table.read_table(FILE, "id,category,text\n" + t, reading.Reading())), (table,), rate=3
+        quietly(lambda t: table.read_table(FILE, "id,category,text\n" + t, reading.Reading())), (table,), rate=2
     ),
-    "load.yaml": Parser(quietly(lambda t: load._read_yaml(FILE, t, reading.Reading())), (), rate=3),
-    "load.yaml rules": Parser(quietly(lambda t: load._read_yaml(FILE, rules_of(t), reading.Reading())), (), rate=3),
+    "load.yaml": Parser(quietly(lambda t: load._read_yaml(FILE, t, reading.Reading())), (), rate=2),
+    "load.yaml rules": Parser(quietly(lambda t: load._read_yaml(FILE, rules_of(t), reading.Reading())), (), rate=2),
     "ids.slug": Parser(ids.slug, (), rate=3),
     "ids.make_ids": Parser(lambda t: ids.make_ids([("a", t)], ()), (), rate=3),
     "ids.make_ids same": Parser(

@@ -6,13 +6,14 @@ and, where there is one, the line or the rule.
 """
 
 import os
+import re
 from pathlib import Path
 
 from ascl.errors import InputError
 from ascl.inputs import parse_yaml, read_text
 from ascl.rules.ids import ids_file, make_ids, read_ids, recognise
 from ascl.rules.markdown import read_list
-from ascl.rules.reading import Reading
+from ascl.rules.reading import Reading, check_cost
 from ascl.rules.rule import Rule
 from ascl.rules.table import read_table
 
@@ -21,6 +22,7 @@ TEMPLATE = Path(__file__).with_name("template.yaml")  # a small book to start fr
 _YAML = (".yaml", ".yml")
 _TABLE = (".csv", ".tsv")
 MARKDOWN = (".md", ".markdown")
+_YAML_COSTS = {re.compile(r"- "): 8, re.compile(r"[\n:?,\[{]"): 5}  # microseconds
 _MOST_FILES = 10_000  # in a folder of rules and its subfolders
 
 
@@ -89,6 +91,7 @@ def _read(file: Path, reading: Reading) -> None:
 
 
 def _read_yaml(file: Path, text: str, reading: Reading) -> None:
+    check_cost(file, text, _YAML_COSTS, "YAML")
     data = parse_yaml(file, text)
     if not isinstance(data, dict) or not isinstance(data.get("rules"), list) or "category" not in data:
         raise InputError(f"{file}: expected the keys `category`, `title` and a list `rules`")

@@ -21,12 +21,13 @@ from markdown_it.tree import SyntaxTreeNode
 from ascl.errors import InputError
 from ascl.inputs import parse_yaml
 from ascl.rules.plain_text import plain_text
+from ascl.rules.reading import check_cost
 from ascl.rules.rule import count_words, is_id
 
 _NO_HEADING = "General"
 _MAX_NESTING = 200  # of blocks; markdown-it drops what is nested deeper
 _MAX_MARKS = 20  # of marks inside a paragraph; deeper ones are text. The time for a `[` grows with it
-# What signs cost markdown-it, in microseconds of an old processor. A text may cost a second a megabyte.
+# What signs cost markdown-it, in microseconds of an old processor (see `check_cost`).
 _COSTS = {
     re.compile(r"\n"): 40,
     re.compile(r"(?:[-*+>]|#{1,6}|\d[.)]) "): 50,  # what opens an item, a heading or a quotation
@@ -35,7 +36,6 @@ _COSTS = {
     re.compile(r"[*_~]"): 18,
     re.compile(r"[#$%+\-:=>@\\\]^`{}]"): 4,
 }
-_FREE = 500_000  # microseconds; ten thousand short rules cost about as much
 _CLOSINGS = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>", "<!": ">"}  # of HTML that is no tag, the longest first
 _LONGEST_BEGINNING = 1000  # characters; each rule in the list repeats them
 _LISTS = ("bullet_list", "ordered_list")
@@ -78,7 +78,7 @@ def read_list(file: Path, text: str) -> RuleList:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     front = _front_matter(text)
     text = "\n" * front.count("\n") + text[len(front) :]  # lines keep their numbers
-    _check_cost(file, text)
+    check_cost(file, text, _COSTS, "Markdown")
     parser = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable(["table", "strikethrough"])
     parser.inline.ruler.before("html_inline", "unread", _unread)
     parser.core.ruler.before("inline", "marks", lambda state: state.md.options.update(maxNesting=_MAX_MARKS))
@@ -89,17 +89,6 @@ def read_list(file: Path, text: str) -> RuleList:
         return _Reader(file, text.split("\n"), SyntaxTreeNode(tokens)).found
     except RecursionError as error:
         raise InputError(f"{file}: can't be read: nested too deeply") from error
-
-
-def _check_cost(file: Path, text: str) -> None:
-    """Raise InputError for a text with so many lines and marks that reading it would take more than its size allows."""
-    cost = sum(each * len(sign.findall(text)) for sign, each in _COSTS.items())
-    if cost > _FREE + len(text):
-        lines, size = text.count("\n") + 1, len(text) // 1000
-        raise InputError(
-            f"{file}: {lines:,} lines with headings, items, links and other marks are too many for {size:,} kB of "
-            "Markdown; split it into files, or write it as YAML or CSV"
-        )
 
 
 def _unread(state: StateInline, silent: bool) -> bool:

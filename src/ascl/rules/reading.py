@@ -1,8 +1,11 @@
 """What reading a rule book gave: the rules with their places, and what was seen and is no rule."""
 
+import re
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +15,22 @@ from ascl.inputs import LONGEST_TEXT
 from ascl.rules.rule import Rule
 
 MOST = 2 * LONGEST_TEXT  # characters of all rules; aliases in YAML and nested lists may say one text again and again
+
+
+_FREE = 500_000  # microseconds; ten thousand short rules of a Markdown list cost about as much
+
+
+def check_cost(file: Path, text: str, costs: Mapping[re.Pattern[str], int], form: str) -> None:
+    """Refuse a text before it is parsed that would take more than half a second and a second for each megabyte.
+
+    costs: what a parser takes for each sign of a pattern, in microseconds. Raises InputError.
+    """
+    if sum(each * len(sign.findall(text)) for sign, each in costs.items()) > _FREE + len(text):
+        lines, size = text.count("\n") + 1, len(text) // 1000
+        raise InputError(
+            f"{file}: {lines:,} lines with marks, entries or blank rows are too many for {size:,} kB of {form}; "
+            "split it into files, and leave out what is empty"
+        )
 
 
 @dataclass

@@ -11,15 +11,17 @@ from itertools import zip_longest
 from pathlib import Path
 
 from ascl.errors import InputError
-from ascl.rules.reading import Reading
+from ascl.rules.reading import Reading, check_cost
 
 _REQUIRED = {"id", "category", "text"}
 _DELIMITERS = ",;\t|"
 _MOST_COLUMNS = 1000
+_COSTS = {re.compile(r"\n"): 4, re.compile(rf"[{_DELIMITERS}]"): 1}  # microseconds
 
 
 def read_table(file: Path, text: str, reading: Reading) -> None:
     """Add the rules of a CSV's text; blank rows are counted and left out. InputError names the file and the line."""
+    check_cost(file, text, _COSTS, "CSV")
     stated = re.match(r'"?sep=(.)"?\n', text, re.IGNORECASE)  # a first line by which Excel is told the delimiter
     if stated:
         delimiter, text = stated.group(1), "\n" + text[stated.end() :]
