@@ -34,7 +34,8 @@ _COSTS = {
     re.compile(r"<"): 50,
     re.compile(r"[\[!|&]"): 40,
     re.compile(r"[*_~]"): 18,
-    re.compile(r"[#$%+\-:=>@\\\]^`{}]"): 4,
+    re.compile(r"`"): 8,
+    re.compile(r"[#$%+\-:=>@\\\]^{}]"): 4,
 }
 _CLOSINGS = {"<!--": "-->", "<?": "?>", "<![CDATA[": "]]>", "<!": ">"}  # of HTML that is no tag, the longest first
 _LONGEST_BEGINNING = 1000  # characters; each rule in the list repeats them
