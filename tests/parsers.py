@@ -239,6 +239,9 @@ PARSERS: dict[str, Parser] = {
         SERVERS,
     ),
     "completion.read_turn opening": Parser(lambda t: completion.read_turn(completion_of(t), Opening("a")), SERVERS),
+    "reading.check_cost": Parser(
+        quietly(lambda t: reading.check_cost(FILE, t, markdown._COSTS, "Markdown")), (markdown,), rate=1
+    ),
     "markdown.read_list": Parser(quietly(lambda t: markdown.read_list(FILE, t)), (markdown,), rate=2),
     "markdown.read_list item": Parser(quietly(lambda t: markdown.read_list(FILE, "- " + t)), (markdown,), rate=2),
     "markdown.read_list front matter": Parser(
