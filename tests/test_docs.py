@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -41,12 +42,12 @@ def test_the_python_of_the_pages_runs(
 def test_the_notebook_runs(embedded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     notebook = json.loads((ROOT / "docs" / "first_steps.ipynb").read_text(encoding="utf-8"))
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             assert cell["outputs"] == [], "a notebook is committed without what it printed"
             exec("".join(cell["source"]), names)
-    assert names["results"].summary["safety"].n <= 1  # type: ignore[attr-defined]
+    assert names["results"].summary["safety"].n <= 1
 
 
 def commands(page: Path) -> list[list[str]]:
@@ -66,10 +67,10 @@ def test_the_pages_hold_commands() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_of_a_page_is_there_with_its_options(page: Path) -> None:
     for words in commands(page):
-        command = root = typer.main.get_command(app)
-        rest = list(words)
+        command: Any = typer.main.get_command(app)
+        root, rest = command, list(words)
         while rest and rest[0] in getattr(command, "commands", {}):
-            command = command.commands[rest.pop(0)]  # type: ignore[attr-defined]
+            command = command.commands[rest.pop(0)]
         known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
         assert words[0] in ("--version", "--help") or command is not root, f"{page.name}: ascl {shlex.join(words)}"
         for word in rest:

@@ -1,8 +1,10 @@
 """House rules and counterfactual books: what is right follows from the book; nothing of the test part is trained."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from ascl.consult.tool import ConsultTool
 from ascl.data.books import MOST_DECOYS, Books, counterfactual, house_prompts, shown_house
@@ -20,7 +22,7 @@ from ascl.run.config import RunConfig
 from ascl.run.world import ConfiguredWorld, build_settings
 
 BOOK = RuleBook.load()
-CATEGORIES = list(dict.fromkeys(rule.category for rule in BOOK.rules))
+CATEGORIES = BOOK.categories
 STARTER = load_prompts(["starter"])
 
 
@@ -143,3 +145,9 @@ def test_a_run_shows_of_the_book_what_its_configuration_says(exemptions: bool, t
     made = build_settings(config, ArmData.model_validate(arm["data"]), 0).tool(BOOK)
     for tool in (ConfiguredWorld(config).tool("train", 0), made):
         assert (tool.exemptions, tool.topics) == (exemptions, topics)
+
+
+@pytest.mark.parametrize("data", [{"rows": ["r.jsonl"]}, {"model": "m"}, {"recipe": "vanilla"}])
+def test_books_that_would_do_nothing_are_refused(data: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="books: it goes with the shipped demonstrations"):
+        ArmData.model_validate(data | {"books": "full"})

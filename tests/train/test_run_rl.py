@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from scripted_rollouts import GROUP, PROMPTS
+from scripted_rollouts import GROUP, PROMPTS, ScriptedClient
 from torch.utils._python_dispatch import TorchDispatchMode
 from training_runs import LORA, both, in_two_processes, log_of, main, moved, rl, rollouts, weights
 
@@ -22,6 +22,8 @@ from ascl.errors import InputError
 from ascl.judges.record import Record
 from ascl.models.in_process import InProcessClient
 from ascl.models.models import load_renderer
+from ascl.rules.edit import BookEdit
+from ascl.rules.rule import Rule
 from ascl.train.advantages import Grpo, Ifpo
 from ascl.train.advantages.grpo import grpo_advantages
 from ascl.train.checkpoints import accumulation
@@ -246,6 +248,22 @@ def test_every_step_has_its_part_of_harmful_prompts(
     for kind in Kind:
         times = [order.count(i) for i, one in enumerate(kinds) if one is kind]
         assert not times or max(times) - min(times) <= 1
+
+
+def test_a_prompt_is_asked_under_a_rule_book_of_its_own(tiny_model: Path, tmp_path: Path) -> None:
+    rule = Rule(id="house.weapons", category="house", title="Paper Weapons", text="Weapons of paper.")
+    edit = BookEdit(without=("violence.*", "illegal.*"), add=(rule,))
+    edited = {prompt.id for prompt in PROMPTS[::2]}  # the others have none, and share its batches
+    prompts = [p.model_copy(update={"book": edit}) if p.id in edited else p for p in PROMPTS]
+    rl(tiny_model, tmp_path / "arm", client=ScriptedClient, prompts=prompts, max_steps=3)
+    found = [Record.model_validate(row) for row in rollouts(tmp_path / "arm")]
+    consulted: dict[bool, set[bool]] = {True: set(), False: set()}
+    for one in found:
+        own = one.prompt.id in edited
+        assert one.trajectory.book == (edit if own else None) == one.prompt.book
+        assert ("Paper Weapons" in one.trajectory.messages[0].content) is own
+        consulted[own] |= {hit.id == rule.id for c in one.trajectory.consultations for hit in c.hits}
+    assert consulted == {True: {True}, False: {False}}
 
 
 def test_a_training_does_not_go_on_from_another_ones_checkpoint(tiny_model: Path, tmp_path: Path) -> None:

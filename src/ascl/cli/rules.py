@@ -81,7 +81,7 @@ def show(
     book = RuleBook.load(source)
     chosen = [rule for rule in book.rules if category in (None, rule.category)]
     if not chosen:
-        slugs = ", ".join(dict.fromkeys(rule.category for rule in book.rules))
+        slugs = ", ".join(book.categories)
         raise InputError(f"--category {category}: no such category; there are {slugs}")
     title = None
     for rule in chosen:

@@ -195,14 +195,14 @@ def print_scores(path: Path, judge: "Judge", weights: "RewardWeights", as_json: 
 
     from ascl.evals.metrics import left_out_warnings
     from ascl.stats import Estimate
-    from ascl.train.score_file import load_walked, score_walked, unparsed
+    from ascl.train.score_file import load_cases, score_cases, unparsed
 
-    walked = load_walked(path)
-    scored = score_walked(walked, judge, weights)
+    cases = load_cases(path)
+    scored = score_cases(cases, judge, weights)
     verdicts, rewards = [verdict for verdict, _ in scored], [reward for _, reward in scored]
     read = [reward for reward in rewards if reward is not None]
     means = {part: fmean(getattr(reward, part) for reward in read) if read else None for part in REWARD_COLUMNS}
-    shares = Estimate(unjudged=rewards.count(None) / len(rewards), unparsed=unparsed(walked, verdicts))
+    shares = Estimate(unjudged=rewards.count(None) / len(rewards), unparsed=unparsed(cases, verdicts))
     warnings = left_out_warnings({"means": shares})
     told = [
         {
@@ -211,7 +211,7 @@ def print_scores(path: Path, judge: "Judge", weights: "RewardWeights", as_json: 
             "mode": "consult" if one.trajectory.consulted else "direct",
             "stop": str(one.trajectory.stop or "unfinished"),
         }
-        for one in walked
+        for one in cases
     ]
     if not as_json:
         _print_rewards(told, rewards, means)

@@ -6,6 +6,7 @@ trained here always run in the `ascl` form.
 """
 
 import json
+from itertools import accumulate
 from typing import Literal, get_args
 
 from ascl.chat.messages import Message
@@ -52,9 +53,8 @@ def topics(book: RuleBook) -> str:
     They stand in the order of the alphabet, at most 600 characters of them; then how many more there are.
     """
     titles = sorted(book.titles, key=str.casefold)
-    shown = list(titles)
-    while len(", ".join(shown)) > MOST_TOPICS:
-        shown.pop()
+    ends = accumulate(len(title) + 2 for title in titles)  # each with the comma after it
+    shown = titles[: sum(end - 2 <= MOST_TOPICS for end in ends)]
     more = f" and {len(titles) - len(shown)} more" if len(shown) < len(titles) else ""
     return f"Topics of the rules: {', '.join(shown)}{more}."
 

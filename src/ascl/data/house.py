@@ -81,11 +81,6 @@ class HouseRule(BaseModel):
 def load_house(part: Part) -> tuple[HouseRule, ...]:
     """The shipped house rules of a part."""
     path = STARTER / "house" / f"{part}.yaml"
-    return tuple(checked(HouseRule, row, f"{path}, rule {n}") for n, row in enumerate(_rows(part), start=1))
-
-
-def _rows(part: Part) -> list[object]:
-    path = STARTER / "house" / f"{part}.yaml"
     rows = parse_yaml(path, read_text(path))
     assert isinstance(rows, list)
-    return rows
+    return tuple(checked(HouseRule, row, f"{path}, rule {n}") for n, row in enumerate(rows, start=1))

@@ -84,8 +84,7 @@ def demonstrated(tool: ConsultTool, books: Books = "off", seed: int = 0) -> list
         consulting = {d.id: d for d in written if d.mode == "consult"}
         paired = rng.sample(load_house("pairs"), len(load_house("pairs")) // 2)
         cases += [_paired_case(rule, prompts, consulting) for rule in paired]
-    categories = list(dict.fromkeys(rule.category for rule in tool.book.rules))
-    perturbed = counterfactual([prompt for prompt, _ in cases], books, categories, seed)
+    perturbed = counterfactual([prompt for prompt, _ in cases], books, tool.book.categories, seed)
     return [(prompt, demonstrate(prompt, d, tool)) for prompt, (_, d) in zip(perturbed, cases, strict=True)]
 
 

@@ -134,7 +134,7 @@ def make_pairs(
     tool = ConsultTool(RuleBook.load(settings.rules, settings.embedding_model), settings.top_k)
     rules = [rule for rule in tool.book.rules if settings.category in (None, rule.category)]
     if not rules:
-        slugs = ", ".join(dict.fromkeys(rule.category for rule in tool.book.rules))
+        slugs = ", ".join(tool.book.categories)
         raise InputError(f"--category {settings.category}: no such category; there are {slugs}")
     with working_in(folder):
         _check_folder(folder, settings, tool)
@@ -241,7 +241,8 @@ def _write(folder: Path, model: str | None, tool: ConsultTool, rules: list[Rule]
     made = [(rule, written.texts[rule.id]) for rule in rules if rule.id in written.texts]
     rejected = [written.rejected[rule.id] for rule in rules if rule.id in written.rejected]
     prompts = [prompt for rule, texts in made for prompt in texts.prompts(rule)]
-    rows = [_row(prompt, walked, tool, origin) for rule, texts in made for prompt, walked in texts.shown(rule, tool)]
+    shown = [one for rule, texts in made for one in texts.shown(rule, tool)]
+    rows = [_row(prompt, trajectory, tool, origin) for prompt, trajectory in shown]
     reasons = Counter(one.reason for one in rejected)
     report = {
         "written by": model or "templates",

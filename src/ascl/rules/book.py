@@ -74,6 +74,11 @@ class RuleBook:
         """The category titles, each once, in order."""
         return list(dict.fromkeys(rule.title for rule in self.rules))
 
+    @property
+    def categories(self) -> list[str]:
+        """The category slugs, each once, in order."""
+        return list(dict.fromkeys(rule.category for rule in self.rules))
+
     @cached_property
     def hash(self) -> str:
         """sha256 over all that each rule says, whatever files and order (first 16 hex digits)."""

@@ -28,6 +28,7 @@ from pydantic import (
     StringConstraints,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_validator,
 )
 
 from ascl import ranges
@@ -138,6 +139,12 @@ class ArmData(BaseModel):
     books: Books = "off"
     rows: list[str] = Field(default_factory=list)
     limit: int = Field(default=0, ge=0, le=ranges.PROMPTS)
+
+    @model_validator(mode="after")
+    def _check_books(self) -> "ArmData":
+        if self.books != "off" and (self.rows or self.model is not None or self.recipe != "ascl"):
+            raise ValueError("books: it goes with the shipped demonstrations (recipe ascl without model or rows) alone")
+        return self
 
 
 class BaseArm(BaseModel):

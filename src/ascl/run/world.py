@@ -104,8 +104,7 @@ class ConfiguredWorld:
         chosen = choose(found, "train", kinds, arm.limit, set(cloned))
         if arm.books == "full":
             chosen += [prompt for prompt in house_prompts(cloned) if prompt.kind in kinds]
-        categories = list(dict.fromkeys(rule.category for rule in self._tool.book.rules))
-        return counterfactual(chosen, arm.books, categories, seed)
+        return counterfactual(chosen, arm.books, self._tool.book.categories, seed)
 
     def reward_judge(self, folder: Path) -> Judge:
         """See `World`."""
