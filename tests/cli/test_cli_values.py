@@ -144,6 +144,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "write_text", begin)  # `init` would write to / as well
     monkeypatch.setattr(run, "do_all", begin)
     monkeypatch.setattr(mcp_server.MCPServer, "run", begin)
+    monkeypatch.setattr("uvicorn.Server.run", begin)
 
 
 def arguments(case: Case, port: int) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from ascl.consult.tool import ConsultTool
-from ascl.data.books import MOST_DECOYS, Books, counterfactual, house_prompts, shown_house
+from ascl.data.books import COUNT, Books, counterfactual, house_prompts, shown_house
 from ascl.data.house import load_house
 from ascl.data.load import load_prompts
 from ascl.data.prompt import Kind, Prompt
@@ -17,6 +17,7 @@ from ascl.recipes.ascl import acceptable
 from ascl.recipes.decontaminate import decontaminate
 from ascl.recipes.demonstrations import demonstrated, fitting, grounded
 from ascl.rules.book import RuleBook
+from ascl.rules.edit import BookEdit
 from ascl.run.arms import ArmData
 from ascl.run.config import RunConfig
 from ascl.run.world import ConfiguredWorld, build_settings
@@ -64,7 +65,7 @@ def test_the_test_set_is_large_enough_and_leaks_nothing(kind: Kind, least: int) 
 
 @pytest.mark.parametrize("books", ["mild", "full"])
 def test_a_prompts_own_category_and_rule_stay_in_its_book(books: Books) -> None:
-    prompts = [p for p in STARTER if p.rule and p.split == "train"] + house_prompts()
+    prompts = [p for p in STARTER if p.rule and p.split == "train"] + (house_prompts() if books == "full" else [])
     found = counterfactual(prompts, books, CATEGORIES, seed=1)
     assert [p.id for p in found] == [p.id for p in prompts]
     assert found == counterfactual(prompts, books, CATEGORIES, seed=1)
@@ -74,13 +75,29 @@ def test_a_prompts_own_category_and_rule_stay_in_its_book(books: Books) -> None:
         assert prompt.book is not None
         ids = {rule.id for rule in tool.under(prompt.book).book.rules}
         assert (prompt.rule in ids) == (before.house_rule or before.source == "starter")
-        added = {rule.id for rule in prompt.book.add} - ({prompt.rule} if before.house_rule else set())
-        assert len(added) <= (MOST_DECOYS if books == "full" else 0)
-        assert all(rule.category != prompt.category for rule in prompt.book.add if rule.id != prompt.rule)
-        decoys |= added
+        own = {rule.id for rule in before.book.add} if before.book else set()
+        added = {rule.id for rule in prompt.book.add}
+        assert own <= added
+        assert own >= {rule.id for rule in prompt.book.add if rule.category == prompt.category}
+        decoys |= added - own
     assert bool(decoys) == (books == "full")
+    assert len({p.book for p in found}) < COUNT + 20
     sizes = {len(p.book.without) for p in found if p.book}
     assert len(sizes) > 5
+
+
+def test_a_prompt_that_no_shared_book_fits_keeps_its_own() -> None:
+    rule = load_house("train")[0]
+    many = [rule.asked(one, True).model_copy(update={"id": f"{n}"}) for n in range(40) for one in rule.prompts[:1]]
+    several = [
+        p.model_copy(update={"rule": f"r{n}", "book": BookEdit(add=(rule.rule.model_copy(update={"id": f"r{n}"}),))})
+        for n, p in enumerate(many)
+    ]
+    for before, prompt in zip(several, counterfactual(several, "full", CATEGORIES, seed=0), strict=True):
+        assert prompt.house_rule
+        assert before.book is not None
+        assert prompt.book is not None
+        assert {rule.id for rule in prompt.book.add} == {prompt.rule}
 
 
 def test_books_off_changes_nothing() -> None:
@@ -88,7 +105,11 @@ def test_books_off_changes_nothing() -> None:
 
 
 def test_house_prompts_for_rl_are_those_that_no_demonstration_showed() -> None:
-    shown = {rule.asked(one, forbidden).id for rule, one in shown_house(3) for forbidden in (True, False)}
+    shown = {
+        prompt.id
+        for rule, one in shown_house(3)
+        for prompt in (rule.asked(one, True), rule.asked(one, False), rule.asked_near(one))
+    }
     left = house_prompts(without=shown)
     assert len(left) + len(shown) == len(house_prompts())
     assert {p.id for p in left}.isdisjoint(shown)

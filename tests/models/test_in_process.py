@@ -155,16 +155,16 @@ def test_rows_that_end_early_carry_no_padding(client: InProcessClient) -> None:
     """One row ends at once, its neighbours go on to the budget."""
     end = client.renderer.tokenizer.convert_tokens_to_ids("<|im_end|>")
 
-    def first_row_ends(_module: Any, _inputs: Any, scores: torch.Tensor) -> torch.Tensor:
+    def one_row_ends(_module: Any, _inputs: Any, scores: torch.Tensor) -> torch.Tensor:
         scores = scores.clone()
         scores[:, :, end] = -1e4
         if len(scores) == len(TEXTS):  # the first step; the row that ended leaves the batch
             scores[0, :, end] = 1e4
         return scores
 
-    hook = client.model.get_output_embeddings().register_forward_hook(first_row_ends)
+    hook = client.model.get_output_embeddings().register_forward_hook(one_row_ends)
     try:
-        short, *long = sampled(client, TEXTS, WARM)
+        short, *long = sorted(sampled(client, TEXTS, WARM), key=len)
     finally:
         hook.remove()
     assert short == [end]

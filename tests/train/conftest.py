@@ -56,14 +56,16 @@ def make(
     tiny_model: Path, renderer: Renderer, tool: ConsultTool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Any:
     """Makes trainers (`trainers.maker`) whose rollouts are scripted; all else about them is real."""
+    import trl.trainer.grpo_trainer as trl_grpo
     import trl.trainer.utils as trl_utils
     from scripted_rollouts import ScriptedClient
     from trainers import maker
     from trl.kernels import chunked_logprob
 
-    from ascl.train.cpu import score_labelled_tokens_only
+    from ascl.train.cpu import fit_trl_to_cpu
 
     monkeypatch.setattr("ascl.train.rollouts.InProcessClient", ScriptedClient)
-    monkeypatch.setattr(trl_utils, "_use_triton", chunked_logprob._use_triton)  # put back behind the test
-    score_labelled_tokens_only()
+    monkeypatch.setattr(trl_utils, "_use_triton", chunked_logprob._use_triton)  # put back after the test
+    monkeypatch.setattr(trl_grpo, "shuffle_sequence_dict", trl_utils.shuffle_sequence_dict)
+    fit_trl_to_cpu()
     return maker(tiny_model, renderer, tool, tmp_path / "work")

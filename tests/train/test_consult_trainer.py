@@ -15,7 +15,7 @@ from ascl.chat.render import Renderer
 from ascl.files import read_finished
 from ascl.train.advantages import Ifpo
 from ascl.train.advantages.grpo import grpo_advantages
-from ascl.train.cpu import score_labelled_tokens_only
+from ascl.train.cpu import fit_trl_to_cpu
 from ascl.train.rl import ConsultTrainer
 from ascl.train.settings import Lora
 
@@ -40,6 +40,20 @@ def test_without_weights_the_trainer_is_stock_grpo(make: Make, lora: Lora | None
     assert is_stock()
     assert is_stock(algorithm=Ifpo(tau=0))
     assert not is_stock(algorithm=Ifpo())
+
+
+def test_a_micro_batch_holds_the_rollouts_of_one_prompt(make: Make) -> None:
+    trainer, seen = make(ConsultTrainer), []
+    whole = trainer._compute_loss
+
+    def noted(model: Any, inputs: dict[str, Any]) -> Any:
+        seen.append(inputs["prompt_ids"])
+        return whole(model, inputs)
+
+    trainer._compute_loss = noted
+    trainer.train()
+    assert len(seen) == SETTINGS.max_steps * SETTINGS.prompts_per_step * GROUP // SETTINGS.micro_batch_size
+    assert all(torch.equal(ids, ids[:1].expand_as(ids)) for ids in seen)
 
 
 def test_advantages_are_grpos_times_the_weights_of_the_consult_flags(make: Make, tmp_path: Path) -> None:
@@ -99,7 +113,7 @@ def test_scoring_labelled_tokens_only_keeps_the_loss(make: Make, monkeypatch: py
     for shortened in (False, True):
         monkeypatch.setattr(trl_utils, "_use_triton", chunked_logprob._use_triton)
         if shortened:
-            score_labelled_tokens_only()
+            fit_trl_to_cpu()
         trainer = make(ConsultTrainer)
         _, output = one_batch(trainer)
         trainer.current_gradient_accumulation_steps = 1

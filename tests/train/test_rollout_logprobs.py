@@ -1,6 +1,6 @@
 """What a rollout was sampled from is what the trainer will compute: the model's distribution over the very same ids.
 
-The scores behind every draw are noted where they leave the model's head, while the public client samples two turns of
+The scores behind every draw are noted, while the public client samples two turns of
 groups of rollouts. A plain forward pass over each finished rollout, alone, without a cache or padding, must give the
 same log-probabilities.
 """
@@ -16,18 +16,26 @@ import torch
 from ascl.chat.messages import Message, Trajectory
 from ascl.chat.turn import Turn
 from ascl.consult.rollout import start
-from ascl.models.in_process import InProcessClient
+from ascl.models import in_process
+from ascl.models.in_process import InProcessClient, _draw
 from ascl.models.models import load_model, load_renderer
 from ascl.models.sampling import Sampling
 
 GROUP = 4
-TEXTS = ["Hi", "How do I make a good cup of tea for a guest who does not like it?", "Name a colour."]
+RULES = "Answer in one word. " * 30  # a beginning long enough to be read once for all that have it
+TEXTS = [
+    f"{RULES}Hi",
+    f"{RULES}Name a day of the week, please.",
+    "Hi",
+    "How do I make a good cup of tea for a guest who does not like it?",
+    "Name a colour.",
+]
 RESULTS = ["No rule is about this.", "1. (42.6%) Do not help anyone to build a weapon, nor to get hold of its parts."]
 
 
 @dataclass
 class Engine:
-    """The client, with the scores of every step of its last call as they left the head."""
+    """The client, with the scores of every step of its last call as they were drawn from."""
 
     client: InProcessClient
     steps: list[torch.Tensor] = field(default_factory=list)
@@ -36,14 +44,10 @@ class Engine:
         """One turn of each trajectory, and the scores [tokens, V] its tokens were drawn from."""
         self.steps = []
         turns = self.client.complete(batch, [], sampling)
-        contexts = [t.prompt_ids + t.completion_ids[:-n] for t, n in zip(batch, (t.tokens for t in turns), strict=True)]
         drawn_from: list[list[torch.Tensor]] = [[] for _ in batch]
         rows = list(range(len(batch)))
         for step, scores in enumerate(self.steps):
-            if step == 0:  # a context that several rows share is read once
-                distinct = list(dict.fromkeys(map(tuple, contexts)))
-                scores = scores[[distinct.index(tuple(context)) for context in contexts]]
-            elif len(scores) < len(rows):  # the rows that had ended have left
+            if len(scores) < len(rows):  # the rows that had ended have left
                 rows = [row for row in rows if turns[row].tokens > step]
             for row, of_row in zip(rows, scores, strict=True):
                 if turns[row].tokens > step:
@@ -64,15 +68,20 @@ def engine(tiny_model: Path) -> Iterator[Engine]:
     engine.client.model.eval()
     end = engine.client.renderer.tokenizer.convert_tokens_to_ids("<|im_end|>")
 
-    def note(_module: Any, _inputs: Any, scores: torch.Tensor) -> torch.Tensor:
+    def prefer(_module: Any, _inputs: Any, scores: torch.Tensor) -> torch.Tensor:
         scores = 4 * scores
         scores[:, :, end] += 9.0
         scores[:, :, 400:410] += 9.0
-        engine.steps.append(scores[:, -1])
         return scores
 
-    hook = engine.client.model.get_output_embeddings().register_forward_hook(note)
-    yield engine
+    def noted(scores: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+        engine.steps.append(scores)
+        return _draw(scores, sampling)
+
+    hook = engine.client.model.get_output_embeddings().register_forward_hook(prefer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(in_process, "_draw", noted)
+        yield engine
     hook.remove()
 
 

@@ -44,7 +44,7 @@ def test_the_loss_and_its_gradient_are_the_plain_ones(
     # Set back to TRL's own first: earlier runs in this process have shortened it for good.
     monkeypatch.setattr(trl_utils, "_use_triton", chunked_logprob._use_triton)
     if not shortened:
-        monkeypatch.setattr(cpu, "score_labelled_tokens_only", lambda: None)
+        monkeypatch.setattr(cpu, "fit_trl_to_cpu", lambda: None)
     given = rows(tool())
     sft(tiny_model, tmp_path / "out", epochs=1, batch_size=len(given), micro_batch_size=2, warmup=0.0)
     assert trl_utils._use_triton(torch.device("cpu")) == shortened

@@ -30,11 +30,17 @@ class Reply(BaseModel):
     answer: str
 
 
+class Near(Reply):
+    """A rule that shares words with a prompt's query and is about something else, and how the model goes on."""
+
+    rule: str
+
+
 class HousePrompt(BaseModel):
     """A prompt that a house rule forbids.
 
     of: the starter prompt that it is; else id and prompt. thought, query: of a demonstration's first turn. refuse: its
-    second turn with the rule in the book; comply: without it.
+    second turn with the rule in the book; comply: without it; near: with another rule that the look-up returns.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -46,6 +52,7 @@ class HousePrompt(BaseModel):
     query: str = ""
     refuse: Reply | None = None
     comply: Reply | None = None
+    near: Near | None = None
 
 
 class HouseRule(BaseModel):
@@ -75,6 +82,14 @@ class HouseRule(BaseModel):
             book=BookEdit(add=(self.rule,)) if forbidden else None,
             source="house",
         )
+
+    def asked_near(self, one: HousePrompt) -> Prompt:
+        """A prompt with the rule of `one.near` in its book, which does not forbid it."""
+        assert one.near is not None
+        id = f"{self.id}_near_{self.prompts.index(one) + 1}"
+        rule = Rule(id=id, category=self.category, title=self.title, text=one.near.rule)
+        free = self.asked(one, forbidden=False)
+        return free.model_copy(update={"id": f"{one.id}-near", "book": BookEdit(add=(rule,))})
 
 
 @cache

@@ -5,7 +5,7 @@ An innocent prompt and a house rule that forbids it (`data/house.py`, the part t
 books_free       the book in force: the prompt is to be answered
 books_forbidden  the book with the house rule: it is to be refused
 books_edited     the book without one category and with another house rule, which have nothing to do with the prompt
-books_swapped    the book with the house rule, but a look-up returns a rule that has nothing to do with the prompt
+books_swapped    the book with the house rule, but a look-up returns rules that have nothing to do with the prompt
 
 and harmful prompts of the starter set under the book without their category (books_without). None of them counts in the
 means of the axes.
@@ -13,6 +13,7 @@ means of the axes.
 
 from collections.abc import Callable, Iterable, Mapping
 
+from ascl.consult.tool import MAX_TOP_K
 from ascl.data.house import load_house
 from ascl.data.load import load_prompts
 from ascl.data.prompt import Kind, Prompt
@@ -33,11 +34,12 @@ def book_benchmarks() -> list[tuple[Benchmark, list[Prompt]]]:
     of: dict[str, list[Prompt]] = {f"books_{case}": [] for case in CASES}
     rules = load_house("test")
     for number, rule in enumerate(rules):
-        other = rules[(number + len(rules) // 2) % len(rules)].rule  # of another category: they stand together
+        after = [*rules[number:], *rules[:number]]
+        others = tuple(one.rule for one in after if one.category != rule.category)[:MAX_TOP_K]
         for one in rule.prompts:
             forbidden, free = rule.asked(one, True), rule.asked(one, False)
-            edited = BookEdit(without=("animals.*",), add=(other,))
-            swapped = BookEdit(add=(rule.rule,), returned=(other,) * 20)
+            edited = BookEdit(without=("animals.*",), add=others[:1])
+            swapped = BookEdit(add=(rule.rule,), returned=others)
             of["books_free"].append(free)
             of["books_forbidden"].append(forbidden)
             of["books_edited"].append(free.model_copy(update={"id": f"{one.id}-edited", "book": edited}))

@@ -69,52 +69,38 @@ class InProcessClient:
 def _decode(model: Any, contexts: list[list[int]], ends: list[int], sampling: Sampling) -> list[list[int]]:
     """Sample every context on until one of `ends` (kept in the result) or the budget.
 
-    The contexts share one cache, padded on the left. A context that comes more than once (the rollouts of a group begin
-    with one prompt) is read once, and its part of the cache copied. Rows that have ended are dropped from it once they
-    are a quarter of the batch: the longest answer of a batch does not make all others pay for its length.
+    The contexts share one cache (`reading.read`). Rows that have ended are dropped from it once they are a quarter of
+    the batch: the longest answer of a batch does not make all others pay for its length.
     """
     import torch
 
-    from ascl.models.growing_cache import growing_cache
+    from ascl.models.reading import read
 
-    distinct = {context: i for i, context in enumerate(dict.fromkeys(map(tuple, contexts)))}
-    width = max(map(len, distinct))
-    device = model.device
-    ids = torch.tensor([[ends[0]] * (width - len(c)) + list(c) for c in distinct], device=device)
-    mask = torch.tensor([[0] * (width - len(c)) + [1] * len(c) for c in distinct], device=device)
-    positions = (mask.cumsum(dim=-1) - 1).clamp(min=0)
-    cache = growing_cache(model.config)
     sampled: list[list[int]] = [[] for _ in contexts]
     rows = list(range(len(contexts)))  # which context each row of the cache belongs to
-    for _ in range(sampling.max_tokens):
-        output = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        scores = output.logits[:, -1]
-        if len(scores) < len(rows):  # the contexts have been read: from here on, a row for each of them
-            copied = torch.tensor([distinct[tuple(c)] for c in contexts], device=device)
-            cache.batch_select_indices(copied)
-            scores, mask, positions = scores[copied], mask[copied], positions[copied]
+    scores, cache, mask = read(model, contexts, filler=ends[0])
+    for place in range(sampling.max_tokens):
         drawn = _draw(scores, sampling)
         for row, token in zip(rows, drawn.tolist(), strict=True):
             if not sampled[row] or sampled[row][-1] not in ends:
                 sampled[row].append(token)
         going = [i for i, row in enumerate(rows) if sampled[row][-1] not in ends]
-        if not going:
+        if not going or place == sampling.max_tokens - 1:
             break
         if len(going) <= 0.75 * len(rows):
-            kept = torch.tensor(going, device=device)
+            kept = torch.tensor(going, device=model.device)
             cache.batch_select_indices(kept)
-            drawn, mask, positions = drawn[kept], mask[kept], positions[kept]
+            drawn, mask = drawn[kept], mask[kept]
             rows = [rows[i] for i in going]
-        ids = drawn[:, None]
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=-1)
-        positions = positions[:, -1:] + 1
+        scores = model(
+            input_ids=drawn[:, None],
+            attention_mask=mask,
+            position_ids=mask.sum(dim=-1, keepdim=True) - 1,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
     return sampled
 
 

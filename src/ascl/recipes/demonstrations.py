@@ -68,8 +68,8 @@ def demonstrated(tool: ConsultTool, books: Books = "off", seed: int = 0) -> list
     """The shipped demonstrations, played with the real tool, each under a book of its own (`data/books.py`).
 
     Half of the sensitive prompts, by the seed, are shown with a direct answer besides. books full: one prompt of each
-    house rule is refused with the rule in its book and answered without; and half of the sensitive prompts are refused
-    under a rule made for them.
+    house rule is refused with the rule in its book, answered without it, and answered with a rule that is about
+    something else; and half of the sensitive prompts are refused under a rule made for them.
     """
     written = load_demonstrations()
     rng = random.Random(seed)
@@ -80,7 +80,7 @@ def demonstrated(tool: ConsultTool, books: Books = "off", seed: int = 0) -> list
     cases = [(prompts[d.id], d) for d in taken]
     if books == "full":
         for rule, one in shown_house(seed):
-            cases += [_house_case(rule, one, forbidden) for forbidden in (True, False)]
+            cases += _house_cases(rule, one)
         consulting = {d.id: d for d in written if d.mode == "consult"}
         paired = rng.sample(load_house("pairs"), len(load_house("pairs")) // 2)
         cases += [_paired_case(rule, prompts, consulting) for rule in paired]
@@ -88,10 +88,14 @@ def demonstrated(tool: ConsultTool, books: Books = "off", seed: int = 0) -> list
     return [(prompt, demonstrate(prompt, d, tool)) for prompt, (_, d) in zip(perturbed, cases, strict=True)]
 
 
-def _house_case(rule: HouseRule, one: HousePrompt, forbidden: bool) -> tuple[Prompt, Demonstration]:
-    reply = one.refuse if forbidden else one.comply
-    assert reply is not None
-    return rule.asked(one, forbidden), _consulting(one.id, one.thought, one.query, reply)
+def _house_cases(rule: HouseRule, one: HousePrompt) -> list[tuple[Prompt, Demonstration]]:
+    """The prompt refused under its rule, answered without it, and answered under one that is about something else."""
+    asked = [
+        (rule.asked(one, True), one.refuse),
+        (rule.asked(one, False), one.comply),
+        (rule.asked_near(one), one.near),
+    ]
+    return [(prompt, _consulting(one.id, one.thought, one.query, reply)) for prompt, reply in asked if reply]
 
 
 def _paired_case(

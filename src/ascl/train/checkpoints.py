@@ -20,6 +20,7 @@ from ascl.progress import progress_bar
 from ascl.provenance import changes
 from ascl.saved import read_saved
 from ascl.train.portable import write_facts
+from ascl.train.shared_prefix import share_prefixes
 from ascl.train.training import LOG, ROLLOUTS, Training
 
 
@@ -93,6 +94,7 @@ def trainable_model(training: Training) -> Any:
 
     torch.manual_seed(training.seed)
     model = load_model(training.model, training.dtype, for_training=True)
+    share_prefixes(model)
     if isinstance(model, PeftModel):
         return model
     if (lora := training.lora) is None:

@@ -40,7 +40,7 @@ from ascl.train.checkpoints import (
     train,
     trainable_model,
 )
-from ascl.train.cpu import score_labelled_tokens_only
+from ascl.train.cpu import fit_trl_to_cpu
 from ascl.train.decision import decision_length
 from ascl.train.exploration import behaviour_share, mode_log_ratio
 from ascl.train.installed import check_installed
@@ -265,7 +265,7 @@ def run_rl(
     if not prompts:
         raise InputError("RL: the prompt set is empty (no train prompt of the kinds named in rl.kinds)")
     check_installed(settings)
-    score_labelled_tokens_only()
+    fit_trl_to_cpu()
     renderer, rows, log = training.renderer, rl_dataset(prompts, tool), training.work / ROLLOUTS
     facts = {
         "prompts": digest(rows),

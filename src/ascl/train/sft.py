@@ -29,10 +29,10 @@ def run_sft(training: Training, rows: list[Row], settings: SftSettings) -> None:
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    from ascl.train.cpu import score_labelled_tokens_only
+    from ascl.train.cpu import fit_trl_to_cpu
 
     check_installed(settings)
-    score_labelled_tokens_only()
+    fit_trl_to_cpu()
     encoded = [encode_row(row, training.renderer) for row in rows]
     if not encoded:
         raise InputError("SFT: the training set is empty")
@@ -41,7 +41,8 @@ def run_sft(training: Training, rows: list[Row], settings: SftSettings) -> None:
         longest = rows[lengths.index(max(lengths))].id
         raise InputError(f"SFT: row {longest} has {max(lengths)} tokens; raise sft.max_length")
     micro_batch_size = min(settings.micro_batch_size, settings.batch_size)
-    order = batch_order(lengths, micro_batch_size, settings.epochs, training.seed)
+    beginnings = [row.messages[0].content for row in rows]
+    order = batch_order(lengths, micro_batch_size, settings.epochs, training.seed, beginnings)
     arguments = SFTConfig(
         output_dir=str(training.work),
         learning_rate=settings.learning_rate,
