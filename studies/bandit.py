@@ -40,6 +40,7 @@ from ascl.train.advantages import (
     DrGrpo,
     Grpo,
     Ifpo,
+    IpsGrpo,
 )
 from ascl.train.exploration import Exploration, behaviour_share, mode_log_ratio, wanted_mode
 
@@ -65,6 +66,7 @@ ARMS = [
     Arm("ifpo, tau 1", Ifpo(tau=1)),
     Arm("dr_grpo", DrGrpo()),
     Arm("ada_grpo", AdaGrpo()),
+    Arm("ips_grpo", IpsGrpo()),
     Arm("ampo", Ampo()),
     Arm("adaptthink, half", AdaptThink()),
     Arm("adaptthink, half, no clip", AdaptThink(), clip=float("inf")),

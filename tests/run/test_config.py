@@ -108,7 +108,7 @@ FAULTS = [
 ]
 NAMED = "this is the name of a prompt variant; name the arm otherwise"
 OWN = "or a class of your own as package.module:ClassName"
-ALGORITHMS = "grpo, ifpo, dr_grpo, ada_grpo, ampo, adaptthink, consult_penalty, decoupled"
+ALGORITHMS = "grpo, ifpo, dr_grpo, ada_grpo, ips_grpo, ampo, adaptthink, consult_penalty, decoupled"
 NOWHERE = (
     "can't be imported (ModuleNotFoundError: No module named 'nowhere'); is it installed, or its folder in PYTHONPATH?"
 )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trl.trainer.utils import nanstd
 
-from ascl.train.advantages import TYPES, AdaGrpo, BaseAlgorithm, ConsultPenalty, Decoupled, DrGrpo, Ifpo
+from ascl.train.advantages import TYPES, AdaGrpo, BaseAlgorithm, ConsultPenalty, Decoupled, DrGrpo, Ifpo, IpsGrpo
 from ascl.train.advantages.grpo import grpo_advantages
 
 UNCLIPPED = {"w_min": 1e-9, "w_max": 1e6}
@@ -83,7 +83,7 @@ def test_other_shapes_and_types_are_refused(consulted: torch.Tensor) -> None:
 Group = tuple[list[float], list[bool], bool]  # rewards (NaN unscored), consult flags, whether the prompt is harmful
 EPS = 1e-4
 ALGORITHMS = list(TYPES)
-SHAPING = ("ada_grpo", "consult_penalty")  # these change the reward by its mode even where their settings are default
+SHAPING = ("ada_grpo", "ips_grpo", "consult_penalty")  # they speak where all rewards are equal, by default too
 every_algorithm = pytest.mark.parametrize("algorithm", ALGORITHMS)
 progresses = st.floats(0, 1)
 
@@ -121,6 +121,8 @@ def plain(algorithm: str, one: Group, progress: float, chosen: Any) -> list[tupl
         shares = [consulted.count(mode) / size for mode in consulted]
         fading = [s + 0.5 * (1 - s) * (1 + math.cos(math.pi * progress)) for s in shares]
         values = [r / s * f for r, s, f in zip(values, shares, fading, strict=True)]
+    elif algorithm == "ips_grpo":
+        values = [r / (consulted.count(mode) / size) for r, mode in zip(values, consulted, strict=True)]
     elif algorithm == "adaptthink":
         values = [r if mode else r + chosen.delta for r, mode in zip(values, consulted, strict=True)]
     elif algorithm == "consult_penalty":
@@ -292,14 +294,15 @@ def test_a_price_on_consulting_is_the_whole_signal_where_rewards_are_equal(
         torch.testing.assert_close(advantages, estimate(algorithm, batch, **{price: 100.0})[0], rtol=0.02, atol=0)
 
 
+@pytest.mark.parametrize("algorithm", ["ada_grpo", "ips_grpo"])
 @checked
 @given(st.floats(0.1, 4), several, st.floats(0, 0.9))
-def test_ada_grpo_favours_the_rare_mode_where_rewards_are_equal(
-    reward: float, consulted: list[bool], progress: float
+def test_a_reward_scaled_by_rarity_favours_the_rare_mode_where_rewards_are_equal(
+    algorithm: str, reward: float, consulted: list[bool], progress: float
 ) -> None:
-    """alpha_i multiplies the reward itself, and is larger for the rarer mode until progress is 1."""
+    """The scale multiplies the reward itself, and is larger for the rarer mode (ada_grpo's until progress is 1)."""
     tool = consulted.count(True)
-    advantages = estimate("ada_grpo", [([reward] * len(consulted), consulted, False)], progress)[0]
+    advantages = estimate(algorithm, [([reward] * len(consulted), consulted, False)], progress)[0]
     flagged = torch.tensor([consulted])
     if tool in (0, len(consulted)) or 2 * tool == len(consulted):
         assert advantages.abs().max() < 1e-2
@@ -307,6 +310,28 @@ def test_ada_grpo_favours_the_rare_mode_where_rewards_are_equal(
         rare = flagged if 2 * tool < len(consulted) else ~flagged
         assert (advantages[rare] > 0).all()
         assert (advantages[~rare] < 0).all()
+
+
+@checked
+@given(groups)
+def test_ips_grpo_is_ada_grpo_before_its_scale_fades(batch: list[Group]) -> None:
+    for ips, ada in zip(estimate("ips_grpo", batch), estimate("ada_grpo", batch, progress=0.0), strict=True):
+        torch.testing.assert_close(ips, ada, rtol=1e-4, atol=2e-2)
+
+
+@pytest.mark.parametrize("consulting", range(1, 8))
+def test_ips_grpo_is_level_where_the_modes_shares_are_as_their_rewards(consulting: int) -> None:
+    """At N_consult : N_direct = R_consult : R_direct nothing moves; GRPO would push towards the better mode."""
+    flags = group(consulting)
+    rewards = torch.where(flags, consulting / 8, 1 - consulting / 8).double()
+    assert IpsGrpo().advantages(rewards, flags, flags, 0)[0].abs().max() < 1e-9
+
+
+def test_ips_grpo_by_hand() -> None:
+    rewards, flags = torch.tensor([[1.5, 0.0, 1.5, 1.5]]), group(1, size=4)
+    scaled = [6.0, 0.0, 2.0, 2.0]  # 1.5 / (1/4), and the others divided by 3/4
+    expected = [(r - 2.5) / statistics.stdev(scaled) for r in scaled]
+    assert IpsGrpo(eps=1e-9).advantages(rewards, flags, flags, 0)[0][0].tolist() == pytest.approx(expected)
 
 
 # The two parts of `decoupled`.

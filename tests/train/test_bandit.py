@@ -11,7 +11,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ascl.train.advantages import AdaGrpo, Ampo, BaseAlgorithm, ConsultPenalty, Decoupled, DrGrpo, Ifpo
+from ascl.train.advantages import AdaGrpo, Ampo, BaseAlgorithm, ConsultPenalty, Decoupled, DrGrpo, Ifpo, IpsGrpo
 from ascl.train.advantages.group import group_std
 from ascl.train.advantages.grpo import grpo_advantages
 from ascl.train.exploration import behaviour_share, mode_log_ratio
@@ -208,7 +208,7 @@ def test_a_penalty_on_equal_rewards_is_a_full_push_against_consulting(
 
 @checked
 @given(mixed, logits, st.sampled_from([0.5, 1.5]), st.floats(0, 0.9))
-def test_ada_grpo_on_equal_rewards_drives_the_modes_towards_one_half(
+def test_rewards_scaled_by_rarity_drive_the_modes_towards_one_half_where_they_are_equal(
     flags: list[bool], z: float, reward: float, progress: float
 ) -> None:
     rewards, consulted = of([reward] * G, flags)
@@ -218,3 +218,6 @@ def test_ada_grpo_on_equal_rewards_drives_the_modes_towards_one_half(
     sign = (q < 0.5) - (q > 0.5)
     assert found == pytest.approx(sign * math.sqrt(q * (1 - q) * G * (G - 1)), rel=0.05, abs=1e-3)
     assert slope(choice(AdaGrpo(), rewards, consulted, 1.0), consulted, z) == pytest.approx(0, abs=1e-2)
+    # IPS-GRPO pushes like Ada-GRPO at the start, from the first step to the last.
+    kept = slope(choice(IpsGrpo(), rewards, consulted, progress), consulted, z)
+    assert kept == pytest.approx(sign * math.sqrt(q * (1 - q) * G * (G - 1)), rel=0.05, abs=1e-3)

@@ -36,8 +36,9 @@ from ascl.train.advantages.decoupled import Decoupled
 from ascl.train.advantages.dr_grpo import DrGrpo
 from ascl.train.advantages.grpo import Grpo
 from ascl.train.advantages.ifpo import Ifpo
+from ascl.train.advantages.ips_grpo import IpsGrpo
 
-Ours = Grpo | Ifpo | DrGrpo | AdaGrpo | Ampo | AdaptThink | ConsultPenalty | Decoupled
+Ours = Grpo | Ifpo | DrGrpo | AdaGrpo | IpsGrpo | Ampo | AdaptThink | ConsultPenalty | Decoupled
 TYPES: dict[str, type[BaseAlgorithm]] = {cls.model_fields["type"].default: cls for cls in get_args(Ours)}
 
 
