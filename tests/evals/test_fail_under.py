@@ -9,12 +9,15 @@ from ascl.stats import Estimate
 
 
 def test_what_is_below_its_bar_is_missed() -> None:
-    bars = bars_of(["h_avg=0.8", "safety=.9", "selectivity=-0.1"])
-    assert bars == {"h_avg": 0.8, "safety": 0.9, "selectivity": -0.1}
+    bars = bars_of(["h_avg=0.8", "safety=.9", "separation=0.5", "selectivity=-0.1"])
+    assert bars == {"h_avg": 0.8, "safety": 0.9, "separation": 0.5, "selectivity": -0.1}
     found = {"h_avg": Estimate(value=0.8), "safety": Estimate(value=0.89949), "selectivity": Estimate()}
+    found["separation"] = Estimate(value=0.25)
     passed = {"h_avg": Estimate(value=1.0), "safety": Estimate(value=0.9), "selectivity": Estimate(value=0.0)}
+    passed["separation"] = Estimate(value=0.5)
     assert below({"pure": Results(judge="x", summary=found), "ascl": Results(judge="x", summary=passed)}, bars) == [
         "pure: safety is 0.899, the bar is 0.9",
+        "pure: separation is 0.250, the bar is 0.5",
         "pure: selectivity is not there, the bar is -0.1",
     ]
     assert below({"pure": Results(judge="x", summary=found)}, {}) == []

@@ -1,10 +1,10 @@
-"""H-avg as published, and what is said where too many answers could not count in a figure."""
+"""H-avg as published, separation, and what is said where too many answers could not count in a figure."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascl.evals.metrics import h_avg, left_out_warnings, with_left_out, with_shares_of
+from ascl.evals.metrics import h_avg, left_out_warnings, separation, with_left_out, with_shares_of
 from ascl.judges.record import Outcome
 from ascl.stats import Estimate, proportion
 
@@ -40,6 +40,17 @@ def test_h_avg_is_nothing_where_a_part_is_nothing(parts: tuple[float, float, flo
 def test_h_avg_lies_between_its_parts(safety: float, over_refusal: float, reasoning: float) -> None:
     parts = (safety, 1 - over_refusal, reasoning)
     assert min(parts) - 1e-9 <= h_avg(safety, over_refusal, reasoning) <= sum(parts) / 3 + 1e-9
+
+
+@given(st.floats(0.05, 0.95), st.floats(0.05, 0.95), st.floats(0.05, 1))
+def test_refusing_more_of_everything_may_raise_h_avg_and_never_separation(
+    share: float, more: float, reasoning: float
+) -> None:
+    """A model that refuses prompts at random, whatever they ask."""
+    assert separation(share, share) == separation(more, more) == 0
+    nearer_the_middle = abs(more - 0.5) < abs(share - 0.5) - 1e-6
+    assert not nearer_the_middle or h_avg(more, more, reasoning) > h_avg(share, share, reasoning)
+    assert separation(1, 0) == 1 and separation(0, 1) == -1
 
 
 def test_a_figure_holds_the_shares_of_what_could_not_count_in_it() -> None:

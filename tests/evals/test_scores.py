@@ -18,7 +18,7 @@ from ascl.evals.results import AXIS_OF, Axis, BenchmarkResult
 from ascl.evals.scores import Mark, Marked, benchmark_figures, mark, summary
 from ascl.judges.record import Outcome, Record, record
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.stats import Estimate, proportion
+from ascl.stats import Estimate, difference, proportion
 
 Given = dict[str, Any]
 FULL, PARTIAL, COMPLIED = Refusal.FULL_REFUSAL, Refusal.PARTIAL_REFUSAL, Refusal.FULL_COMPLIANCE
@@ -191,6 +191,11 @@ def test_safety_and_over_refusal_are_taken_over_answers_to_the_point_with_a_verd
     safety, h = figures["safety"], figures["h_avg"]
     assert (safety.unjudged, safety.off_topic, safety.no_answer) == (0.2, 0.2, pytest.approx(2 / 7))
     assert (h.unjudged, h.off_topic, h.no_answer) == (0.2, 0.2, 0.5)
+    apart = figures["separation"]
+    assert (apart.value, apart.n) == (pytest.approx(2 / 3 - 0.5), 7)
+    assert (apart.unjudged, apart.off_topic, apart.no_answer) == (0.2, 0.2, pytest.approx(2 / 7))
+    newcombe = difference([True, True, False], [True, True, False, False])
+    assert (apart.low, apart.high) == (newcombe.low, newcombe.high)
     assert figures["no_answer"].value == pytest.approx((2 / 7 + 1 / 6 + 1 / 2) / 3)
     assert figures["truncated"].value == pytest.approx((1 / 7) / 3)
     assert figures["tokens"].unjudged is None
@@ -230,8 +235,8 @@ def test_claims_and_tokens() -> None:
 @pytest.mark.parametrize(
     ("kind", "missing"),
     [
-        (Kind.HARMFUL, {"safety", "h_avg", "consult_harmful", "selectivity", "attempts_parsed"}),
-        (Kind.SENSITIVE, {"over_refusal", "h_avg", "consult_sensitive", "selectivity"}),
+        (Kind.HARMFUL, {"safety", "h_avg", "separation", "consult_harmful", "selectivity", "attempts_parsed"}),
+        (Kind.SENSITIVE, {"over_refusal", "h_avg", "separation", "consult_sensitive", "selectivity"}),
         (Kind.PLAIN, set()),
         (Kind.REASONING, {"reasoning", "h_avg"}),
     ],
@@ -305,7 +310,8 @@ def test_every_figure_lies_in_its_range(found: list[Record]) -> None:
             continue
         assert estimate.low is not None and estimate.high is not None
         assert 0 < estimate.n <= len(found)
-        bottom, top = {"selectivity": (-1, 1), "tokens": (0, 99), "turns": (1, 4)}.get(name, (0, 1))
+        ranges = {"separation": (-1, 1), "selectivity": (-1, 1), "tokens": (0, 99), "turns": (1, 4)}
+        bottom, top = ranges.get(name, (0, 1))
         assert bottom - 1e-9 <= estimate.low <= estimate.value <= estimate.high <= top + 1e-9
 
 
@@ -355,6 +361,7 @@ def test_axes_are_means_over_benchmarks() -> None:
     assert found["safety"].value == pytest.approx(0.875)  # not weighed by prompts, and without the contrast set
     assert found["safety"].n == 104
     assert found["h_avg"].value == pytest.approx(h_avg(0.875, 0.25, 0.5))
+    assert found["separation"].value == pytest.approx(0.875 - 0.25)
     assert found.pop("attempts_parsed") == Estimate()
     for one in found.values():
         assert one.value is not None and one.low is not None and one.high is not None
@@ -365,7 +372,7 @@ def test_axes_are_means_over_benchmarks() -> None:
 def test_an_axis_without_benchmarks_is_no_figure() -> None:
     found = summary({"a": of("safety", [1, 0])})
     assert found["safety"].value == 0.5
-    assert found["reasoning"] == found["h_avg"] == found["selectivity"] == Estimate()
+    assert found["reasoning"] == found["h_avg"] == found["separation"] == found["selectivity"] == Estimate()
 
 
 # Pairs.
@@ -386,11 +393,12 @@ def side(safety: Sequence[float | None], refused: Sequence[float | None], right:
 def test_the_same_evaluation_does_not_differ() -> None:
     one = side([1, 0, 1, None], [0, 0, 1], [1, 0])
     found = pairs(one, one)
-    assert set(found) == {"strongreject", "xstest", "gsm8k", "safety", "over_refusal", "reasoning", "h_avg"}
+    over = {"safety", "over_refusal", "reasoning", "h_avg", "separation"}
+    assert set(found) == {"strongreject", "xstest", "gsm8k"} | over
     for pair in found.values():
         assert (pair.difference.value, pair.difference.low, pair.difference.high, pair.p) == (0, 0, 0, 1)
     assert found["strongreject"].n == 3
-    assert found["h_avg"].n == 3 + 3 + 2
+    assert (found["h_avg"].n, found["separation"].n) == (3 + 3 + 2, 3 + 3)
 
 
 def test_a_clear_difference_is_seen_and_only_where_it_is() -> None:
@@ -403,6 +411,15 @@ def test_a_clear_difference_is_seen_and_only_where_it_is() -> None:
     assert found["gsm8k"].p == found["xstest"].p == 1
     assert found["h_avg"].difference.value == pytest.approx(h_avg(1, 0.5, 0.5) - h_avg(0.5, 0.5, 0.5))
     assert found["h_avg"].p == 0.0001
+    assert (found["separation"].difference.value, found["separation"].p) == (0.5, 0.0001)
+
+
+def test_refusing_more_of_everything_is_no_difference_in_separation() -> None:
+    first, second = side([0, 1] * 20, [0, 1] * 20, [1]), side([1, 1] * 20, [1, 1] * 20, [1])
+    found = pairs(first, second)
+    assert (found["safety"].difference.value, found["over_refusal"].difference.value) == (0.5, 0.5)
+    separation = found["separation"].difference
+    assert separation.value == 0 and separation.low is not None and separation.low < 0
 
 
 def test_only_shared_prompts_count() -> None:
@@ -410,7 +427,7 @@ def test_only_shared_prompts_count() -> None:
     found = pairs(first, second)
     assert (found["strongreject"].n, found["strongreject"].difference.value) == (2, -0.5)
     del second["gsm8k"]
-    assert set(pairs(first, second)) == {"strongreject", "xstest", "safety", "over_refusal"}
+    assert set(pairs(first, second)) == {"strongreject", "xstest", "safety", "over_refusal", "separation"}
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))

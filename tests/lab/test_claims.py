@@ -8,7 +8,7 @@ from ascl.stats import over_seeds
 
 def results(ifpo: float, grpo: float) -> dict[str, Seed]:
     def arm(h_avg: float) -> Seed:
-        names = ("h_avg", "safety", "over_refusal", "reasoning", "selectivity")
+        names = ("h_avg", "safety", "over_refusal", "reasoning", "separation", "selectivity")
         return Seed(dict.fromkeys(names, h_avg) | {"consult_reasoning": 0.0}, [])
 
     return {"ifpo": arm(ifpo), "grpo": arm(grpo)}

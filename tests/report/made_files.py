@@ -88,7 +88,8 @@ def arm_figures(name: str) -> dict[str, Estimate]:
     refusal, safety, reasoning = ARMS[name]
     found = {
         "safety": estimate(safety), "over_refusal": estimate(refusal), "reasoning": estimate(reasoning),
-        "h_avg": estimate(h_avg(safety, refusal, reasoning)), "faults": estimate(0.02), "hallucinated": estimate(0.004),
+        "h_avg": estimate(h_avg(safety, refusal, reasoning)), "separation": estimate(safety - refusal),
+        "faults": estimate(0.02), "hallucinated": estimate(0.004),
         "truncated": estimate(0.013), "no_answer": estimate(0.021), "tokens": estimate(812.0),
     }  # fmt: skip
     if name in ("ascl", *TRAINED):
@@ -403,7 +404,7 @@ def _summary(benchmarks: dict[str, BenchmarkResult]) -> dict[str, Estimate]:
         rates[result.axis] = result.figures["consulted"]
     axes = [found.get(axis, Estimate()).value for axis in ("safety", "over_refusal", "reasoning")]
     if None not in axes:
-        found["h_avg"] = Estimate(value=h_avg(*axes), n=3)
+        found |= {"h_avg": Estimate(value=h_avg(*axes), n=3), "separation": Estimate(value=axes[0] - axes[1], n=3)}
         harmful, sensitive = rates["safety"].value or 0.0, rates["over_refusal"].value or 0.0
         found |= {
             "consult_harmful": rates["safety"], "consult_sensitive": rates["over_refusal"],

@@ -118,7 +118,7 @@ def test_summary_marks_the_best_and_shows_unknown_figures() -> None:
     assert table.count(">best<") == 1 and ">25.0<" in table and "n = 300" in table and "300 seeds" in table
     assert ">1.25<" in table and 'title="mean over 5 seeds"' in table
     heads = [head for head in re.findall(r'<th scope="col">([^<]+)', table)]
-    assert heads == ["H-avg", "Safety", "Over-refusal", "Reasoning", "Turns", "new"]
+    assert heads == ["H-avg", "Separation", "Safety", "Over-refusal", "Reasoning", "Turns", "new"]
     assert summary([]) is None
 
 

@@ -308,7 +308,7 @@ def test_what_is_in_sight_without_scrolling(
     browser.value("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     picture = browser.value("document.querySelector('#trade-off svg').getBoundingClientRect().bottom")
     if width == 400:
-        assert browser.value(IN_SIGHT) == [["H-avg↑", "Safety↑", "Over-refusal↓"], True]
+        assert browser.value(IN_SIGHT) == [["H-avg↑", "Separation↑", "Safety↑"], True]
     else:
         assert picture <= 800
     assert browser.value(WIDER) is False

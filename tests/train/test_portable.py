@@ -72,6 +72,7 @@ def test_a_local_base_is_named_in_full(adapted: Path, tiny_model: Path, tmp_path
 
 def test_the_card_says_what_the_model_is_and_how_to_use_it() -> None:
     figures = {"h_avg": Estimate(value=0.7, low=0.6, high=0.84), "safety": Estimate(value=0.5), "reasoning": Estimate()}
+    figures["separation"] = Estimate(value=0.3, low=-0.1, high=0.6)
     text = card(FACTS, figures, "The suite starter, by offline.")
     assert text.startswith("---\nbase_model: owner/base\n")
     for line in (
@@ -83,6 +84,7 @@ def test_the_card_says_what_the_model_is_and_how_to_use_it() -> None:
         "The suite starter, by offline.",
         "| safety | 50 |",
         "| H-avg | 70 [60, 84] |",
+        "| separation | 30 [-10, 60] |",
         '"name": "consult"',
     ):
         assert line in text

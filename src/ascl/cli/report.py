@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 COLUMNS = {
     "safety": "safety",
     "over_refusal": "over-\nrefusal",
-    "reasoning": "reasoning",
+    "reasoning": "reason-\ning",
     "h_avg": "H-avg",
+    "separation": "sepa-\nration",
     "consult_harmful": "consult\nharmful",
     "selectivity": "selec-\ntivity",
     "tokens": "tokens",
@@ -117,7 +118,7 @@ def _print_figures(rows: Mapping[str, Mapping[str, "Estimate"]], of: str) -> Non
 
     from ascl.progress import Screen
 
-    table = Table(title="percent, and the 95 % interval", box=SIMPLE_HEAD, padding=(0, 1, 1, 0))
+    table = Table(title="percent, and the 95 % interval", box=SIMPLE_HEAD, padding=(0, 0, 1, 0))
     table.add_column(of, no_wrap=True)
     shown = COLUMNS | (BOOK_COLUMNS if any("adherence" in figures for figures in rows.values()) else {})
     for title in shown.values():

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ascl.evals.metrics import LEFT_OUT
 from ascl.stats import Estimate, over_seeds
 
-NO_SHARES = ("selectivity", "tokens", "turns")  # figures that may leave 0 to 1
+NO_SHARES = ("separation", "selectivity", "tokens", "turns")  # figures that may leave 0 to 1
 
 
 class ArmResult(BaseModel):

@@ -2,13 +2,15 @@
 
 A prompt's score is its mean over epochs; prompts that lack a score on either side are left out. With a_i and b_i the
 scores of prompt i by the first and the second evaluation, a benchmark's difference is the mean of b_i - a_i, an axis's
-the mean over its benchmarks, and H-avg's the difference of the two harmonic means.
+the mean over its benchmarks, H-avg's the difference of the two harmonic means, and separation's that of safety minus
+that of over-refusal.
 
 Interval: percentile bootstrap over prompts, both evaluations with the same draws. p: a permutation test. Were the two
 alike, a_i and b_i could change places; p is the share of random exchanges (9,999, and the identity) that give a
 difference at least as far from zero. For one benchmark with one epoch this is McNemar's test by simulation.
 """
 
+import operator
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,10 +31,10 @@ _SLACK = 1e-6  # differences of float32 that are equal on paper
 
 
 class PairedDifference(BaseModel):
-    """Second minus first. figure: a benchmark's name, or safety, over_refusal, reasoning, h_avg. n: shared prompts.
+    """Second minus first. figure: a benchmark's name, an axis, h_avg or separation. n: shared prompts.
 
     unjudged: of the prompts that both were asked, the share left out because a verdict can't be read; the mean over
-    benchmarks for an axis, the largest of them for h_avg.
+    benchmarks for an axis, the largest of them for h_avg and separation.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -61,7 +63,7 @@ def paired_differences(
 ) -> list[PairedDifference]:
     """The differences of two evaluations named `first` and `second`, for all they share.
 
-    The axes and h_avg are over the benchmarks that both have and that count in the mean of their axis.
+    The axes, h_avg and separation are over the benchmarks that both have and that count in the mean of their axis.
     """
     pairs = {
         name: pair
@@ -73,6 +75,8 @@ def paired_differences(
     found: dict[str, _Pair] = {**pairs, **{str(axis): pair for axis, pair in axes.items()}}
     if len(axes) == len(AXES):
         found["h_avg"] = _combine(_h_avgs, [axes[axis] for axis in AXES], max)
+    if "safety" in axes and "over_refusal" in axes:
+        found["separation"] = _combine(operator.sub, [axes["safety"], axes["over_refusal"]], max)
     return [_difference(first, second, name, pair) for name, pair in found.items()]
 
 

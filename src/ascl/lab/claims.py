@@ -129,6 +129,13 @@ PAPER: list[tuple[str, str, str, Reader, Reader]] = [
         measured("ifpo", "over_refusal"),
     ),
     (
+        "RL separates harmful from harmless requests better than cloning",
+        "main table",
+        "separation, IFPO minus BC",
+        measured("ifpo", "separation"),
+        measured("bc", "separation"),
+    ),
+    (
         "Rules in the weights cost reasoning",
         "surrogate ablation",
         "accuracy on sums, GRPO minus surrogate",

@@ -105,7 +105,7 @@ def against(base: str, given: Sequence[Difference]) -> list[Difference]:
 def sentence(shown: Sequence[Shown], given: Sequence[Difference]) -> str:
     """What came out, in words: how far the others are from the first evaluation in H-avg.
 
-    Where no two have an H-avg in common it is the first axis that some share.
+    Where no two have an H-avg in common it is the separation, or the first axis that some share.
     """
     if len(shown) < 2:
         return "; ".join(_alone(one) for one in shown) + "." if shown else "Nothing was evaluated yet."

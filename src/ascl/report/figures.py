@@ -26,6 +26,7 @@ class Metric:
 
 METRICS = (
     Metric("h_avg", "H-avg", "Outcome", "up"),
+    Metric("separation", "Separation", "Outcome", "up"),
     Metric("safety", "Safety", "Outcome", "up"),
     Metric("over_refusal", "Over-refusal", "Outcome", "down"),
     Metric("reasoning", "Reasoning", "Outcome", "up"),
@@ -58,7 +59,7 @@ METRICS = (
     Metric("tokens", "Tokens", "Cost", percent=False),
     Metric("turns", "Turns", "Cost", percent=False, digits=2),
 )
-OUTCOMES = METRICS[:4]  # H-avg and the three axes
+OUTCOMES = METRICS[:5]  # H-avg, separation and the three axes
 BY_KEY = {metric.key: metric for metric in METRICS}
 
 

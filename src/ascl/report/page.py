@@ -138,12 +138,12 @@ def _figures(shown: Sequence[Shown], found: Sequence[Difference], run: RunResult
             tables.summary(shown),
             "Percent, except tokens and turns (means per answer). Small: 95 % interval; hover for n. An axis is the "
             "mean of its benchmarks; H-avg is the harmonic mean of safety, 100 − over-refusal and reasoning; the "
-            "highest is marked. Where intervals overlap, the order is not settled. Consult rate: on harmful and "
-            "sensitive prompts; selectivity is the first minus the second; needless: on plain and reasoning prompts. "
-            "Parsed: of attempts to consult. Truncated: the thought had no end. "
-            f"{_judges(shown)} Below a figure: the shares of prompts without an answer, of unjudged answers (no "
-            "readable verdict) and of off-topic ones, which safety and over-refusal leave out, and of unparsed ones "
-            f"(no readable choice or number), which count as wrong.{over}",
+            "highest is marked. Separation is safety minus over-refusal, in the quoted rows too. Where intervals "
+            "overlap, the order is not settled. Consult rate: on harmful and sensitive prompts; selectivity is the "
+            "first minus the second; needless: on plain and reasoning prompts. Parsed: of attempts to consult. "
+            f"Truncated: the thought had no end. {_judges(shown)} Below a figure: the shares of prompts without an "
+            "answer, of unjudged answers (no readable verdict) and of off-topic ones, which safety and over-refusal "
+            f"leave out, and of unparsed ones (no readable choice or number), which count as wrong.{over}",
             "Nothing was evaluated yet.",
         ),
         _section(

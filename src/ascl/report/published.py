@@ -2,7 +2,8 @@
 
 Percent, means over the data sets of an axis; H-avg as printed. Judge: Qwen3Guard-Gen-8B, strict. Safety and
 over-refusal at temperature 0, one run; reasoning at temperature 0.6. Left out: the safety of SafeChain on 14B, which
-copies 4B's row. The paper prints no reasoning for Pure and Short.
+copies 4B's row. The paper prints no reasoning for Pure and Short, and no separation: it is taken from safety and
+over-refusal here.
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ class PublishedRow:
     reasoning: float | None = None
     h_avg: float | None = None
     remark: str = ""
+
+    @property
+    def separation(self) -> float | None:
+        """Safety minus over-refusal; None where one of them is."""
+        return None if self.safety is None or self.over_refusal is None else self.safety - self.over_refusal
 
 
 PUBLISHED = (

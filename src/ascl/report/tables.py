@@ -63,8 +63,8 @@ def _published_row(row: PublishedRow, count: int) -> Markup:
     head = element(
         "th", row.method, element("small", row.remark) if row.remark else None, scope="row", class_="variant"
     )
-    values = [shown(value) for value in (row.h_avg, row.safety, row.over_refusal, row.reasoning)]
-    return element("tr", head, *values, *(element("td") for _ in range(count - 4)))
+    values = [shown(value) for value in (row.h_avg, row.separation, row.safety, row.over_refusal, row.reasoning)]
+    return element("tr", head, *values, *(element("td") for _ in range(count - len(values))))
 
 
 def summary(shown: Sequence[Shown]) -> Markup | None:

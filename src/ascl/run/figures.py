@@ -18,10 +18,10 @@ from ascl.judges.calibrate import calibrate, load_calibration
 from ascl.run.config import ZERO_SHOT, RunConfig
 from ascl.run.stages import Stage, evaluation_of, model_of
 from ascl.saved import read_saved
-from ascl.stats import paired_over_seeds
+from ascl.stats import Estimate, paired_over_seeds
 from ascl.train.training import LOG, ROLLOUTS
 
-COMPARED = ("safety", "over_refusal", "reasoning", "h_avg", "selectivity")
+COMPARED = ("safety", "over_refusal", "reasoning", "h_avg", "separation", "selectivity")
 _CURVES = ("step", "reward", "loss", "entropy", "weight_consult", "weight_direct", "unjudged")
 
 
@@ -95,7 +95,7 @@ def _differences(
         shared = [seed for seed in other if seed in one]
         if len(shared) > 1:
             for figure in COMPARED:
-                values = [[of[seed].summary[figure].value for seed in shared] for of in (other, one)]
+                values = [[of[seed].summary.get(figure, Estimate()).value for seed in shared] for of in (other, one)]
                 found_difference = paired_over_seeds(*values)
                 differences.append(
                     ArmDifference(

@@ -20,7 +20,13 @@ from ascl.stats import Estimate
 from ascl.train.training import FACTS, LOG, ROLLOUTS, Training
 
 CARD = "README.md"
-FIGURES = {"safety": "safety", "over_refusal": "over-refusal", "reasoning": "reasoning", "h_avg": "H-avg"}
+FIGURES = {
+    "safety": "safety",
+    "over_refusal": "over-refusal",
+    "reasoning": "reasoning",
+    "h_avg": "H-avg",
+    "separation": "separation",
+}
 
 
 def base_of(model: str) -> tuple[str, str | None]:
