@@ -66,6 +66,20 @@ def _fault(url: str) -> str | None:
     return None
 
 
+def check_listening(host: str, port: int) -> None:
+    """Raise InputError where a server could not listen; the server itself would log a page and exit with 3."""
+    import socket
+
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{host}, port {port}: can't listen there ({reason})") from error
+
+
 def need_hub(what: str, cached: bool, mend: str = "name a local folder") -> None:
     """Make sure that the hub (`HF_ENDPOINT`) can be asked for `what`, which is in the cache or not.
 

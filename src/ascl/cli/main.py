@@ -11,6 +11,7 @@ from ascl.cli.evals import eval_app
 from ascl.cli.report import report
 from ascl.cli.rules import rules_app
 from ascl.cli.run import config_app, init, lab, plan, run
+from ascl.cli.serve import audit_app, serve_app
 from ascl.cli.train import merge, push, rl, score, sft
 from ascl.terminal import echo
 
@@ -31,6 +32,8 @@ for command in (sft, rl, score, plan, merge, push):
 app.add_typer(eval_app, name="eval")
 app.command()(report)
 app.command()(lab)
+app.add_typer(serve_app, name="serve")
+app.add_typer(audit_app, name="audit")
 
 
 def _print_version(wanted: bool) -> None:
@@ -73,6 +76,7 @@ def mcp(
     from ascl.consult.tool import ConsultTool
     from ascl.errors import InputError
     from ascl.rules.book import RuleBook
+    from ascl.servers import check_listening
 
     if transport not in ("stdio", "http"):
         raise InputError(f"--transport {transport}: use stdio or http")
@@ -82,24 +86,8 @@ def mcp(
             raise InputError("--allow-host: it goes with --transport http")
         server.run("stdio")
     else:
-        _check_address(host, port)
+        check_listening(host, port)
         http_server(server, host, port, allow_host).run()
-
-
-def _check_address(host: str, port: int) -> None:
-    """Raise InputError where a server could not listen; the server itself would log a page and exit with 3."""
-    import socket
-
-    from ascl.errors import InputError
-
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise InputError(f"{host}, port {port}: can't listen there ({reason})") from error
 
 
 @app.command()

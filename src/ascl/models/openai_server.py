@@ -133,7 +133,7 @@ class OpenAIClient:
         """The body of the request for the next turn of a trajectory."""
         body: dict[str, Any] = {
             "model": self.model,
-            "messages": [_sent(message) for message in neutralise_messages(trajectory.messages)],
+            "messages": [sent_message(message) for message in neutralise_messages(trajectory.messages)],
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "max_tokens": sampling.max_tokens,
@@ -217,7 +217,8 @@ def _opening(trajectory: Trajectory) -> Opening | None:
     return opening and Opening(neutralise(opening.thought), opening.closed)
 
 
-def _sent(message: Message) -> dict[str, Any]:
+def sent_message(message: Message) -> dict[str, Any]:
+    """A message as it is sent: OpenAI's form, the thought under both of its names."""
     sent = message.for_openai()
     if "reasoning_content" in sent:
         sent["reasoning"] = sent["reasoning_content"]

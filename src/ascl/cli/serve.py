@@ -1,0 +1,130 @@
+"""`ascl serve` and `ascl audit`: the gateway, its keys, and what it leaves behind."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+serve_app = typer.Typer(help="Answer OpenAI clients with a model that consults the rules.", invoke_without_command=True)
+audit_app = typer.Typer(help="Read, check and erase what a gateway recorded.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Option(help="Where keys and the audit trail lie.")]
+
+
+@serve_app.callback()
+def serve(
+    context: typer.Context,
+    model: Annotated[
+        str, typer.Option(help="A trained folder, `embedded` or a hub id; with --upstream the name it has there.")
+    ] = "",
+    upstream: Annotated[str, typer.Option(help="An OpenAI-compatible server (http://HOST:PORT/v1).")] = "",
+    name: Annotated[str, typer.Option(help="What clients call the model besides its own name.")] = "",
+    rules: Annotated[str, typer.Option(help="`default`, a file or a folder; read again when it changes.")] = "default",
+    top_k: Annotated[int, typer.Option(min=1, max=20)] = 3,
+    folder: Folder = Path("gateway"),
+    host: str = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
+    strict: Annotated[bool, typer.Option(help="Send an answer when its turn is whole, not as it comes.")] = False,
+    keep_queries: Annotated[bool, typer.Option(help="Keep the texts of look-ups (`ascl audit erase`).")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check everything that is needed, and stop.")] = False,
+) -> None:
+    """Answer OpenAI clients with a model that consults the rules. Ctrl-C lets requests under way end."""
+    if context.invoked_subcommand is not None:
+        return
+    from ascl.cli.talk import open_model
+    from ascl.errors import InputError
+    from ascl.serve.local import LocalUpstream
+    from ascl.serve.run import ServeSettings, open_gateway, serve_forever
+    from ascl.serve.upstream import HttpUpstream, Upstream
+    from ascl.servers import checked_address
+
+    if not model:
+        raise InputError("--model: name a trained folder, or the name of the model behind --upstream")
+    settings = ServeSettings(rules, top_k, folder, host, port, strict, keep_queries)
+    settings.check()
+    source: Upstream
+    if upstream:
+        source = HttpUpstream(checked_address(upstream).rstrip("/"), os.environ.get("OPENAI_API_KEY") or "none")
+        own = model
+    else:
+        source, own = LocalUpstream(open_model(model, None)), Path(model).name or model
+    gateway = open_gateway(settings, [own, *([name] if name else [])], source)
+    serve_forever(gateway, settings, check)
+
+
+@serve_app.command()
+def key(
+    tenant: Annotated[str, typer.Argument(help="Whose key it is.")],
+    folder: Folder = Path("gateway"),
+    form: Annotated[str, typer.Option(help="ascl: the model looks rules up; rag: they are given to it.")] = "ascl",
+    show: Annotated[
+        str, typer.Option(help="What the client sees: nothing, consultations, thoughts or all.")
+    ] = "nothing",
+    requests_per_minute: Annotated[int, typer.Option(min=0, max=10**9, help="0: no limit.")] = 0,
+    tokens_per_day: Annotated[int, typer.Option(min=0, max=10**12, help="0: no limit.")] = 0,
+) -> None:
+    """Make a key and print it, this once. Where there is one, nobody may ask without."""
+    from ascl.serve.keys import make_key
+    from ascl.serve.run import KEYS
+    from ascl.terminal import echo
+
+    made = make_key(
+        folder / KEYS,
+        tenant,
+        form=form,
+        show=show,
+        requests_per_minute=requests_per_minute,
+        tokens_per_day=tokens_per_day,
+    )
+    echo(made)
+
+
+@audit_app.command("verify")
+def audit_verify(folder: Folder = Path("gateway")) -> None:
+    """Check the chain of records; exit code 1 where one was changed or taken out."""
+    from ascl.serve.audit import verify
+    from ascl.serve.run import AUDIT
+    from ascl.terminal import echo
+
+    count, broken = verify(folder / AUDIT)
+    if broken is not None:
+        echo(f"record {broken} does not fit the chain; the {count} before it do", err=True)
+        raise typer.Exit(1)
+    echo(f"{count} records, all in the chain")
+
+
+@audit_app.command("export")
+def audit_export(
+    folder: Folder = Path("gateway"),
+    tenant: Annotated[str, typer.Option(help="Of one tenant alone.")] = "",
+    days: Annotated[int, typer.Option(min=0, max=100_000, help="Of the last days alone (0: all).")] = 0,
+) -> None:
+    """Print the records as JSON lines, oldest first."""
+    import json
+    import time
+
+    from ascl.serve.audit import export
+    from ascl.serve.run import AUDIT
+    from ascl.terminal import echo
+
+    since = time.time() - days * 86_400 if days else 0.0
+    for record in export(folder / AUDIT, tenant or None, since):
+        echo(json.dumps(record, ensure_ascii=False))
+
+
+@audit_app.command("erase")
+def audit_erase(
+    folder: Folder = Path("gateway"),
+    tenant: Annotated[str, typer.Option(help="The texts of one tenant alone.")] = "",
+    days: Annotated[int, typer.Option(min=0, max=100_000, help="Texts older than this alone (0: all).")] = 0,
+) -> None:
+    """Delete the texts of look-ups that were kept. The records stay, and their chain holds."""
+    import time
+
+    from ascl.serve.audit import erase
+    from ascl.serve.run import AUDIT
+    from ascl.terminal import echo
+
+    before = time.time() - days * 86_400 if days else None
+    echo(f"{erase(folder / AUDIT, tenant or None, before)} texts erased")

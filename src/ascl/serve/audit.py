@@ -1,0 +1,205 @@
+"""The audit trail: every answer of which a client received a byte has a record, every finished one its final record.
+
+`begun` is on disk before the first byte leaves, `finished` before the last one; after a crash the open ones are marked
+`crashed` at the next start. Records are appended and chained: the hash of each holds that of the one before, so that
+`verify` names the first record that was changed or taken out. Texts of queries are kept apart (if at all), and only
+their keyed hash stands in the record: they can be erased and the chain still holds.
+
+SQLite in WAL mode, synchronous=FULL: one thread writes, everything that waits in one transaction.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import queue
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ascl.errors import InputError
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL, kind TEXT NOT NULL, at REAL NOT NULL, tenant TEXT NOT NULL,
+    record TEXT NOT NULL, chain TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS events_id ON events (id);
+CREATE TABLE IF NOT EXISTS texts (id TEXT NOT NULL, tenant TEXT NOT NULL, at REAL NOT NULL, text TEXT NOT NULL);
+"""
+FIRST = "0" * 64
+
+
+class Entry(NamedTuple):
+    """What is to be written. texts: queries, kept apart from the record."""
+
+    id: str
+    kind: str
+    tenant: str
+    record: dict[str, Any]
+    texts: tuple[str, ...] = ()
+
+
+class AuditError(Exception):
+    """A record could not be written: no answer may leave."""
+
+
+class AuditStore:
+    """The trail in one folder: `audit.sqlite`, and `audit.key` for the hashes of texts."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path, self.secret = folder / "audit.sqlite", _secret(folder / "audit.key")
+        self._queue: queue.SimpleQueue[tuple[Entry, asyncio.Future[None], asyncio.AbstractEventLoop] | None] = (
+            queue.SimpleQueue()
+        )
+        try:
+            with closing(_open(self.path)) as connection:
+                connection.executescript(SCHEMA)
+                self._mark_crashed(connection)
+        except sqlite3.Error as error:
+            raise InputError(f"{self.path}: it is no audit trail that can be written ({error})") from error
+        self._thread = threading.Thread(target=self._write, name="audit", daemon=True)
+        self._thread.start()
+
+    async def write(self, entry: Entry) -> None:
+        """Return once the entry is on disk. Raises AuditError where it can't be written."""
+        loop = asyncio.get_running_loop()
+        written: asyncio.Future[None] = loop.create_future()
+        self._queue.put((entry, written, loop))
+        await written
+
+    def hashed(self, tenant: str, text: str) -> str:
+        """The keyed hash of a text: short prompts could be guessed from a plain one."""
+        return hmac.new(self.secret, f"{tenant}\0{text}".encode(errors="replace"), hashlib.sha256).hexdigest()[:32]
+
+    def close(self) -> None:
+        """Write what waits and stop."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _mark_crashed(self, connection: sqlite3.Connection) -> None:
+        still_open = connection.execute(
+            "SELECT id, tenant FROM events GROUP BY id HAVING SUM(kind != 'begun') = 0 ORDER BY MIN(seq)"
+        ).fetchall()
+        _append(connection, [Entry(id, "crashed", tenant, {}) for id, tenant in still_open])
+
+    def _write(self) -> None:
+        connection: sqlite3.Connection | None = None
+        going = True
+        while going:
+            waiting = [self._queue.get()]
+            while not self._queue.empty():
+                waiting.append(self._queue.get())
+            going = None not in waiting
+            batch = [one for one in waiting if one is not None]
+            problem: AuditError | None = None
+            try:
+                connection = connection or _open(self.path)
+                _append(connection, [entry for entry, _, _ in batch])
+            except sqlite3.Error as error:
+                problem, connection = AuditError(str(error)), None
+            for _, written, loop in batch:
+                loop.call_soon_threadsafe(_settle, written, problem)
+        if connection is not None:
+            connection.close()
+
+
+def verify(path: Path) -> tuple[int, int | None]:
+    """How many records the trail has, and the number of the first that does not fit the chain (None: all fit)."""
+    chain, count, expected = FIRST, 0, 1
+    for seq, id, kind, at, tenant, record, found in _rows(path):
+        chain = _chained(chain, seq, id, kind, at, tenant, record)
+        if seq != expected or chain != found:
+            return count, expected
+        count, expected = count + 1, expected + 1
+    return count, None
+
+
+def export(path: Path, tenant: str | None = None, since: float = 0.0) -> Iterator[dict[str, Any]]:
+    """The records of a trail, oldest first, each with its number, id, kind, time and tenant, and the texts kept."""
+    with closing(_reading(path)) as connection:
+        texts: dict[str, list[str]] = {}
+        for id, text in connection.execute("SELECT id, text FROM texts ORDER BY rowid"):
+            texts.setdefault(id, []).append(text)
+    for seq, id, kind, at, of, record, _ in _rows(path):
+        if at >= since and tenant in (None, of):
+            row = {"seq": seq, "id": id, "kind": kind, "at": at, "tenant": of, **json.loads(record)}
+            yield row | {"queries": texts[id]} if kind == "finished" and id in texts else row
+
+
+def erase(path: Path, tenant: str | None = None, before: float | None = None) -> int:
+    """Delete the texts kept of a tenant, or from before a time, so that the file no longer holds them; how many."""
+    clauses = [("tenant = ?", tenant), ("at < ?", before)]
+    given = [(clause, value) for clause, value in clauses if value is not None]
+    where = " AND ".join(clause for clause, _ in given) or "1"
+    with closing(_reading(path)) as connection:
+        connection.execute("PRAGMA secure_delete=ON")
+        with connection:
+            count = connection.execute(f"DELETE FROM texts WHERE {where}", [value for _, value in given]).rowcount
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return count
+
+
+def _append(connection: sqlite3.Connection, entries: list[Entry]) -> None:
+    """Write entries in one transaction, each chained to the one before."""
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        last = connection.execute("SELECT seq, chain FROM events ORDER BY seq DESC LIMIT 1").fetchone()
+        seq, chain = last or (0, FIRST)
+        for entry in entries:
+            seq, at = seq + 1, time.time()
+            record = json.dumps(entry.record, ensure_ascii=False, sort_keys=True)
+            chain = _chained(chain, seq, entry.id, entry.kind, at, entry.tenant, record)
+            row = (seq, entry.id, entry.kind, at, entry.tenant, record, chain)
+            connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            for text in entry.texts:
+                connection.execute("INSERT INTO texts VALUES (?, ?, ?, ?)", (entry.id, entry.tenant, at, text))
+
+
+def _chained(before: str, seq: int, id: str, kind: str, at: float, tenant: str, record: str) -> str:
+    said = json.dumps([before, seq, id, kind, at, tenant, record], ensure_ascii=False)
+    return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()
+
+
+def _settle(written: "asyncio.Future[None]", problem: AuditError | None) -> None:
+    if written.done():  # the client has left
+        return
+    if problem is None:
+        written.set_result(None)
+    else:
+        written.set_exception(problem)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    return connection
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    if not path.is_file():
+        raise InputError(f"{path}: there is no audit trail")
+    return _open(path)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, str, str, float, str, str, str]]:
+    try:
+        with closing(_reading(path)) as connection:
+            yield from connection.execute("SELECT seq, id, kind, at, tenant, record, chain FROM events ORDER BY seq")
+    except sqlite3.Error as error:
+        raise InputError(f"{path}: it is no audit trail ({error})") from error
+
+
+def _secret(path: Path) -> bytes:
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_bytes(32))
+    return path.read_bytes()

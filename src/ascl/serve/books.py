@@ -1,0 +1,100 @@
+"""The rule books in force: each request takes one version and keeps it; an edited file takes its place within a second.
+
+A version is named by all that decides what a look-up gives: the rules in their order with their exemptions, the search,
+the tool's settings and the system text. A book that can't be read, or has no rule, is not taken: the last good one
+stays in force, and `problem` says why.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ascl.chat.messages import Message
+from ascl.consult.tool import ConsultTool
+from ascl.consult.variants import with_rules
+from ascl.errors import InputError
+from ascl.rules.book import RuleBook
+
+EVERY = 0.5  # seconds between two looks at the files
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A version of a book, as a request holds it."""
+
+    name: str
+    version: str
+    tool: ConsultTool
+
+
+def version_of(tool: ConsultTool) -> str:
+    """sha256 over the ordered rules, the search, the tool and the system text (first 16 hex digits)."""
+    rules = [[r.id, r.category, r.title, r.text, r.exempt] for r in tool.book.rules]
+    shown = with_rules("ascl", [Message(role="user", content="Hello.")], tool)[0].content
+    said = [rules, tool.book.embedding_model, tool.schema, tool.exemptions, shown]
+    return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()[:16]
+
+
+@dataclass
+class Books:
+    """The books by name, and where each is read from. changed: is told of each version that comes into force."""
+
+    sources: Mapping[str, str]
+    top_k: int
+    embedding_model: str | None = None
+    changed: Callable[[Pinned], None] = lambda pinned: None
+    problem: dict[str, str] = field(default_factory=dict)
+    _pinned: dict[str, Pinned] = field(default_factory=dict)
+    _seen: dict[str, str] = field(default_factory=dict)
+
+    def load(self) -> None:
+        """Read every book. Raises InputError where one can't be read."""
+        for name, source in self.sources.items():
+            self._seen[name] = _mark(source)
+            self._put(name, self._read(name, source))
+
+    def pin(self, name: str) -> Pinned:
+        """The version in force now."""
+        return self._pinned[name]
+
+    async def watch(self) -> None:
+        """Look at the files for ever; what changed is read aside and then put in force at once."""
+        while True:
+            await asyncio.sleep(EVERY)
+            for name, source in self.sources.items():
+                mark = await asyncio.to_thread(_mark, source)
+                if mark != self._seen[name]:
+                    await self._again(name, source)
+                    self._seen[name] = mark
+
+    async def _again(self, name: str, source: str) -> None:
+        try:
+            pinned = await asyncio.to_thread(self._read, name, source)
+        except (InputError, OSError) as error:
+            self.problem[name] = str(error)
+            return
+        self.problem.pop(name, None)
+        if pinned.version != self._pinned[name].version:
+            self._put(name, pinned)
+
+    def _read(self, name: str, source: str) -> Pinned:
+        tool = ConsultTool(RuleBook.load(source, self.embedding_model), self.top_k)
+        tool.call(tool.schema["function"]["name"], {"query": "warm up"})
+        return Pinned(name, version_of(tool), tool)
+
+    def _put(self, name: str, pinned: Pinned) -> None:
+        self._pinned[name] = pinned
+        self.changed(pinned)
+
+
+def _mark(source: str) -> str:
+    """What changes when the files of a book do: names, sizes and times; empty for the shipped book."""
+    path = Path(source)
+    if source == "default" or not path.exists():
+        return ""
+    files = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path, *path.parent.glob(f"{path.name}*")]
+    stats = [(str(file), file.stat()) for file in files if file.is_file()]
+    return repr([(name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in stats])

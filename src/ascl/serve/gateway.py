@@ -1,0 +1,268 @@
+"""One request for a completion, from its key to the last byte: pinned, recorded, walked, streamed, settled.
+
+Streamed and whole answers are made by the same walk; only what is sent differs.
+"""
+
+import asyncio
+import secrets
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from ascl.models.retry import RequestFailed
+from ascl.serve.asked import Asked
+from ascl.serve.audit import AuditError, AuditStore, Entry
+from ascl.serve.books import Books, Pinned
+from ascl.serve.errors import ApiError
+from ascl.serve.keys import Key, Keys
+from ascl.serve.loop import Choice, LoopSettings, Piece, Walked
+from ascl.serve.upstream import Upstream
+from ascl.serve.wire import DONE, HEARTBEAT, Wire, error_event, total_usage
+
+HEARTBEAT_EVERY = 15.0  # seconds without a byte
+Send = Callable[[bytes], Awaitable[None]]
+Begin = Callable[[dict[str, str]], Awaitable[None]]
+
+
+@dataclass
+class Gateway:
+    """What all requests share. models: the names that clients may ask for; the first is the upstream's own."""
+
+    models: list[str]
+    upstream: Upstream
+    books: Books
+    keys: Keys
+    audit: AuditStore
+    settings: LoopSettings
+    keep_queries: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
+    draining: bool = False
+
+    def start(self, asked: Asked, key: Key, id: str) -> "Request":
+        """A request under the book in force. Raises ApiError."""
+        if self.draining:
+            raise ApiError(503, "the gateway is about to stop", "overloaded", wait=5)
+        if asked.model not in self.models:
+            raise ApiError(404, "there is no model of this name; see /v1/models", "model_not_found", "model")
+        reserved = asked.n * (asked.max_tokens or self.settings.answer_tokens)
+        self.keys.meter(key).reserve(key, reserved, time.time())
+        return Request(self, asked, key, id, self.books.pin(key.book), reserved)
+
+
+@dataclass
+class Request:
+    """One request, under one version of a book."""
+
+    gateway: Gateway
+    asked: Asked
+    key: Key
+    id: str
+    pinned: Pinned
+    reserved: int
+    began: float = field(default_factory=time.monotonic)
+    choices: list[Choice] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        gateway, asked = self.gateway, self.asked
+        seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
+        self.choices = [
+            Choice(asked, gateway.models[0], self.key.form, seed + i, self.pinned, gateway.upstream, gateway.settings)
+            for i in range(asked.n)
+        ]
+
+    @property
+    def walks(self) -> list[Walked]:
+        """What the choices have come to."""
+        return [choice.walked for choice in self.choices]
+
+    async def whole(self) -> dict[str, Any]:
+        """The completion. Raises ApiError; the record is written whatever happens."""
+        begun = asyncio.create_task(self._begin())
+        try:
+            async with aclosing(self._pieces()) as pieces:
+                async for _ in pieces:
+                    pass
+            await begun
+            await self._finish("finished")
+        except (RequestFailed, AuditError) as error:
+            await self._give_up(error, begun)
+            raise api_error(error) from error
+        except asyncio.CancelledError as error:
+            await self._give_up(error, begun)
+            raise
+        return Wire(self.key, self.asked.model, self.pinned.version).completion(self.walks)
+
+    async def stream(self, begin: Begin, send: Send) -> None:
+        """Send the completion as it comes. Raises ApiError where nothing has been sent yet.
+
+        begin: sends the status and the headers, with the first piece or heartbeat.
+        """
+        wire, sent = Wire(self.key, self.asked.model, self.pinned.version), False
+        begun = asyncio.create_task(self._begin())
+
+        async def out(content: bytes) -> None:
+            nonlocal sent
+            if not sent:
+                await begun
+                await begin({"x-ascl-rules": self.pinned.version})
+                sent = True
+            await send(content)
+
+        try:
+            async with aclosing(_with_heartbeats(self._pieces())) as pieces:
+                async for found in pieces:
+                    content = HEARTBEAT if found is None else wire.piece(*found)
+                    if content:
+                        await out(content)
+            await begun
+            await self._finish("finished")  # on disk before the last byte leaves
+            await out(self._last(wire))
+        except (RequestFailed, AuditError) as error:
+            await self._give_up(error, begun)
+            if not sent:
+                raise api_error(error) from error
+            await send(error_event(api_error(error).body()) + DONE)
+        except asyncio.CancelledError as error:
+            await self._give_up(error, begun)
+            raise
+
+    def _last(self, wire: Wire) -> bytes:
+        usage = wire.usage(self.walks) if self.asked.include_usage else b""
+        return b"".join(wire.end(i, walked) for i, walked in enumerate(self.walks)) + usage + DONE
+
+    async def _pieces(self) -> AsyncGenerator[tuple[int, Piece], None]:
+        """The pieces of all choices, which are walked at the same time. Raises what the first that fails raises."""
+        found: asyncio.Queue[tuple[int, Piece] | BaseException | None] = asyncio.Queue(maxsize=64)
+
+        async def walk(index: int, choice: Choice) -> None:
+            try:
+                async with aclosing(choice.pieces()) as pieces:
+                    async for piece in pieces:
+                        await found.put((index, piece))
+                await found.put(None)
+            except Exception as error:
+                await found.put(error)
+
+        walking = [asyncio.create_task(walk(i, choice)) for i, choice in enumerate(self.choices)]
+        try:
+            left = len(walking)
+            while left:
+                one = await found.get()
+                if isinstance(one, BaseException):
+                    raise one
+                if one is None:
+                    left -= 1
+                else:
+                    yield one
+        finally:
+            for task in walking:
+                task.cancel()
+            await asyncio.gather(*walking, return_exceptions=True)
+
+    async def _begin(self) -> None:
+        record = {
+            "key": self.key.id,
+            "model": self.asked.model,
+            "stream": self.asked.stream,
+            "n": self.asked.n,
+            "book": self.pinned.name,
+            "rules": self.pinned.version,
+            "form": "rag" if self.choices[0].tool is None else "ascl",
+            "forged": self.asked.forged,
+            "prompt": self.gateway.audit.hashed(self.key.tenant, _last_text(self.asked)),
+        }
+        await self.gateway.audit.write(Entry(self.id, "begun", self.key.tenant, record))
+
+    async def _finish(self, kind: str, error: str | None = None) -> None:
+        hashed = self.gateway.audit.hashed
+        walks = self.walks
+        queries = [one.query for walked in walks for one in walked.trajectory.consultations]
+        record: dict[str, Any] = {
+            "seconds": round(time.monotonic() - self.began, 4),
+            "usage": total_usage(walks),
+            "choices": [_choice_record(walked, lambda text: hashed(self.key.tenant, text)) for walked in walks],
+        }
+        if error is not None:
+            record["error"] = error
+        texts = tuple(queries) if self.gateway.keep_queries else ()
+        self.gateway.counts[kind] += 1
+        self.gateway.counts["consultations"] += len(queries)
+        used = total_usage(walks)["completion_tokens"]
+        self.gateway.keys.meter(self.key).settle(self.reserved, used)
+        await self.gateway.audit.write(Entry(self.id, kind, self.key.tenant, record, texts))
+
+    async def _give_up(self, error: BaseException, begun: "asyncio.Task[None]") -> None:
+        """Write how the request ended, if it can be written at all."""
+        kind = "aborted" if isinstance(error, asyncio.CancelledError) else "failed"
+        reason = error.kind if isinstance(error, RequestFailed) else type(error).__name__
+        with suppress(AuditError):
+            await asyncio.shield(asyncio.gather(begun, return_exceptions=True))
+            await asyncio.shield(self._finish(kind, reason))
+
+
+def api_error(error: BaseException) -> ApiError:
+    """What a client is told of a failure; nothing of the upstream's own words."""
+    if isinstance(error, AuditError):
+        return ApiError(503, "the audit trail can't be written", "overloaded", wait=10)
+    if isinstance(error, RequestFailed):
+        if error.kind in ("http_400", "http_413", "http_422"):
+            return ApiError(400, "the model's server refused the request", "invalid_value")
+        if error.kind == "http_429":
+            return ApiError(429, "the model's server is busy", "rate_limit_exceeded", wait=error.wait or 5)
+        if error.kind == "timeout":
+            return ApiError(504, "the model's server did not answer in time", "timeout")
+        if error.kind in ("unreachable", "http_503"):
+            return ApiError(503, "the model's server is not there", "overloaded", wait=error.wait or 5)
+    return ApiError(502, "the model's server failed", "upstream_error")
+
+
+async def _with_heartbeats(
+    pieces: AsyncGenerator[tuple[int, Piece], None],
+) -> AsyncGenerator[tuple[int, Piece] | None, None]:
+    """The pieces, and None where none came for a while."""
+    async with aclosing(pieces) as found:
+        coming: asyncio.Task[tuple[int, Piece]] | None = None
+        try:
+            while True:
+                coming = coming or asyncio.ensure_future(anext(found))
+                done, _ = await asyncio.wait({coming}, timeout=HEARTBEAT_EVERY)
+                if not done:
+                    yield None
+                    continue
+                try:
+                    piece = coming.result()
+                except StopAsyncIteration:
+                    return
+                finally:
+                    coming = None
+                yield piece
+        finally:
+            if coming is not None:
+                coming.cancel()
+                with suppress(asyncio.CancelledError, StopAsyncIteration, RequestFailed):
+                    await coming
+
+
+def _last_text(asked: Asked) -> str:
+    content = asked.messages[-1]["content"]
+    return content if isinstance(content, str) else str(content)
+
+
+def _choice_record(walked: Walked, hashed: Callable[[str], str]) -> dict[str, Any]:
+    trajectory = walked.trajectory
+    return {
+        "stop": trajectory.stop,
+        "finish_reason": walked.finish_reason,
+        "consultations": [
+            {"query": hashed(one.query), "rules": [[hit.id, round(hit.similarity, 4)] for hit in one.hits]}
+            for one in trajectory.consultations
+        ],
+        "faults": trajectory.faults,
+        "deferred": walked.deferred,
+        "limit_reached": walked.limit_reached,
+        "calls": len(walked.calls),
+        "turns": walked.usage,
+    }

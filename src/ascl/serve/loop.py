@@ -1,0 +1,224 @@
+"""One choice of an answer: turns of the model, look-ups in between, until it answers or calls a tool of the client's.
+
+The rules are read before anything is done: of a turn that calls the consult tool and a tool of the client's, the
+client's calls are dropped, and the model is asked again. Where the model goes on consulting, the tool is withdrawn for
+a last turn. What the client sees comes out as it is known; hidden turns leave nothing but their usage.
+"""
+
+import json
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.chat.neutralise import neutralise, neutralise_messages
+from ascl.chat.turn import Turn
+from ascl.consult.rollout import advance, start
+from ascl.consult.tool import ConsultTool
+from ascl.consult.variants import with_rules
+from ascl.models.completion import read_turn
+from ascl.models.openai_server import sent_message
+from ascl.models.retry import RequestFailed
+from ascl.serve.asked import OUR_CALL, Asked
+from ascl.serve.assemble import Assembler
+from ascl.serve.books import Pinned
+from ascl.serve.hold_back import HoldBack
+from ascl.serve.upstream import Upstream
+
+Form = Literal["ascl", "rag"]
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """turns: of the model, the last of them without the consult tool. hidden_tokens: what a turn that may consult gets
+    at least, whatever the client's max_tokens. answer_tokens: where a client names no max_tokens. strict: an answer is
+    shown when its turn is whole.
+    """
+
+    turns: int = 4
+    hidden_tokens: int = 512
+    answer_tokens: int = 4096
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of the answer, or of its thought, for the client."""
+
+    text: str = ""
+    thought: str = ""
+
+
+@dataclass
+class Walked:
+    """What a choice came to. calls: of the client's tools, in OpenAI's form. deferred: calls of theirs that were
+    dropped because the model consulted in the same turn. usage: of each turn.
+    """
+
+    trajectory: Trajectory
+    finish_reason: str = "stop"
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    logprobs: list[Any] = field(default_factory=list)
+    deferred: int = 0
+    limit_reached: bool = False
+    usage: list[dict[str, int]] = field(default_factory=list)
+    shown: str = ""
+
+    @property
+    def total(self) -> dict[str, int]:
+        """The usage of all turns."""
+        prompt, completion = (sum(u.get(k, 0) for u in self.usage) for k in ("prompt_tokens", "completion_tokens"))
+        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+class Choice:
+    """One choice, which is walked once. `walked` holds what is known so far, also where the client leaves."""
+
+    def __init__(
+        self,
+        asked: Asked,
+        model: str,
+        form: Form,
+        seed: int,
+        pinned: Pinned,
+        upstream: Upstream,
+        settings: LoopSettings,
+    ) -> None:
+        self.asked, self.model, self.seed, self.upstream, self.settings = asked, model, seed, upstream, settings
+        self.tool: ConsultTool | None = None if form == "rag" or asked.forced else pinned.tool
+        text = _system_text("rag" if self.tool is None else "ascl", asked, pinned.tool)
+        self.messages = [{"role": "system", "content": text}, *asked.messages]
+        said = [Message(role="system", content=text), *map(_projected, asked.messages)]
+        self.walked = Walked(start("served", said))
+        self.turn_shown = ""  # of the last turn
+
+    async def pieces(self) -> AsyncGenerator[Piece, None]:
+        """Walk to the end, giving what the client may see as it comes. Raises RequestFailed."""
+        walked = self.walked
+        for number in range(self.settings.turns):
+            last = number == self.settings.turns - 1
+            offered = None if last else self.tool
+            walked.limit_reached = last and self.tool is not None
+            turn: Turn | None = None
+            async with aclosing(self._turn(number, offered)) as parts:
+                async for part in parts:
+                    if isinstance(part, Piece):
+                        yield part
+                    else:
+                        turn = part
+            assert turn is not None
+            theirs = [call for call in turn.calls if call.name in self.asked.names]
+            if theirs and len(theirs) == len(turn.calls) and turn.ended and turn.stop is None:
+                self._hand_back(turn)
+                yield self._rest(turn.content)
+                return
+            turn.calls = [call for call in turn.calls if call.name not in self.asked.names]
+            walked.deferred += len(theirs)
+            before = len(walked.trajectory.messages)
+            if not advance(walked.trajectory, turn, offered, self.settings.turns):
+                break
+            self._remember(walked.trajectory.messages[before:], number)
+        yield self._rest(walked.trajectory.answer or "")
+        walked.finish_reason = "length" if walked.trajectory.stop in _CUT else "stop"
+
+    async def _turn(self, number: int, offered: ConsultTool | None) -> AsyncGenerator[Piece | Turn, None]:
+        assembler, hold, shown, pieces = Assembler(), HoldBack(), "", 0
+        limit = self.asked.max_tokens or self.settings.answer_tokens
+        async with aclosing(self.upstream.turn(self._body(number, offered, limit))) as chunks:
+            async for chunk in chunks:
+                thought, text = assembler.add(chunk)
+                if thought:
+                    yield Piece(thought=thought)
+                if text and not self.settings.strict and (passed := hold.add(text)):
+                    shown += passed
+                    yield Piece(text=passed)
+                pieces += bool(text)
+                if self.asked.max_tokens and pieces >= limit and not assembler.ended:
+                    assembler.finish_reason = "length"
+                    break
+        if not assembler.ended:
+            raise RequestFailed("cut", "the upstream's stream ended before its turn did", passing=True)
+        turn = read_turn(assembler.completion())
+        self.walked.usage.append(assembler.usage)
+        self.walked.logprobs = assembler.logprobs
+        self.turn_shown = shown
+        self.walked.shown += shown
+        yield turn
+
+    def _rest(self, answer: str) -> Piece:
+        """What of the answer was held back."""
+        rest = answer[len(self.turn_shown) :] if answer.startswith(self.turn_shown) else ""
+        self.walked.shown += rest
+        return Piece(text=rest)
+
+    def _body(self, number: int, offered: ConsultTool | None, limit: int) -> dict[str, Any]:
+        body = self.asked.options | {
+            "model": self.model,
+            "messages": self.messages,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "seed": (self.seed + number) % 2**31,
+            "max_tokens": max(limit, self.settings.hidden_tokens) if offered else limit,
+        }
+        tools = ([offered.schema] if offered else []) + self.asked.tools
+        return body | {"tools": tools} if tools else body
+
+    def _remember(self, new: list[Message], number: int) -> None:
+        for message in neutralise_messages(new):
+            sent = sent_message(message)
+            for call in sent.get("tool_calls", ()):
+                call["id"] = f"{OUR_CALL}{number}_{call['id']}"
+            if "tool_call_id" in sent:
+                sent["tool_call_id"] = f"{OUR_CALL}{number}_{sent['tool_call_id']}"
+            self.messages.append(sent)
+
+    def _hand_back(self, turn: Turn) -> None:
+        walked = self.walked
+        walked.finish_reason = "tool_calls"
+        walked.trajectory.messages.append(
+            Message(role="assistant", content=turn.content, reasoning_content=turn.thought)
+        )
+        walked.trajectory.tokens += turn.tokens
+        walked.calls = [
+            {
+                "id": f"call_{secrets.token_hex(12)}",
+                "type": "function",
+                "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
+            }
+            for call in turn.calls
+        ]
+
+
+_CUT = (StopReason.LENGTH, StopReason.TRUNCATED)
+
+
+def _system_text(form: Form, asked: Asked, tool: ConsultTool) -> str:
+    """Our text, then the client's own: the rules stand first."""
+    question = next((_text(m["content"]) for m in reversed(asked.messages) if m["role"] == "user"), "") or "?"
+    own = [Message(role="system", content=asked.system)] if asked.system else []
+    return neutralise(with_rules(form, [*own, Message(role="user", content=question)], tool)[0].content)
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(part["text"] if part.get("type") == "text" else f"[{part.get('type')}]" for part in content)
+
+
+def _projected(message: dict[str, Any]) -> Message:
+    """A client's message as text alone, for the record; what goes upstream is the message as it came."""
+    said = [_text(message["content"])]
+    said += [f"[calls {call['function']['name']}]" for call in message.get("tool_calls", ())]
+    return Message(
+        role=message["role"], content="\n".join(filter(None, said)), tool_call_id=message.get("tool_call_id")
+    )
+
+
+def consulted(walked: Walked) -> list[dict[str, Any]]:
+    """The consultations of a choice as a client may be shown them: what was asked, and the rules that came back."""
+    return [
+        {"query": one.query, "rules": [{"id": hit.id, "similarity": round(hit.similarity, 4)} for hit in one.hits]}
+        for one in walked.trajectory.consultations
+    ]

@@ -1,0 +1,115 @@
+"""What a client receives: a chat completion, or the same as a stream of chunks with one life.
+
+Every chunk has the same id, time and model; each choice has one role, one finish_reason; calls are numbered from 0;
+usage comes once and last, and only where it was asked for. What is ours stands in the field `ascl` of the last chunk of
+a choice. Thoughts go out under both of their names.
+"""
+
+import json
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from ascl.serve.keys import Key
+from ascl.serve.loop import Piece, Walked, consulted
+
+DONE = b"data: [DONE]\n\n"
+HEARTBEAT = b": keep-alive\n\n"
+
+
+@dataclass
+class Wire:
+    """One reply. version: of the rule book it was made under."""
+
+    key: Key
+    model: str
+    version: str
+    id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
+    created: int = field(default_factory=lambda: int(time.time()))
+    _begun: set[int] = field(default_factory=set)
+
+    def piece(self, index: int, piece: Piece) -> bytes:
+        """The chunk of a piece; empty where the key does not show it."""
+        delta: dict[str, Any] = {}
+        if piece.thought and self.key.shows_thoughts:
+            delta |= dict.fromkeys(("reasoning", "reasoning_content"), piece.thought)
+        if piece.text:
+            delta["content"] = piece.text
+        return self._chunk(index, delta) if delta else b""
+
+    def end(self, index: int, walked: Walked) -> bytes:
+        """The last chunks of a choice."""
+        sent = b""
+        if walked.calls:
+            calls = [{"index": number, **call} for number, call in enumerate(walked.calls)]
+            sent = self._chunk(index, {"tool_calls": calls})
+        return sent + self._chunk(index, {}, walked, ascl=self._ours([walked]))
+
+    def usage(self, walks: list[Walked]) -> bytes:
+        """The chunk with the usage of all choices and of all their turns."""
+        return _event(self._common() | {"choices": [], "usage": total_usage(walks)})
+
+    def completion(self, walks: list[Walked]) -> dict[str, Any]:
+        """The whole reply as one object."""
+        choices = []
+        for index, walked in enumerate(walks):
+            message: dict[str, Any] = {"role": "assistant", "content": walked.shown or (None if walked.calls else "")}
+            thoughts = "\n".join(filter(None, walked.trajectory.thoughts))
+            if thoughts and self.key.shows_thoughts:
+                message |= dict.fromkeys(("reasoning", "reasoning_content"), thoughts)
+            if walked.calls:
+                message["tool_calls"] = walked.calls
+            logprobs = {"content": walked.logprobs} if walked.logprobs else None
+            choices.append(
+                {"index": index, "message": message, "logprobs": logprobs, "finish_reason": walked.finish_reason}
+            )
+        reply = self._common() | {"object": "chat.completion", "choices": choices, "usage": total_usage(walks)}
+        ours = self._ours(walks)
+        return reply | {"ascl": ours} if ours else reply
+
+    def _common(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "object": "chat.completion.chunk",
+            "created": self.created,
+            "model": self.model,
+        }
+
+    def _chunk(
+        self, index: int, delta: dict[str, Any], walked: Walked | None = None, ascl: dict[str, Any] | None = None
+    ) -> bytes:
+        if index not in self._begun:
+            self._begun.add(index)
+            delta = {"role": "assistant", **delta}
+            delta.setdefault("content", None if "tool_calls" in delta else "")
+        choice: dict[str, Any] = {"index": index, "delta": delta, "finish_reason": walked and walked.finish_reason}
+        if walked is not None and walked.logprobs:
+            choice["logprobs"] = {"content": walked.logprobs}
+        chunk = self._common() | {"choices": [choice]}
+        return _event(chunk | {"ascl": ascl} if ascl else chunk)
+
+    def _ours(self, walks: list[Walked]) -> dict[str, Any]:
+        if not self.key.shows_consultations:
+            return {}
+        return {
+            "rules": self.version,
+            "consultations": [one for walked in walks for one in consulted(walked)],
+            "turns": [usage for walked in walks for usage in walked.usage],
+        }
+
+
+def total_usage(walks: list[Walked]) -> dict[str, int]:
+    """The usage of all choices."""
+    totals = [walked.total for walked in walks]
+    names = ("prompt_tokens", "completion_tokens", "total_tokens")
+    return {name: sum(total[name] for total in totals) for name in names}
+
+
+def error_event(body: dict[str, Any]) -> bytes:
+    """An error in a stream that has begun."""
+    return _event(body)
+
+
+def _event(body: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
