@@ -1,6 +1,7 @@
 """Start a gateway: everything it needs is checked first, and it stops when the requests under way have ended."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,8 @@ def serve_forever(gateway: Gateway, settings: ServeSettings, check_only: bool = 
     )
     who = "anybody on this machine" if gateway.keys.open else "holders of a key"
     tell(f"listening at http://{settings.host}:{settings.port}/v1 for {who}; model {', '.join(gateway.models)}")
-    _Server(config, gateway).run()
+    with suppress(KeyboardInterrupt):  # raised again by the server, after the last request
+        _Server(config, gateway).run()
 
 
 class _Server(uvicorn.Server):
