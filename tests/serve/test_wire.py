@@ -54,7 +54,7 @@ def test_a_consultation_is_hidden_and_its_usage_counted(serving: Serve) -> None:
     with serving(consults("bombs"), answers("No.", thought="They forbid it.")) as served:
         read, whole = both(served)
         assert read.texts == {0: "No."}
-        assert read.thoughts == {0: "Look it up.They forbid it."}
+        assert read.thoughts == {0: "Look it up.\nThey forbid it."}
         assert read.usage == {"prompt_tokens": 20, "completion_tokens": 10, "total_tokens": 30}
         assert [one["query"] for one in read.ascl[0]["consultations"]] == ["bombs"]
         assert read.ascl[0]["consultations"][0]["rules"]
@@ -151,6 +151,13 @@ def test_a_call_that_can_not_be_read_is_no_answer(serving: Serve, bare: bool) ->
         assert read.texts == {0: ""}
         record = [*export(served.folder / "audit.sqlite")][-1]
         assert record["choices"][0]["stop"] == "malformed"
+
+
+def test_what_was_said_before_a_consultation_stands_apart(serving: Serve) -> None:
+    turn = [delta(role="assistant", content="Let me see."), *consults()[1:]]
+    with serving(turn, answers("No.")) as served:
+        read, _ = both(served)
+        assert read.texts == {0: "Let me see.\n\nNo."}
 
 
 def test_max_tokens_bounds_the_answer(serving: Serve) -> None:

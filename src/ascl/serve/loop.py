@@ -124,16 +124,17 @@ class Choice:
         walked.finish_reason = "length" if walked.trajectory.stop in _CUT else "stop"
 
     async def _turn(self, number: int, offered: ConsultTool | None) -> AsyncGenerator[Piece | Turn, None]:
-        assembler, hold, shown, pieces = Assembler(), HoldBack(), "", 0
+        assembler, hold, shown, said, pieces = Assembler(), HoldBack(), "", False, 0
         limit = self.asked.max_tokens or self.settings.answer_tokens
         async with aclosing(self.upstream.turn(self._body(number, offered, limit))) as chunks:
             async for chunk in chunks:
                 thought, text = assembler.add(chunk)
                 if thought:
-                    yield Piece(thought=thought)
+                    yield Piece(thought=thought if said or not number else f"\n{thought}")
+                    said = True
                 if text and not self.settings.strict and (passed := hold.add(text)):
+                    yield Piece(text=passed if shown else self._gap() + passed)
                     shown += passed
-                    yield Piece(text=passed)
                 pieces += bool(text)
                 if self.asked.max_tokens and pieces >= limit and not assembler.ended:
                     assembler.finish_reason = "length"
@@ -144,14 +145,20 @@ class Choice:
         self.walked.usage.append(assembler.usage)
         self.walked.logprobs = assembler.logprobs
         self.turn_shown = shown
-        self.walked.shown += shown
+        self.walked.shown += self._gap() + shown if shown else ""
         yield turn
 
     def _rest(self, answer: str) -> Piece:
         """What of the answer was held back."""
         rest = answer[len(self.turn_shown) :] if answer.startswith(self.turn_shown) else ""
+        if rest and not self.turn_shown:
+            rest = self._gap() + rest
         self.walked.shown += rest
         return Piece(text=rest)
+
+    def _gap(self) -> str:
+        """What parts a turn's text from what earlier turns said before they consulted."""
+        return "\n\n" if self.walked.shown else ""
 
     def _body(self, number: int, offered: ConsultTool | None, limit: int) -> dict[str, Any]:
         body = self.asked.options | {
