@@ -95,3 +95,14 @@ def test_a_folder_that_gets_another_name_leaves_no_lock(tmp_path: Path) -> None:
         with working_in(tmp_path / "a"):  # another folder by now
             (tmp_path / "a" / "new").touch()
     assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")} == {"a", "a/new", "b"}
+
+
+def test_only_a_folder_that_a_killed_process_left_is_looked_through(tmp_path: Path) -> None:
+    draft = tmp_path / "deep" / ".notes.json.4711.tmp"
+    draft.parent.mkdir()
+    draft.touch()
+    with working_in(tmp_path):
+        assert draft.exists()
+    (tmp_path / ".lock").touch()  # as a killed process leaves it
+    with working_in(tmp_path):
+        assert not draft.exists()

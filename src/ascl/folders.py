@@ -16,19 +16,20 @@ _held: set[int] = set()  # descriptors of the locks of this process
 
 @contextmanager
 def working_in(folder: Path) -> Iterator[None]:
-    """Make a folder and be the only process that works in it; what killed ones left of whole-file writes is removed.
+    """Make a folder and be the only process that works in it; what a killed one left of whole-file writes is removed.
 
-    The lock (flock) ends with this process, however it ends, and a process that is forked from it does not have it.
-    A folder that was made for this and is empty in the end is removed again. Raises InputError naming the process that
-    works there already.
+    A killed one left its lock too; without it nothing is looked for, as the folder may be anything (`/`). The lock
+    (flock) ends with this process, however it ends, and a process that is forked from it does not have it. A folder
+    that was made for this and is empty in the end is removed again. Raises InputError naming the process that works
+    there already.
     """
     made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = _take(folder)
+        lock, left = _take(folder)
         here = os.open(folder, os.O_RDONLY)  # the folder itself, should it get another name meanwhile
         try:
-            for inside, _, _ in os.walk(folder):
+            for inside, _, _ in os.walk(folder) if left else ():
                 remove_drafts(Path(inside))
             yield
         finally:
@@ -48,9 +49,11 @@ def is_empty(folder: Path) -> bool:
     return not folder.exists() or all(path.name == _LOCK or is_draft(path) for path in folder.iterdir())
 
 
-def _take(folder: Path) -> int:
+def _take(folder: Path) -> tuple[int, bool]:
+    """The descriptor of the lock, and whether a process that was killed had left it."""
     path = folder / _LOCK
     while True:
+        left = path.exists()
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise InputError(f"{path}: is no lock of ours but a link, a folder or a device; remove it")
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
@@ -71,7 +74,7 @@ def _take(folder: Path) -> int:
     os.ftruncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
     _held.add(lock)
-    return lock
+    return lock, left
 
 
 def _let_go() -> None:
