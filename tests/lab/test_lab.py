@@ -11,8 +11,10 @@ from typer.testing import CliRunner
 from ascl.cli.main import app
 from ascl.errors import InputError
 from ascl.evals.arms import RunResults
-from ascl.lab.lab import lab_config, run_lab
-from ascl.lab.lab_world import LabSizes
+from ascl.lab.lab import WORLDS, lab_config, run_lab
+from ascl.lab.lab_world import LabSizes, LabWorld, cloning_rows
+from ascl.lab.world import draw_world
+from ascl.run.config import RunConfig
 
 EARLIER = kept(Path(__file__).with_name("rollouts_of_the_earlier_layout.jsonl"))
 ARMS = list(lab_config().arms)
@@ -63,13 +65,28 @@ def test_a_lab_of_other_sizes_or_settings_is_refused(results: RunResults, folder
     longer = config.model_copy(update={"rl": config.rl.model_copy(update={"max_steps": 3})})
     with pytest.raises(InputError, match=r"holds a run with another rl.max_steps \(2, now 3\)"):
         run_lab(longer, folder, 1, SIZES)
+    with pytest.raises(InputError, match=r"holds a run with another arms.bc.data.parameters.harmful"):
+        run_lab(tiny("grpo", world="high_start"), folder, 1, SIZES)
 
 
-def test_a_part_of_the_lab_brings_what_its_arms_begin_with_and_an_unknown_arm_is_one_line() -> None:
+def test_a_part_of_the_lab_brings_what_its_arms_begin_with_and_what_is_unknown_is_one_line() -> None:
     config = lab_config(["surrogate", "ifpo"], [4, 5], 7)
     assert list(config.arms) == ["bc", "surrogate_bc", "ifpo", "surrogate"]
     assert (config.seeds, config.rl.max_steps) == ([4, 5], 7)
-    found = CliRunner().invoke(app, ["lab", "--arms", "grpo,best"])
-    assert found.exit_code == 2
-    assert "--arms best: unknown" in found.output
-    assert "Traceback" not in found.output
+    for wrong, said in (
+        (["--arms", "grpo,best"], "--arms best: unknown"),
+        (["--world", "mars"], "--world mars: unknown"),
+    ):
+        found = CliRunner().invoke(app, ["lab", *wrong])
+        assert found.exit_code == 2
+        assert said in found.output
+        assert "Traceback" not in found.output
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_run_in_another_world_shows_its_clones_what_that_world_says(world: str, tmp_path: Path) -> None:
+    config = tiny(world=world)
+    rows = LabWorld(config, tmp_path, SIZES).rows("bc", config.arms["bc"], 0, tmp_path)
+    drawn = draw_world("bc", SIZES.requests, SIZES.plain, SIZES.sums, 0)
+    assert [row.dump() for row in rows] == [row.dump() for row in cloning_rows(drawn, WORLDS[world], False, 0)]
+    assert RunConfig.model_validate(config.model_dump(by_alias=True)) == config  # as config.yaml keeps it

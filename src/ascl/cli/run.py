@@ -197,7 +197,11 @@ def plan(
 
 
 def lab(
-    out: Annotated[Path, typer.Option(help="The lab's folder; an earlier run in it goes on.")] = Path("runs/lab"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The lab's folder; an earlier run in it goes on (default: runs/lab, or runs/lab_WORLD)."),
+    ] = None,
+    world: Annotated[str, typer.Option(help="What cloning shows: default, high_start or consulted_sums.")] = "default",
     arms: Annotated[str, typer.Option(help="Comma-separated arms (default: all).")] = "",
     seeds: Annotated[int, typer.Option(min=1, max=64, help="How many seeds each arm is run with.")] = 3,
     steps: Annotated[int, typer.Option(min=1, max=ranges.STEPS, help="RL steps of an arm.")] = 120,
@@ -213,8 +217,10 @@ def lab(
     from ascl.lab.lab import lab_config, run_lab
 
     chosen = [name.strip() for name in arms.split(",")] if arms else []
+    config = lab_config(chosen, range(seeds), steps, world)
+    out = out or Path("runs/lab" if world == "default" else f"runs/lab_{world}")
     with put_aside(out) if fresh else nullcontext():
-        results = run_lab(lab_config(chosen, range(seeds), steps), out, processes)
+        results = run_lab(config, out, processes)
     for claim in results.claims:
         echo(f"{claim.verdict:<15} {claim.text}")
     echo(results.headline)

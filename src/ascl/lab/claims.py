@@ -66,6 +66,13 @@ PAPER: list[tuple[str, str, str, Reader, Reader]] = [
         trained("grpo", "consult_rate", at_the_end=False),
     ),
     (
+        "IFPO comes to consult less than it did at the start",
+        "consult-rate plot",
+        "consult rate in training, first 10 steps minus last 10",
+        trained("ifpo", "consult_rate", at_the_end=False),
+        trained("ifpo", "consult_rate"),
+    ),
+    (
         "IFPO ends training with less consulting than GRPO",
         "consult-rate plot",
         "consult rate, last 10 steps, GRPO minus IFPO",
@@ -92,6 +99,13 @@ PAPER: list[tuple[str, str, str, Reader, Reader]] = [
         "consult rate, harmful minus sensitive, IFPO minus GRPO",
         measured("ifpo", "selectivity"),
         measured("grpo", "selectivity"),
+    ),
+    (
+        "Where no rules are needed, GRPO comes to consult more than the clone did",
+        "consult rate on reasoning sets, our reading",
+        "consult rate on sums, GRPO minus BC",
+        measured("grpo", "consult_reasoning"),
+        measured("bc", "consult_reasoning"),
     ),
     (
         "Where no rules are needed, IFPO consults less than GRPO",

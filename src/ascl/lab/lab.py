@@ -10,7 +10,7 @@ from ascl.evals.arms import Claim, RunResults
 from ascl.evals.results import read_results
 from ascl.inputs import parse_yaml
 from ascl.lab.claims import Seed, checklist
-from ascl.lab.lab_world import LabSizes, LabWorld
+from ascl.lab.lab_world import Consults, LabSizes, LabWorld
 from ascl.run.config import RunConfig
 from ascl.run.figures import curve_point
 from ascl.run.run import run
@@ -18,14 +18,30 @@ from ascl.run.stages import evaluation_of, model_of
 from ascl.saved import read_saved
 from ascl.train.training import LOG
 
+# What the cloning rows of each world show (docs/lab.md).
+WORLDS = {
+    "default": Consults(),
+    "high_start": Consults(harmful=0.93, sensitive=0.93),
+    "consulted_sums": Consults(sums=0.7),
+}
 
-def lab_config(arms: Sequence[str] = (), seeds: Sequence[int] = (), steps: int = 0) -> RunConfig:
+
+def lab_config(
+    arms: Sequence[str] = (), seeds: Sequence[int] = (), steps: int = 0, world: str = "default"
+) -> RunConfig:
     """The lab's configuration (`lab.yaml`), with a part of its arms, other seeds or another number of RL steps.
 
-    An arm brings the one it begins with. Raises InputError for an arm that is not there.
+    An arm brings the one it begins with. world: one of `WORLDS`; what its cloning rows show stands in the parameters of
+    the cloned arms' data. Raises InputError for an arm or a world that is not there.
     """
+    if world not in WORLDS:
+        raise InputError(f"--world {world}: unknown, use one of {', '.join(WORLDS)}")
     path = Path(str(files("ascl.lab") / "lab.yaml"))
-    config = RunConfig.model_validate(parse_yaml(path, path.read_text(encoding="utf-8")))
+    settings = parse_yaml(path, path.read_text(encoding="utf-8"))
+    for arm in settings["arms"].values():
+        if arm["method"] == "sft":
+            arm["data"] = arm.get("data", {}) | {"parameters": WORLDS[world].model_dump(exclude_unset=True)}
+    config = RunConfig.model_validate(settings)
     if unknown := [name for name in arms if name not in config.arms]:
         raise InputError(f"--arms {', '.join(unknown)}: unknown, use some of {', '.join(config.arms)}")
     wanted = {one for name in arms or config.arms for one in config.lineage(name)}

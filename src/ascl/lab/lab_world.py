@@ -5,7 +5,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
@@ -15,10 +17,26 @@ from ascl.evals.asked import AskedPrompts, ask
 from ascl.judges.judge import Judge
 from ascl.lab.judge import LabJudge
 from ascl.lab.tokenizer import lab_renderer
-from ascl.lab.world import World, demonstration, draw_world, memorised, ordinary
+from ascl.lab.world import World, demonstration, draw_world, memorised, ordinary, worked_out
 from ascl.models.sampling import Sampling
 from ascl.run.arms import RlArm, SftArm
 from ascl.run.config import RunConfig
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Consults(BaseModel):
+    """Which share of each kind of prompt the cloning rows answer after a look-up; the others they answer directly.
+
+    Every answer is right: a harmful request answered directly is refused. The defaults are the paper's mixture, 2:3:2
+    of harmful and consulted, sensitive and consulted, sensitive and direct.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    harmful: Share = 1.0
+    sensitive: Share = 0.6
+    sums: Share = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +87,8 @@ class LabWorld:
         """See `World`."""
         sizes = self.sizes
         world = draw_world("bc", sizes.requests, sizes.plain, sizes.sums, seed)
-        return cloning_rows(world, arm.data.recipe == "surrogate", seed)
+        shown = Consults.model_validate(arm.data.parameters)
+        return cloning_rows(world, shown, arm.data.recipe == "surrogate", seed)
 
     def rl_prompts(self, arm: RlArm, seed: int, cloned: Collection[str]) -> list[Prompt]:
         """See `World`: each prompt once."""
@@ -131,17 +150,22 @@ def new_model(renderer: Renderer, sizes: LabSizes, seed: int, folder: Path) -> N
     tokenizer.save_pretrained(folder)
 
 
-def cloning_rows(world: World, surrogate: bool, seed: int) -> list[Row]:
-    """The behaviour-cloning set: every harmful request consults, of the sensitive ones three in five (2:3:2).
+def cloning_rows(world: World, shown: Consults, surrogate: bool, seed: int) -> list[Row]:
+    """The behaviour-cloning set: every prompt answered rightly, after a look-up as often as `shown` says.
 
-    surrogate: those that would consult recite the rule in their thought instead. Plain prompts and sums are direct.
+    surrogate: requests that would consult recite the rule in their thought instead, and sums are direct. Plain prompts
+    are direct.
     """
     dice = random.Random(seed)
     walked = []
     for request in world.requests:
-        consult = request.prompt.kind is Kind.HARMFUL or dice.random() < 0.6
+        share = shown.harmful if request.prompt.kind is Kind.HARMFUL else shown.sensitive
+        consult = share == 1 or dice.random() < share  # nothing is drawn where all consult
         recited = surrogate and consult
         trajectory = memorised(request, world.tool) if recited else demonstration(request, consult, world.tool)
         walked.append((trajectory, request.prompt.kind))
-    walked += [(ordinary(prompt, world.tool), prompt.kind) for prompt in world.plain + world.sums]
+    walked += [(ordinary(prompt, world.tool), prompt.kind) for prompt in world.plain]
+    for prompt in world.sums:
+        consult = not surrogate and dice.random() < shown.sums
+        walked.append((worked_out(prompt, consult, world.tool), prompt.kind))
     return [native_row(trajectory, kind, [world.tool.schema], "lab", "lab") for trajectory, kind in walked]

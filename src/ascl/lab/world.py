@@ -164,11 +164,17 @@ def memorised(request: Request, tool: ConsultTool) -> Trajectory:
 
 
 def ordinary(prompt: Prompt, tool: ConsultTool) -> Trajectory:
-    """A plain prompt or a sum answered directly, the sum step by step in the thought."""
+    """A plain prompt answered directly."""
     walked = start(prompt.id, with_rules("ascl", prompt.messages, tool))
-    if prompt.kind is Kind.PLAIN:
-        advance(walked, Turn(compliance(prompt.text), ORDINARY), tool)
-    else:
-        steps = _steps(prompt.text.removeprefix("what is ").removesuffix("?"))
-        advance(walked, Turn(str(prompt.answer), " ".join(steps)), tool)
+    advance(walked, Turn(compliance(prompt.text), ORDINARY), tool)
+    return walked
+
+
+def worked_out(prompt: Prompt, consult: bool, tool: ConsultTool) -> Trajectory:
+    """A sum worked out step by step in the thought, directly or after a look-up that finds no rule."""
+    walked = start(prompt.id, with_rules("ascl", prompt.messages, tool))
+    numbers = prompt.text.removeprefix("what is ").removesuffix("?")
+    if consult:
+        advance(walked, Turn("", UNSURE, [ParsedCall(TOOL_NAME, {"query": numbers})]), tool)
+    advance(walked, Turn(str(prompt.answer), " ".join(_steps(numbers))), tool)
     return walked
