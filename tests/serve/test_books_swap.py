@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from conftest import Serve, Served
 from scripted import answers, consults
 
 from ascl.consult.tool import ConsultTool
+from ascl.errors import InputError
 from ascl.files import write_text
 from ascl.rules.book import RuleBook
+from ascl.rules.load import load_rules
 from ascl.rules.rule import Rule
+from ascl.rules.signature import make_signing_key, sign, signature_file
 from ascl.serve.audit import export
 from ascl.serve.books import version_of
 
@@ -102,3 +106,27 @@ def test_the_version_says_all_that_a_look_up_depends_on() -> None:
     versions = {version_of(tool) for tool in others}
     assert len(versions | {plain}) == len(others) + 1
     assert version_of(ConsultTool(RuleBook(json.loads(json.dumps([])) or list(rules)), 2)) == plain
+
+
+def test_only_signed_books_come_into_force_and_no_older_one_after_a_newer(serving: Serve, tmp_path: Path) -> None:
+    rules, key = tmp_path / "rules.yaml", tmp_path / "policy.pem"
+    rules.write_text(OLD)
+    public = make_signing_key(key)
+    with pytest.raises(InputError, match="not signed"), serving(answers("Yes."), rules=str(rules), trust=public):
+        pass
+    sign(rules, load_rules(rules), key)
+    older = (rules.read_text(), signature_file(rules).read_text())
+    with serving(answers("Yes."), rules=str(rules), trust=public) as served:
+        books, first = served.gateway.books, served.gateway.books.pin("default")
+        write_text(rules, NEW)
+        until(lambda: "no signature of these rules" in books.problem.get("default", ""))
+        assert books.pin("default") is first
+        sign(rules, load_rules(rules), key)
+        until(lambda: not books.problem and books.pin("default") is not first)
+        second = books.pin("default")
+        write_text(rules, older[0])
+        write_text(signature_file(rules), older[1])
+        until(lambda: "older than" in books.problem.get("default", ""))
+        assert books.pin("default") is second
+    with pytest.raises(InputError, match="older than"), serving(answers("Yes."), rules=str(rules), trust=public):
+        pass

@@ -109,3 +109,38 @@ def diff(old: Source, new: Source = "default") -> None:
             echo(f"~ {after.id}: category {before.category} ({before.title})\n    -> {after.category} ({after.title})")
     if changes.added or changes.removed or changes.changed:
         raise typer.Exit(1)
+
+
+@rules_app.command()
+def sign(
+    source: Annotated[str, typer.Argument(help="A folder of YAML, or a .yaml, .csv or .md file.")],
+    key: Annotated[
+        Path, typer.Option(help="The private key; made, with its public half beside it, if it is not there.")
+    ],
+) -> None:
+    """Sign a rule book for gateways that trust the key (`ascl serve --trust KEY.pub`)."""
+    from ascl.errors import InputError
+    from ascl.rules.load import load_rules
+    from ascl.rules.signature import make_signing_key, signature_file
+    from ascl.rules.signature import sign as signed
+
+    if not Path(source).exists():
+        raise InputError(f"{source}: a file or a folder of your own is signed")
+    rules = load_rules(source)
+    if not key.exists():
+        echo(f"{make_signing_key(key)}: the public key, for gateways")
+    made = signed(source, rules, key)
+    echo(f"{signature_file(source)}: {len(rules)} rules, digest {made.digest}, serial {made.serial}")
+
+
+@rules_app.command()
+def verify(
+    source: Annotated[str, typer.Argument(help="A folder of YAML, or a .yaml, .csv or .md file.")],
+    trust: Annotated[Path, typer.Option(help="The public key.")],
+) -> None:
+    """Check that a rule book is as the holder of the key signed it."""
+    from ascl.rules.load import load_rules
+    from ascl.rules.signature import check_signature
+
+    found = check_signature(source, load_rules(source), trust)
+    echo(f"{source}: as it was signed, digest {found.digest}, serial {found.serial}")

@@ -10,6 +10,8 @@ serve_app = typer.Typer(help="Answer OpenAI clients with a model that consults t
 audit_app = typer.Typer(help="Read, check and erase what a gateway recorded.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Option(help="Where keys and the audit trail lie.")]
+Days = Annotated[int, typer.Option(min=0, max=100_000, help="Of the last days alone (0: all).")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of tables.")]
 
 
 @serve_app.callback()
@@ -27,6 +29,9 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
     strict: Annotated[bool, typer.Option(help="Send an answer when its turn is whole, not as it comes.")] = False,
     keep_queries: Annotated[bool, typer.Option(help="Keep the texts of look-ups (`ascl audit erase`).")] = False,
+    trust: Annotated[
+        Path | None, typer.Option(help="Take only rules that the holder of this key signed (`ascl rules sign`).")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Check everything that is needed, and stop.")] = False,
 ) -> None:
     """Answer OpenAI clients with a model that consults the rules. Ctrl-C lets requests under way end."""
@@ -41,7 +46,7 @@ def serve(
 
     if not model:
         raise InputError("--model: name a trained folder, or the name of the model behind --upstream")
-    settings = ServeSettings(rules, top_k, folder, host, port, strict, keep_queries)
+    settings = ServeSettings(rules, top_k, folder, host, port, strict, keep_queries, trust)
     settings.check()
     source: Upstream
     if upstream:
@@ -80,11 +85,54 @@ def key(
     echo(made)
 
 
+@serve_app.command()
+def replay(
+    book: Annotated[str, typer.Option(help="The edited rules: `default`, a file or a folder.")],
+    folder: Folder = Path("gateway"),
+    days: Days = 0,
+    tenant: Annotated[str, typer.Option(help="Of one tenant alone.")] = "",
+    golden: Annotated[
+        Path | None, typer.Option(help="JSONL of {query, rules, top_k}: rules that must come back (else exit code 1).")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look past queries up in an edited rule book: which find other rules. It needs `--keep-queries`, and no model."""
+    import json
+    from dataclasses import asdict
+
+    from ascl.cli.serve_tables import show_golden, show_replay
+    from ascl.rules.book import RuleBook
+    from ascl.serve import replay as again
+    from ascl.serve.audit import AUDIT, export
+    from ascl.serve.consultations import recorded
+    from ascl.terminal import echo
+
+    edited = RuleBook.load(book)
+    asked = [] if golden is None else again.read_golden(golden)
+    found: again.Replay | None = None
+    if golden is None or (folder / AUDIT).exists():
+        past = recorded(export(folder / AUDIT, tenant or None), _since(days))
+        found = again.replay(past, edited)
+    missed = [(one, rules) for one in asked if (rules := again.missing(one, edited))]
+    if as_json:
+        told = None if found is None else asdict(found) | {"not_seen": again.NOT_SEEN}
+        lost = [{"query": one.query, "top_k": one.top_k, "missing": rules} for one, rules in missed]
+        print(json.dumps({"replay": told, "golden": {"queries": len(asked), "missed": lost}}))
+    else:
+        if found is None:
+            echo(f"{folder / AUDIT}: there is no audit trail, so the golden queries alone are looked up")
+        else:
+            show_replay(found)
+        if golden is not None:
+            show_golden(len(asked), missed)
+    if missed:
+        raise typer.Exit(1)
+
+
 @audit_app.command("verify")
 def audit_verify(folder: Folder = Path("gateway")) -> None:
     """Check the chain of records; exit code 1 where one was changed or taken out."""
-    from ascl.serve.audit import verify
-    from ascl.serve.run import AUDIT
+    from ascl.serve.audit import AUDIT, verify
     from ascl.terminal import echo
 
     count, broken = verify(folder / AUDIT)
@@ -98,18 +146,15 @@ def audit_verify(folder: Folder = Path("gateway")) -> None:
 def audit_export(
     folder: Folder = Path("gateway"),
     tenant: Annotated[str, typer.Option(help="Of one tenant alone.")] = "",
-    days: Annotated[int, typer.Option(min=0, max=100_000, help="Of the last days alone (0: all).")] = 0,
+    days: Days = 0,
 ) -> None:
     """Print the records as JSON lines, oldest first."""
     import json
-    import time
 
-    from ascl.serve.audit import export
-    from ascl.serve.run import AUDIT
+    from ascl.serve.audit import AUDIT, export
     from ascl.terminal import echo
 
-    since = time.time() - days * 86_400 if days else 0.0
-    for record in export(folder / AUDIT, tenant or None, since):
+    for record in export(folder / AUDIT, tenant or None, _since(days)):
         echo(json.dumps(record, ensure_ascii=False))
 
 
@@ -122,9 +167,40 @@ def audit_erase(
     """Delete the texts of look-ups that were kept. The records stay, and their chain holds."""
     import time
 
-    from ascl.serve.audit import erase
-    from ascl.serve.run import AUDIT
+    from ascl.serve.audit import AUDIT, erase
     from ascl.terminal import echo
 
     before = time.time() - days * 86_400 if days else None
     echo(f"{erase(folder / AUDIT, tenant or None, before)} texts erased")
+
+
+@audit_app.command("coverage")
+def audit_coverage(
+    folder: Folder = Path("gateway"),
+    rules: Annotated[str, typer.Option(help="The rule book: `default`, a file or a folder.")] = "default",
+    days: Days = 0,
+    top_k: Annotated[int, typer.Option(min=1, max=20, help="Of the look-ups that try to reach each rule.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Which rules consultations returned, how often and at which rank; which never came back or can't be reached."""
+    import json
+    from dataclasses import asdict
+
+    from ascl.cli.serve_tables import show_coverage
+    from ascl.rules.book import RuleBook
+    from ascl.serve.audit import AUDIT, export
+    from ascl.serve.consultations import recorded
+    from ascl.serve.coverage import coverage
+
+    past = recorded(export(folder / AUDIT), _since(days))
+    found = coverage(past, RuleBook.load(rules), top_k)
+    if as_json:
+        print(json.dumps(asdict(found)))
+    else:
+        show_coverage(found, top_k)
+
+
+def _since(days: int) -> float:
+    import time
+
+    return time.time() - days * 86_400 if days else 0.0

@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS events_id ON events (id);
 CREATE TABLE IF NOT EXISTS texts (id TEXT NOT NULL, tenant TEXT NOT NULL, at REAL NOT NULL, text TEXT NOT NULL);
 """
+AUDIT = "audit.sqlite"  # the name of the trail's file
 FIRST = "0" * 64
 
 
@@ -54,7 +55,7 @@ class AuditStore:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path, self.secret = folder / "audit.sqlite", _secret(folder / "audit.key")
+        self.path, self.secret = folder / AUDIT, _secret(folder / "audit.key")
         self._queue: queue.SimpleQueue[tuple[Entry, asyncio.Future[None], asyncio.AbstractEventLoop] | None] = (
             queue.SimpleQueue()
         )
@@ -129,8 +130,9 @@ def export(path: Path, tenant: str | None = None, since: float = 0.0) -> Iterato
             texts.setdefault(id, []).append(text)
     for seq, id, kind, at, of, record, _ in _rows(path):
         if at >= since and tenant in (None, of):
-            row = {"seq": seq, "id": id, "kind": kind, "at": at, "tenant": of, **json.loads(record)}
-            yield row | {"queries": texts[id]} if kind == "finished" and id in texts else row
+            columns = {"seq": seq, "id": id, "kind": kind, "at": at, "tenant": of}
+            row = columns | _said(path, seq, record) | columns
+            yield row | {"queries": texts[id]} if kind != "begun" and id in texts else row
 
 
 def erase(path: Path, tenant: str | None = None, before: float | None = None) -> int:
@@ -196,6 +198,16 @@ def _rows(path: Path) -> Iterator[tuple[int, str, str, float, str, str, str]]:
             yield from connection.execute("SELECT seq, id, kind, at, tenant, record, chain FROM events ORDER BY seq")
     except sqlite3.Error as error:
         raise InputError(f"{path}: it is no audit trail ({error})") from error
+
+
+def _said(path: Path, seq: int, record: str) -> dict[str, Any]:
+    try:
+        said = json.loads(record)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise InputError(f"{path}, record {seq}: it is damaged (`ascl audit verify` checks all)")
+    return said
 
 
 def _secret(path: Path) -> bytes:

@@ -6,6 +6,7 @@ stays in force, and `problem` says why.
 """
 
 import asyncio
+import glob
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -16,7 +17,11 @@ from ascl.chat.messages import Message
 from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.errors import InputError
+from ascl.files import write_json
+from ascl.progress import tell
 from ascl.rules.book import RuleBook
+from ascl.rules.signature import check_signature
+from ascl.saved import read_saved
 
 EVERY = 0.5  # seconds between two looks at the files
 
@@ -40,11 +45,17 @@ def version_of(tool: ConsultTool) -> str:
 
 @dataclass
 class Books:
-    """The books by name, and where each is read from. changed: is told of each version that comes into force."""
+    """The books by name, and where each is read from. changed: is told of each version that comes into force.
+
+    trust: the public key of those whose signature a book must have (`rules/signature.py`); serials: where the last
+    serial of each book is kept, so that an older one is refused after a restart too.
+    """
 
     sources: Mapping[str, str]
     top_k: int
     embedding_model: str | None = None
+    trust: Path | None = None
+    serials: Path | None = None
     changed: Callable[[Pinned], None] = lambda pinned: None
     problem: dict[str, str] = field(default_factory=dict)
     _pinned: dict[str, Pinned] = field(default_factory=dict)
@@ -74,6 +85,8 @@ class Books:
         try:
             pinned = await asyncio.to_thread(self._read, name, source)
         except (InputError, OSError) as error:
+            if self.problem.get(name) != str(error):
+                tell(f"rule book {name}: not taken, the last good one stays: {error}")
             self.problem[name] = str(error)
             return
         self.problem.pop(name, None)
@@ -82,8 +95,16 @@ class Books:
 
     def _read(self, name: str, source: str) -> Pinned:
         tool = ConsultTool(RuleBook.load(source, self.embedding_model), self.top_k)
+        if self.trust is not None:
+            self._check(name, source, tool, self.trust)
         tool.call(tool.schema["function"]["name"], {"query": "warm up"})
         return Pinned(name, version_of(tool), tool)
+
+    def _check(self, name: str, source: str, tool: ConsultTool, trust: Path) -> None:
+        kept = read_saved(self.serials, dict[str, int]) if self.serials and self.serials.exists() else {}
+        found = check_signature(source, tool.book.rules, trust, kept.get(name, 0))
+        if self.serials is not None and kept.get(name) != found.serial:
+            write_json(self.serials, kept | {name: found.serial})
 
     def _put(self, name: str, pinned: Pinned) -> None:
         self._pinned[name] = pinned
@@ -95,6 +116,7 @@ def _mark(source: str) -> str:
     path = Path(source)
     if source == "default" or not path.exists():
         return ""
-    files = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path, *path.parent.glob(f"{path.name}*")]
+    files = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]
+    files += path.parent.glob(f"{glob.escape(path.name)}.*")  # its ids, its signature
     stats = [(str(file), file.stat()) for file in files if file.is_file()]
     return repr([(name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in stats])

@@ -19,14 +19,18 @@ from ascl.serve.loop import LoopSettings
 from ascl.serve.upstream import Upstream
 from ascl.servers import check_listening
 
-KEYS, AUDIT = "keys.jsonl", "audit.sqlite"
+KEYS = "keys.jsonl"
+SERIALS = "serials.json"  # of signed rule books
 DRAIN = 600  # seconds for requests under way
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """How a gateway is started. folder: keys and the audit trail. strict: an answer is sent when its turn is whole."""
+    """How a gateway is started. folder: keys and the audit trail. strict: an answer is sent when its turn is whole.
+
+    trust: the public key whose holder must have signed the rule book.
+    """
 
     rules: str
     top_k: int
@@ -35,6 +39,7 @@ class ServeSettings:
     port: int
     strict: bool = False
     keep_queries: bool = False
+    trust: Path | None = None
 
     def check(self) -> None:
         """Raise InputError where the gateway could not listen, or anybody at all could ask it."""
@@ -49,7 +54,13 @@ class ServeSettings:
 def open_gateway(settings: ServeSettings, models: list[str], upstream: Upstream) -> Gateway:
     """The gateway with its books, keys and audit trail open. Raises InputError."""
     keys = Keys(settings.folder / KEYS)
-    books = Books({"default": settings.rules}, settings.top_k, changed=_say)
+    books = Books(
+        {"default": settings.rules},
+        settings.top_k,
+        trust=settings.trust,
+        serials=settings.folder / SERIALS,
+        changed=_say,
+    )
     books.load()
     if unknown := keys.books - {"default"}:
         raise InputError(f"{keys.path}: there is no rule book {sorted(unknown)[0]}")
