@@ -204,3 +204,34 @@ def _since(days: int) -> float:
     import time
 
     return time.time() - days * 86_400 if days else 0.0
+
+
+@audit_app.command("drift")
+def audit_drift(
+    folder: Folder = Path("gateway"),
+    expected: Annotated[
+        float, typer.Option(min=0, max=1, help="The consult rate to compare with (0: that of the first 500 answers).")
+    ] = 0.0,
+    days: Annotated[int, typer.Option(min=0, max=100_000, help="Of the last days alone (0: all).")] = 0,
+) -> None:
+    """Say whether the model's consult rate has moved; exit code 1 where it has."""
+    import time
+
+    from ascl.errors import InputError
+    from ascl.serve.audit import AUDIT, export
+    from ascl.serve.drift import FROM, first_move
+    from ascl.terminal import echo
+
+    if expected == 1:
+        raise InputError("--expected: a rate below 1 is needed")
+    since = time.time() - days * 86_400 if days else 0.0
+    records = [record for record in export(folder / AUDIT, since=since) if record["kind"] == "finished"]
+    answers = [bool(choice["consultations"]) for record in records for choice in record["choices"]]
+    rate, count, moved = first_move(answers, expected or None)
+    if rate is None:
+        raise InputError(f"{count} answers; {FROM} of which some consulted are needed, or --expected")
+    share = sum(answers) / len(answers) if answers else 0.0
+    echo(f"{count} answers, {100 * share:.1f} % of them consulted; expected {100 * rate:.1f} %")
+    if moved:
+        echo(f"the consult rate {moved}: look at the checkpoint, the chat template and the server's tool parser")
+        raise typer.Exit(1)
