@@ -23,7 +23,8 @@ def share_prefixes(model: Any) -> None:
         input_ids: torch.Tensor | None = None, attention_mask: torch.Tensor | None = None, **others: Any
     ) -> Any:
         checkpointing = decoder.training and decoder.gradient_checkpointing  # keeps no keys and values
-        if input_ids is None or attention_mask is None or any(others.values()) or checkpointing:
+        asked = any(value is not None and value is not False for value in others.values())
+        if input_ids is None or attention_mask is None or asked or checkpointing:
             return whole(input_ids=input_ids, attention_mask=attention_mask, **others)
         first, end = common_places(input_ids, attention_mask)
         if end - first < LEAST:
