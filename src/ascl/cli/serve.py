@@ -235,3 +235,38 @@ def audit_drift(
     if moved:
         echo(f"the consult rate {moved}: look at the checkpoint, the chat template and the server's tool parser")
         raise typer.Exit(1)
+
+
+@audit_app.command("receipt")
+def audit_receipt(
+    request: Annotated[str, typer.Argument(help="The id of an answered request (header x-request-id).")],
+    key: Annotated[
+        Path, typer.Option(help="The private key; made, with its public half beside it, if it is not there.")
+    ],
+    folder: Folder = Path("gateway"),
+) -> None:
+    """Print a signed receipt: the version of the rules an answer was given under, and the rules it read."""
+    from ascl.rules.signature import make_signing_key
+    from ascl.serve.audit import AUDIT
+    from ascl.serve.receipt import make_receipt
+    from ascl.terminal import echo
+
+    if not key.exists():
+        echo(f"{make_signing_key(key)}: the public key, for whoever checks", err=True)
+    echo(make_receipt(folder / AUDIT, request, key).model_dump_json())
+
+
+@audit_app.command("check-receipt")
+def audit_check_receipt(
+    file: Annotated[Path, typer.Argument(help="A receipt.")],
+    trust: Annotated[Path, typer.Option(help="The gateway's public key.")],
+) -> None:
+    """Check a receipt with the public key alone."""
+    from ascl.inputs import read_json
+    from ascl.saved import checked
+    from ascl.serve.receipt import Receipt, check_receipt
+    from ascl.terminal import echo
+
+    receipt = checked(Receipt, read_json(file), str(file))
+    check_receipt(receipt, trust)
+    echo(f"request {receipt.request}: rules {receipt.rules}, as it was signed")

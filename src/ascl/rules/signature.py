@@ -67,7 +67,7 @@ def sign(source: str | Path, rules: Sequence[Rule], private: Path) -> Signature:
     path = signature_file(source)
     before = _read(path).serial if path.exists() else 0
     serial = max(before + 1, int(time.time()))
-    signed = _private(private).sign(_said(rules, serial))
+    signed = signing_key(private).sign(_said(rules, serial))
     made = Signature(serial=serial, digest=_digest(rules), signature=base64.b64encode(signed).decode())
     write_json(path, made.model_dump())
     return made
@@ -86,7 +86,7 @@ def check_signature(source: str | Path, rules: Sequence[Rule], public: Path, lea
         raise InputError(f"{source}: it is not signed ({path} is not there; ascl rules sign)")
     found = _read(path)
     try:
-        _public(public).verify(base64.b64decode(found.signature, validate=True), _said(rules, found.serial))
+        trusted_key(public).verify(base64.b64decode(found.signature, validate=True), _said(rules, found.serial))
     except (InvalidSignature, ValueError) as error:
         raise InputError(f"{path}: it is no signature of these rules by the holder of {public}") from error
     if found.serial < least:
@@ -107,7 +107,8 @@ def _read(path: Path) -> Signature:
     return checked(Signature, read_json(path), str(path))
 
 
-def _private(path: Path) -> "Ed25519PrivateKey":
+def signing_key(path: Path) -> "Ed25519PrivateKey":
+    """The private key in a file. Raises InputError where it is none."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -120,7 +121,8 @@ def _private(path: Path) -> "Ed25519PrivateKey":
     return key
 
 
-def _public(path: Path) -> "Ed25519PublicKey":
+def trusted_key(path: Path) -> "Ed25519PublicKey":
+    """The public key in a file. Raises InputError where it is none."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
