@@ -19,6 +19,7 @@ from ascl.stats import (
     paired_over_seeds,
     pearson,
     proportion,
+    rule_of_three,
     share_equal,
     student_t,
     wilson,
@@ -233,3 +234,10 @@ def test_the_correlation_of_known_points() -> None:
     assert found.value == pytest.approx(0.7746, abs=1e-4)
     assert (found.low, found.high) == (pytest.approx(-0.340, abs=2e-3), pytest.approx(0.984, abs=2e-3))
     assert pearson([1, 1, 1, 1], [1, 2, 3, 4]) == Estimate(n=4)
+
+
+@given(st.integers(1, 10_000))
+def test_the_rule_of_three_is_no_less_than_the_exact_bound(n: int) -> None:
+    exact = 1 - 0.05 ** (1 / n)
+    assert exact <= (rule_of_three(n) or 0) <= min(1.0, 3.2 * exact)
+    assert rule_of_three(0) is None

@@ -68,6 +68,14 @@ def proportion(hits: Sequence[bool]) -> Estimate:
     return _holding(sum(hits) / n, *wilson(sum(hits), n), n)
 
 
+def rule_of_three(n: int) -> float | None:
+    """The upper 95 % bound of a share of which n tries had no hit: 3 / n, at most 1; None where n is 0.
+
+    Hanley and Lippman-Hand (JAMA 249, 1983); the exact bound is 1 - 0.05^(1/n).
+    """
+    return min(1.0, 3 / n) if n else None
+
+
 def clustered_proportion(values: Mapping[str, Sequence[float]]) -> Estimate:
     """A share over prompts, each the mean of its epochs, with Wilson's interval for as many answers as they are worth.
 

@@ -257,7 +257,11 @@ def _choice_record(walked: Walked, hashed: Callable[[str], str]) -> dict[str, An
         "stop": trajectory.stop,
         "finish_reason": walked.finish_reason,
         "consultations": [
-            {"query": hashed(one.query), "rules": [[hit.id, round(hit.similarity, 4)] for hit in one.hits]}
+            {
+                "query": hashed(one.query),
+                "top_k": one.top_k,
+                "rules": [[hit.id, round(hit.similarity, 4)] for hit in one.hits],
+            }
             for one in trajectory.consultations
         ],
         "faults": trajectory.faults,
