@@ -19,6 +19,7 @@ EXTRAS = {
     "dense": ("sentence_transformers",),
     "verl": ("verl", "ray"),
     "eval": ("inspect_ai",),
+    "serve": ("aiohttp", "jinja2", "starlette", "uvicorn"),
 }  # fmt: skip
 
 

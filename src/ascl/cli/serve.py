@@ -32,6 +32,10 @@ def serve(
     trust: Annotated[
         Path | None, typer.Option(help="Take only rules that the holder of this key signed (`ascl rules sign`).")
     ] = None,
+    admin_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where the admin page is (`ascl serve password`); 0: nowhere.")
+    ] = 0,
+    admin_host: str = "127.0.0.1",
     check: Annotated[bool, typer.Option("--check", help="Check everything that is needed, and stop.")] = False,
 ) -> None:
     """Answer OpenAI clients with a model that consults the rules. Ctrl-C lets requests under way end."""
@@ -46,7 +50,7 @@ def serve(
 
     if not model:
         raise InputError("--model: name a trained folder, or the name of the model behind --upstream")
-    settings = ServeSettings(rules, top_k, folder, host, port, strict, keep_queries, trust)
+    settings = ServeSettings(rules, top_k, folder, host, port, strict, keep_queries, trust, admin_host, admin_port)
     settings.check()
     source: Upstream
     if upstream:
@@ -56,6 +60,23 @@ def serve(
         source, own = LocalUpstream(open_model(model, None)), Path(model).name or model
     gateway = open_gateway(settings, [own, *([name] if name else [])], source)
     serve_forever(gateway, settings, check)
+
+
+@serve_app.command()
+def password(
+    folder: Folder = Path("gateway"),
+    stdin: Annotated[bool, typer.Option("--stdin", help="Read it from a line of stdin; do not ask.")] = False,
+) -> None:
+    """Set the password of the admin page (`ascl serve --admin-port`). A running gateway takes it at its next start."""
+    import sys
+
+    from ascl.serve.admin.session import ADMIN, LONGEST, set_password
+
+    if stdin:
+        given = sys.stdin.readline(LONGEST + 2).rstrip("\r\n")
+    else:
+        given = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    set_password(folder / ADMIN, given)
 
 
 @serve_app.command()

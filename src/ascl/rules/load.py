@@ -19,7 +19,7 @@ from ascl.rules.table import read_table
 
 DEFAULT = Path(__file__).with_name("default")
 TEMPLATE = Path(__file__).with_name("template.yaml")  # a small book to start from
-_YAML = (".yaml", ".yml")
+YAML = (".yaml", ".yml")
 _TABLE = (".csv", ".tsv")
 MARKDOWN = (".md", ".markdown")
 _YAML_COSTS = {re.compile(r"- "): 8, re.compile(r"[\n:?,\[{]"): 5}  # microseconds
@@ -37,7 +37,7 @@ def read_rules(source: str | Path) -> Reading:
     if not path.exists():
         raise InputError(f"{path}: no such rule book; name `default`, a folder of YAML, a .yaml, .csv or .md file")
     reading = Reading()
-    for file in _yaml_files(path, reading) if path.is_dir() else [path]:
+    for file in yaml_files(path, reading) if path.is_dir() else [path]:
         before = len(reading.rules)
         reading.seen["file"] += 1
         _read(file, reading)
@@ -54,7 +54,7 @@ def read_rules(source: str | Path) -> Reading:
     return reading
 
 
-def _yaml_files(folder: Path, reading: Reading) -> list[Path]:
+def yaml_files(folder: Path, reading: Reading) -> list[Path]:
     """The visible YAML files of a folder and its subfolders by name, each once where links lead to it again.
 
     A link in a loop is among them, and is an error when it is read.
@@ -70,7 +70,7 @@ def _yaml_files(folder: Path, reading: Reading) -> list[Path]:
         if len(files) + len(reading.notes) + len(names) > _MOST_FILES:
             raise InputError(f"{folder}: holds more than {_MOST_FILES} files; name the folder of the rules alone")
         for file in (Path(parent, name) for name in sorted(names) if not name.startswith(".")):
-            if file.suffix.lower() in _YAML:
+            if file.suffix.lower() in YAML:
                 files.setdefault(os.path.realpath(file), file)
             else:
                 reading.notes.append(f"{file}: not read; the rules of a folder are its YAML files")
@@ -79,10 +79,10 @@ def _yaml_files(folder: Path, reading: Reading) -> list[Path]:
 
 def _read(file: Path, reading: Reading) -> None:
     suffix = file.suffix.lower()
-    if suffix not in (*_YAML, *_TABLE, *MARKDOWN):
-        raise InputError(f"{file}: rules are read from {', '.join((*_YAML, *_TABLE, *MARKDOWN))}")
+    if suffix not in (*YAML, *_TABLE, *MARKDOWN):
+        raise InputError(f"{file}: rules are read from {', '.join((*YAML, *_TABLE, *MARKDOWN))}")
     text = read_text(file)
-    if suffix in _YAML:
+    if suffix in YAML:
         _read_yaml(file, text, reading)
     elif suffix in _TABLE:
         read_table(file, text, reading)

@@ -3,6 +3,7 @@
 Without a key file everybody who reaches the address may ask: that is for one's own machine.
 """
 
+import fcntl
 import hashlib
 import hmac
 import json
@@ -14,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ascl.files import append_jsonl
+from ascl.files import append_jsonl, write_jsonl
 from ascl.inputs import read_jsonl
 from ascl.saved import checked
 from ascl.serve.errors import ApiError
@@ -108,6 +109,11 @@ class Keys:
         return not self._keys and not self.path.exists()
 
     @property
+    def all(self) -> list[Key]:
+        """The keys in the order of the file."""
+        return list(self._keys.values())
+
+    @property
     def books(self) -> set[str]:
         """The names of the books that keys ask for."""
         return {key.book for key in self._keys.values()}
@@ -138,3 +144,10 @@ def make_key(path: Path, tenant: str, **policy: Any) -> str:
     append_jsonl(path, [json.loads(key.model_dump_json())])
     path.chmod(0o600)
     return f"{PREFIX}{id}-{secret}"
+
+
+def revoke_key(path: Path, id: str) -> None:
+    """Take a key out of the file. Where none is left, the file stays: nobody may ask then."""
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # no key is appended meanwhile
+        write_jsonl(path, [row for _, row in read_jsonl(path) if row.get("id") != id])

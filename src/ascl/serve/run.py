@@ -1,7 +1,8 @@
 """Start a gateway: everything it needs is checked first, and it stops when the requests under way have ended."""
 
 import asyncio
-from contextlib import suppress
+import socket
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import uvicorn
 
 from ascl.errors import InputError
 from ascl.progress import tell
+from ascl.serve.admin.session import ADMIN, Sessions, read_password
 from ascl.serve.app import build_app
 from ascl.serve.audit import AuditStore
 from ascl.serve.books import Books, Pinned
@@ -29,7 +31,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 class ServeSettings:
     """How a gateway is started. folder: keys and the audit trail. strict: an answer is sent when its turn is whole.
 
-    trust: the public key whose holder must have signed the rule book.
+    trust: the public key whose holder must have signed the rule book. admin_port: 0 for no admin page.
     """
 
     rules: str
@@ -40,10 +42,17 @@ class ServeSettings:
     strict: bool = False
     keep_queries: bool = False
     trust: Path | None = None
+    admin_host: str = "127.0.0.1"
+    admin_port: int = 0
 
     def check(self) -> None:
-        """Raise InputError where the gateway could not listen, or anybody at all could ask it."""
+        """Raise InputError where the gateway could not listen, or anybody at all could ask or administer it."""
         check_listening(self.host, self.port)
+        if self.admin_port:
+            if (self.admin_host, self.admin_port) == (self.host, self.port):
+                raise InputError(f"--admin-port {self.admin_port}: the gateway itself listens there; choose another")
+            check_listening(self.admin_host, self.admin_port)
+            read_password(self.folder / ADMIN)
         if self.host not in LOOPBACK and not (self.folder / KEYS).exists():
             raise InputError(
                 f"--host {self.host}: others can reach it, and {self.folder / KEYS} is not there;"
@@ -96,20 +105,56 @@ def serve_forever(gateway: Gateway, settings: ServeSettings, check_only: bool = 
     )
     who = "anybody on this machine" if gateway.keys.open else "holders of a key"
     tell(f"listening at http://{settings.host}:{settings.port}/v1 for {who}; model {', '.join(gateway.models)}")
+    beside = [_admin(gateway, settings)] if settings.admin_port else []
     with suppress(KeyboardInterrupt):  # raised again by the server, after the last request
-        _Server(config, gateway).run()
+        _Server(config, gateway, beside).run()
+
+
+def _admin(gateway: Gateway, settings: ServeSettings) -> uvicorn.Server:
+    from ascl.serve.admin.app import build_admin  # needs jinja2
+
+    sessions = Sessions(read_password(settings.folder / ADMIN))
+    tell(f"admin page at http://{settings.admin_host}:{settings.admin_port}/")
+    return _Beside(
+        uvicorn.Config(
+            build_admin(gateway, sessions),
+            host=settings.admin_host,
+            port=settings.admin_port,
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+    )
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server; from the first signal on the gateway is not ready."""
+    """uvicorn's server; from the first signal on the gateway is not ready. beside: servers that stop as it does."""
 
-    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+    def __init__(self, config: uvicorn.Config, gateway: Gateway, beside: list[uvicorn.Server]) -> None:
         super().__init__(config)
-        self.gateway = gateway
+        self.gateway, self.beside = gateway, beside
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        await asyncio.gather(super().serve(sockets), *(server.serve() for server in self.beside))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.beside:
+            server.should_exit = True
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         self.gateway.draining = True
         super().handle_exit(sig, frame)
+
+
+class _Beside(uvicorn.Server):
+    """A server beside another in one event loop: signals are the other's alone."""
+
+    def capture_signals(self) -> Any:
+        return nullcontext()
 
 
 async def _ready(gateway: Gateway) -> bool:
