@@ -63,11 +63,13 @@ BESIDES = {
     "rules lint": {"source": "rules.yaml"},
     "rules diff": {"old": "rules.yaml", "new": "rules.yaml"},
     "rules ids": {"source": "rules.md"},
+    "serve replay": {"--book": "rules.yaml", "--golden": "golden.jsonl"},
 }  # fmt: skip
 
 CONFIG = "model: ./missing\nprompts: ['file:rows.jsonl']\nrules: {source: rules.yaml}\nrl: {kinds: [harmful]}\n"
 CONFIG += "arms: {ifpo: {method: rl, algorithm: ifpo}}\n"
 RULES = "category: tea\nrules:\n- {id: tea.cold, text: Serving cold tea.}\n"
+GOLDEN = '{"query": "cold tea", "rules": ["tea.cold"]}\n'
 ROW = '{"id": "a", "prompt": "Tea?", "kind": "harmful", "split": "train", "response": "<think>No.</think>No."}\n'
 
 
@@ -121,6 +123,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     (folder / "rules.md").write_text("## Tea\n- Serving cold tea.\n")
     (folder / "rows.jsonl").write_text(ROW)
     (folder / "labels.jsonl").write_text(ROW)
+    (folder / "golden.jsonl").write_text(GOLDEN)
     os.mkfifo(folder / "fifo")
     os.mkfifo(folder / "fifo.yaml")
     (folder / "loop").symlink_to("loop")
