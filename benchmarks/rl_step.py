@@ -11,9 +11,9 @@ step, since the seconds of whole steps on a busy machine differ by more than the
 
 Every run is a process of its own; --rounds alternates them. The learning rate is next to nothing, so that every step
 samples from the same model. The first step of a run, which allocates, is left out of the seconds. One thread, and CPU
-seconds beside wall seconds, so that others may use the machine meanwhile. --tokens bounds a turn of ours and a whole
-completion of TRL's; take it large enough to bind rarely. The model must call the tool by itself: name the checkpoint of
-behaviour cloning.
+seconds beside wall seconds, so that others may use the machine meanwhile; on a GPU the wall seconds are what counts.
+--tokens bounds a turn of ours and a whole completion of TRL's; take it large enough to bind rarely. The model must call
+the tool by itself: name the checkpoint of behaviour cloning.
 """
 
 import argparse
@@ -120,8 +120,13 @@ def _print_table(runs: dict[str, list[dict[str, Any]]]) -> None:
     row("share that consulted", mean("consulted"))
     per_sampled = [1000 * a / b for a, b in zip(mean("rollout CPU"), mean("sampled"), strict=True)]
     row("rollout CPU ms per sampled token", per_sampled)
+    for part in ("rollout", "step"):
+        per_second = [a / b for a, b in zip(mean("sampled"), mean(f"{part} wall"), strict=True)]
+        row(f"sampled tokens a wall second of the {part}", per_second, 1)
     row("learning CPU ms per token", [1000 * a / b for a, b in zip(mean("learning CPU"), mean("tokens"), strict=True)])
     row("peak RSS, GiB", mean("peak"))
+    if torch.cuda.is_available():
+        row("peak of the GPU's memory, GiB", mean("peak of the GPU"))
     console = Console(width=110)
     console.print(table)
     _, step = mean("step CPU")
@@ -188,6 +193,8 @@ class Clock(TrainerCallback):
 
 
 def _now() -> dict[str, float]:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return {"CPU": time.process_time(), "wall": time.perf_counter()}
 
 
@@ -224,6 +231,8 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, float]:
             _run_ours(options.model, settings, Path(folder), clock, plain=name == "GRPOTrainer")
     counted = clock.steps[1:]
     found = {key: sum(step[key] for step in counted) / len(counted) for key in counted[0]}
+    if torch.cuda.is_available():
+        found["peak of the GPU"] = torch.cuda.max_memory_allocated() / 2**30
     return found | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2}
 
 
