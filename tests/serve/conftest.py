@@ -1,43 +1,27 @@
-"""A gateway over a scripted upstream, both at real addresses."""
+"""Gateways that tests start."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
-from scripted import Chunks, Scripted, running, scripted
-
-from ascl.serve.app import build_app
-from ascl.serve.gateway import Gateway
-from ascl.serve.run import ServeSettings, open_gateway
-from ascl.serve.upstream import HttpUpstream
-
-
-@dataclass
-class Served:
-    """A gateway that runs, and what stands behind it."""
-
-    url: str
-    gateway: Gateway
-    script: Scripted
-    folder: Path
-
-
-Serve = Callable[..., AbstractContextManager[Served]]
+from administered import OLD, Admin, administered
+from gateways import Serve, serve_in
+from scripted import answers, consults
 
 
 @pytest.fixture
 def serving(tmp_path: Path) -> Serve:
     """Serve a script: `with serving(turn, turn, strict=True) as served`."""
+    return partial(serve_in, tmp_path / "gateway")
 
-    @contextmanager
-    def serve(*turns: Chunks, rules: str = "default", **settings: Any) -> Iterator[Served]:
-        with scripted(*turns) as script:
-            chosen = ServeSettings(rules, 2, tmp_path / "gateway", "127.0.0.1", 0, **settings)
-            gateway = open_gateway(chosen, ["model"], HttpUpstream(script.url, "upstream-key"))
-            with running(build_app(gateway)) as url:
-                yield Served(url, gateway, script, tmp_path / "gateway")
 
-    return serve
+@pytest.fixture
+def admin(serving: Serve, tmp_path: Path) -> Iterator[Admin]:
+    """The admin page of a gateway over two files of rules, whose upstream looks something up and then answers."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    (rules / "tea.yaml").write_text(OLD)
+    (rules / "bread.yaml").write_text(OLD.replace("tea", "bread").replace("Tea", "Bread").replace("cold", "old"))
+    with administered(serving, consults("serving tea"), answers("Yes."), rules=str(rules), keep_queries=True) as made:
+        yield made

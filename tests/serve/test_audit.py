@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from conftest import Serve, Served
+from gateways import Serve, Served
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import answers, consults, scripted

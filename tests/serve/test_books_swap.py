@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from conftest import Serve, Served
+from gateways import Serve, Served
 from scripted import answers, consults
 
 from ascl.consult.tool import ConsultTool

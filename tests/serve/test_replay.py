@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from conftest import Serve
+from gateways import Serve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import answers, consults

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import openai
 import pytest
-from conftest import Serve, Served
+from gateways import Serve, Served
 from oracle import read_stream
 from scripted import answers, call, consults, delta, usage
 

@@ -18,7 +18,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,7 +106,8 @@ class AuditStore:
             except sqlite3.Error as error:
                 problem, connection = AuditError(str(error)), None
             for _, written, loop in batch:
-                loop.call_soon_threadsafe(_settle, written, problem)
+                with suppress(RuntimeError):  # its loop has ended
+                    loop.call_soon_threadsafe(_settle, written, problem)
         if connection is not None:
             connection.close()
 
