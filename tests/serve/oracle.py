@@ -59,7 +59,7 @@ def _take(read: Read, choice: dict[str, Any], ascl: Any) -> None:
     read.texts[index] = text + (delta.get("content") or "")
     assert delta.get("reasoning") == delta.get("reasoning_content")
     if delta.get("reasoning"):
-        assert not read.texts[index], "a thought comes before the answer"
+        assert not delta.get("content"), "thoughts and texts come apart"
         read.thoughts[index] = read.thoughts.get(index, "") + delta["reasoning"]
     for call in delta.get("tool_calls", ()):
         known = read.calls.setdefault(index, [])

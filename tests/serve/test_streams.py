@@ -102,6 +102,10 @@ def test_chunks_that_make_no_sense_are_passed_over(given: dict[str, Any]) -> Non
     assert not assembler.ended
 
 
+def test_half_a_character_is_replaced() -> None:
+    assert Assembler().add(chunk(content="Hi \ud83d", reasoning="\ude00")) == ("?", "Hi ?")
+
+
 def test_an_error_in_the_stream_and_an_endless_turn_fail() -> None:
     with pytest.raises(RequestFailed):
         Assembler().add({"error": {"message": "x"}})

@@ -16,10 +16,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ascl.errors import InputError
-from ascl.serve.asked import read_asked
+from ascl.serve.asked import Asked, read_asked
 from ascl.serve.errors import ApiError, bad_request
 from ascl.serve.gateway import Gateway, api_error
 from ascl.serve.keys import Key
+from ascl.serve.responses import read_response
+from ascl.serve.responses_wire import ResponsesWire
+from ascl.serve.wire import Wire
 
 LONGEST_BODY = 20 * 2**20  # bytes
 BODY_TIME = 60.0  # seconds for a body to arrive
@@ -50,7 +53,8 @@ def build_app(gateway: Gateway) -> Starlette:
 
     handlers: dict[Any, Any] = {HTTPException: _http_error, ApiError: _api_error, Exception: _any_error}
     routes = [
-        Route("/v1/chat/completions", _Completions(gateway), methods=["POST"]),
+        Route("/v1/chat/completions", _Endpoint(gateway, _chat, Wire), methods=["POST"]),
+        Route("/v1/responses", _Endpoint(gateway, _response, ResponsesWire), methods=["POST"]),
         Route("/v1/models", _models(gateway), methods=["GET"]),
         Route("/v1/rules/search", _search(gateway), methods=["POST"]),
         Route("/healthz", _healthz, methods=["GET"]),
@@ -59,25 +63,42 @@ def build_app(gateway: Gateway) -> Starlette:
     return Starlette(routes=routes, exception_handlers=handlers, lifespan=life)
 
 
-class _Completions:
-    """The endpoint that streams: plain ASGI, so that a client that leaves is noticed at once."""
+def _chat(content: bytes, key: Key) -> Asked:
+    return read_asked(content, frozenset(key.fields), key.shows_thoughts)
 
-    def __init__(self, gateway: Gateway) -> None:
-        self.gateway = gateway
+
+def _response(content: bytes, key: Key) -> Asked:
+    return read_response(content, frozenset(key.fields))
+
+
+class _Endpoint:
+    """An endpoint that streams: plain ASGI, so that a client that leaves is noticed at once.
+
+    read: the request in a body. wire: the form of the reply.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        read: Callable[[bytes, Key], Asked],
+        wire: Callable[[Key, Asked, str], Wire | ResponsesWire],
+    ) -> None:
+        self.gateway, self.read, self.wire = gateway, read, wire
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         id = str(uuid.uuid4())
         request = HttpRequest(scope, receive)
         try:
             key = self.gateway.keys.find(request.headers.get("authorization"))
-            content = await _body(request)
-            asked = read_asked(content, frozenset(key.fields), key.shows_thoughts)
+            asked = self.read(await _body(request), key)
             started = self.gateway.start(asked, key, id)
         except ApiError as error:
             await _reply(error, id)(scope, receive, send)
             return
         except ClientDisconnect:
             return
+
+        wire = self.wire(key, asked, started.pinned.version)
 
         async def begin(headers: dict[str, str]) -> None:
             told = {**_STREAM_HEADERS, **headers, "x-request-id": id}
@@ -90,10 +111,10 @@ class _Completions:
         async def answer() -> None:
             try:
                 if asked.stream:
-                    await started.stream(begin, part)
+                    await started.stream(wire, begin, part)
                     await send({"type": "http.response.body", "body": b"", "more_body": False})
                 else:
-                    reply = JSONResponse(await started.whole())
+                    reply = JSONResponse(await started.whole(wire))
                     reply.headers.update({"x-request-id": id, "x-ascl-rules": started.pinned.version})
                     await reply(scope, receive, send)
             except ApiError as error:

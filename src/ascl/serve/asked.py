@@ -8,8 +8,9 @@ result of the consult tool was looked up here. Texts are neutralised; parts that
 import json
 import re
 import unicodedata
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,6 +31,9 @@ READ = (
     "tool_choice", "response_format",
 )  # fmt: skip
 IGNORED = ("store", "metadata", "service_tier", "prompt_cache_key", "safety_identifier", "verbosity")
+
+
+Fields = TypeVar("Fields", bound=BaseModel)
 
 
 class StreamOptions(BaseModel):
@@ -89,16 +93,19 @@ def read_asked(content: bytes, allowed: frozenset[str] = frozenset(), keep_thoug
 
     Raises ApiError (400) naming the field.
     """
-    body = _json(content)
-    unknown = [name for name in body if name not in {*FORWARDED, *READ, *IGNORED, *allowed}]
-    if unknown:
-        raise bad_request(f"unknown field {unknown[0][:64]!r}", unknown[0][:64])
-    try:
-        fields = _Fields.model_validate(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise bad_request(f"{where}: {first['msg']}", where) from error
+    body = read_json(content)
+    refuse_unknown(body, {*FORWARDED, *READ, *IGNORED, *allowed})
+    return asked_in(body, allowed, keep_thoughts)
+
+
+def asked_in(
+    body: dict[str, Any], allowed: frozenset[str], keep_thoughts: bool = False, places: Sequence[str] | None = None
+) -> Asked:
+    """The request in the fields of a chat completion, cleaned.
+
+    places: where each message stands in what the client sent, if that had another form. Raises ApiError (400).
+    """
+    fields = checked_fields(_Fields, body)
     if fields.max_tokens is not None and fields.max_completion_tokens is not None:
         raise bad_request("give max_tokens or max_completion_tokens, not both", "max_tokens")
     choice, tools = fields.tool_choice, _tools(fields.tools or [])
@@ -110,10 +117,12 @@ def read_asked(content: bytes, allowed: frozenset[str] = frozenset(), keep_thoug
         given = {"tool_choice": choice, "response_format": fields.response_format}
         options |= {name: value for name, value in given.items() if value is not None}
     cleaner = _Cleaner(keep_thoughts)
+    where = "messages"
     for number, message in enumerate(fields.messages):
-        cleaner.add(message, f"messages.{number}")
+        where = places[number] if places else f"messages.{number}"
+        cleaner.add(message, where)
     if not cleaner.kept or cleaner.kept[-1]["role"] == "assistant":
-        raise bad_request("messages: the last message must be the user's or a tool's result", "messages")
+        raise bad_request(f"{where}: the last message must be the user's or a tool's result", where)
     return Asked(
         model=fields.model,
         system="\n\n".join(cleaner.system),
@@ -131,13 +140,31 @@ def read_asked(content: bytes, allowed: frozenset[str] = frozenset(), keep_thoug
     )
 
 
+def refuse_unknown(body: dict[str, Any], known: Collection[str]) -> None:
+    """Raise ApiError (400) naming the first field that is not known."""
+    for name in body:
+        if name not in known:
+            raise bad_request(f"unknown field {name[:64]!r}", name[:64])
+
+
+def checked_fields(model: type[Fields], body: dict[str, Any]) -> Fields:
+    """The fields of a body that are read. Raises ApiError (400) naming the first at fault."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise bad_request(f"{where}: {first['msg']}", where) from error
+
+
 def is_ours(name: object) -> bool:
     """Whether a name is that of the consult tool, or reads like it."""
     plain = unicodedata.normalize("NFKC", name).casefold() if isinstance(name, str) else ""
     return "".join(c for c in plain if c.isalnum()) in _OURS
 
 
-def _json(content: bytes) -> dict[str, Any]:
+def read_json(content: bytes) -> dict[str, Any]:
+    """The object in a body. Raises ApiError (400)."""
     try:
         body = json.loads(content, parse_constant=_no_number)
         json.dumps(body, ensure_ascii=False).encode()  # no lone surrogates
@@ -169,7 +196,7 @@ def _depth(value: Any) -> int:
 
 def _tools(tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for number, tool in enumerate(tools):
-        where = f"tools.{number}.function.name"
+        where = f"tools.{number}"
         function = tool.get("function")
         name = function.get("name") if isinstance(function, dict) else None
         if tool.get("type") != "function" or not isinstance(name, str) or not re.fullmatch(r"[\w.-]{1,128}", name):

@@ -41,7 +41,7 @@ class Assembler:
             delta = {}
         thought = next((delta[key] for key in _THOUGHTS if isinstance(delta.get(key), str) and delta[key]), "")
         text = delta.get("content") if isinstance(delta.get("content"), str) else delta.get("refusal")
-        text = text if isinstance(text, str) else ""
+        thought, text = _unicode(thought), _unicode(text if isinstance(text, str) else "")
         for call in delta.get("tool_calls") or ():
             if isinstance(call, dict):
                 self._add_call(call)
@@ -105,6 +105,11 @@ class Assembler:
         if self.calls:
             message["tool_calls"] = self.calls
         return {"choices": [{"message": message, "finish_reason": self.finish_reason}], "usage": self.usage}
+
+
+def _unicode(text: str) -> str:
+    """A text without lone surrogates: JSON can hold half a character, a reply can't."""
+    return text.encode(errors="replace").decode()
 
 
 def read_usage(usage: dict[str, Any]) -> dict[str, int]:

@@ -19,10 +19,11 @@ from ascl.serve.books import Books, Pinned
 from ascl.serve.errors import ApiError
 from ascl.serve.keys import Key, Keys
 from ascl.serve.loop import Choice, LoopSettings, Piece, Walked
+from ascl.serve.responses_wire import ResponsesWire
 from ascl.serve.upstream import Upstream
-from ascl.serve.wire import DONE, HEARTBEAT, Wire, error_event, total_usage
+from ascl.serve.wire import Wire, total_usage
 
-HEARTBEAT_EVERY = 15.0  # seconds without a byte
+HEARTBEAT, HEARTBEAT_EVERY = b": keep-alive\n\n", 15.0  # after so many seconds without a byte
 Send = Callable[[bytes], Awaitable[None]]
 Begin = Callable[[dict[str, str]], Awaitable[None]]
 
@@ -64,6 +65,7 @@ class Request:
     reserved: int
     began: float = field(default_factory=time.monotonic)
     choices: list[Choice] = field(default_factory=list)
+    ended: bool = False  # how it ended has been handed to the trail, this once
 
     def __post_init__(self) -> None:
         gateway, asked = self.gateway, self.asked
@@ -78,7 +80,7 @@ class Request:
         """What the choices have come to."""
         return [choice.walked for choice in self.choices]
 
-    async def whole(self) -> dict[str, Any]:
+    async def whole(self, wire: Wire | ResponsesWire) -> dict[str, Any]:
         """The completion. Raises ApiError; the record is written whatever happens."""
         begun = asyncio.create_task(self._begin())
         try:
@@ -93,14 +95,14 @@ class Request:
         except asyncio.CancelledError as error:
             await self._give_up(error, begun)
             raise
-        return Wire(self.key, self.asked.model, self.pinned.version).completion(self.walks)
+        return wire.completion(self.walks)
 
-    async def stream(self, begin: Begin, send: Send) -> None:
+    async def stream(self, wire: Wire | ResponsesWire, begin: Begin, send: Send) -> None:
         """Send the completion as it comes. Raises ApiError where nothing has been sent yet.
 
         begin: sends the status and the headers, with the first piece or heartbeat.
         """
-        wire, sent = Wire(self.key, self.asked.model, self.pinned.version), False
+        sent = False
         begun = asyncio.create_task(self._begin())
 
         async def out(content: bytes) -> None:
@@ -119,19 +121,15 @@ class Request:
                         await out(content)
             await begun
             await self._finish("finished")  # on disk before the last byte leaves
-            await out(self._last(wire))
+            await out(wire.end(self.walks))
         except (RequestFailed, AuditError) as error:
             await self._give_up(error, begun)
             if not sent:
                 raise api_error(error) from error
-            await send(error_event(api_error(error).body()) + DONE)
+            await send(wire.failure(api_error(error)))
         except asyncio.CancelledError as error:
             await self._give_up(error, begun)
             raise
-
-    def _last(self, wire: Wire) -> bytes:
-        usage = wire.usage(self.walks) if self.asked.include_usage else b""
-        return b"".join(wire.end(i, walked) for i, walked in enumerate(self.walks)) + usage + DONE
 
     async def _pieces(self) -> AsyncGenerator[tuple[int, Piece], None]:
         """The pieces of all choices, which are walked at the same time. Raises what the first that fails raises."""
@@ -177,6 +175,9 @@ class Request:
         await self.gateway.audit.write(Entry(self.id, "begun", self.key.tenant, record))
 
     async def _finish(self, kind: str, error: str | None = None) -> None:
+        if self.ended:
+            return
+        self.ended = True
         hashed = self.gateway.audit.hashed
         walks = self.walks
         queries = [one.query for walked in walks for one in walked.trajectory.consultations]

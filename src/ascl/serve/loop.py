@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ascl.chat.messages import Message, StopReason, Trajectory
+from ascl.chat.messages import Consultation, Message, StopReason, Trajectory
 from ascl.chat.neutralise import neutralise, neutralise_messages
 from ascl.chat.turn import Turn
 from ascl.consult.rollout import advance, start
@@ -45,16 +45,17 @@ class LoopSettings:
 
 @dataclass(frozen=True)
 class Piece:
-    """A piece of the answer, or of its thought, for the client."""
+    """A piece of what the model says or thinks, or something that it looked up."""
 
     text: str = ""
     thought: str = ""
+    consultation: Consultation | None = None
 
 
 @dataclass
 class Walked:
     """What a choice came to. calls: of the client's tools, in OpenAI's form. deferred: calls of theirs that were
-    dropped because the model consulted in the same turn. usage: of each turn.
+    dropped because the model consulted in the same turn. usage: of each turn. given: all that came out, in its order.
     """
 
     trajectory: Trajectory
@@ -64,7 +65,17 @@ class Walked:
     deferred: int = 0
     limit_reached: bool = False
     usage: list[dict[str, int]] = field(default_factory=list)
-    shown: str = ""
+    given: list[Piece] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """What the model said to the client."""
+        return "".join(piece.text for piece in self.given)
+
+    @property
+    def thought(self) -> str:
+        """What it thought."""
+        return "".join(piece.thought for piece in self.given)
 
     @property
     def total(self) -> dict[str, int]:
@@ -93,6 +104,7 @@ class Choice:
         said = [Message(role="system", content=text), *map(_projected, asked.messages)]
         self.walked = Walked(start("served", said))
         self.turn_shown = ""  # of the last turn
+        self.gap = Piece()  # what parts a turn's first text and thought from those of turns before
 
     async def pieces(self) -> AsyncGenerator[Piece, None]:
         """Walk to the end, giving what the client may see as it comes. Raises RequestFailed."""
@@ -116,24 +128,26 @@ class Choice:
                 return
             turn.calls = [call for call in turn.calls if call.name not in self.asked.names]
             walked.deferred += len(theirs)
-            before = len(walked.trajectory.messages)
+            messages, consultations = len(walked.trajectory.messages), len(walked.trajectory.consultations)
             if not advance(walked.trajectory, turn, offered, self.settings.turns):
                 break
-            self._remember(walked.trajectory.messages[before:], number)
+            self._remember(walked.trajectory.messages[messages:], number)
+            for one in walked.trajectory.consultations[consultations:]:
+                yield self._give(Piece(consultation=one))
         yield self._rest(walked.trajectory.answer or "")
         walked.finish_reason = "length" if walked.trajectory.stop in _CUT else "stop"
 
     async def _turn(self, number: int, offered: ConsultTool | None) -> AsyncGenerator[Piece | Turn, None]:
-        assembler, hold, shown, said, pieces = Assembler(), HoldBack(), "", False, 0
+        assembler, hold, shown, pieces = Assembler(), HoldBack(), "", 0
         limit = self.asked.max_tokens or self.settings.answer_tokens
+        self.gap = Piece("\n\n" if self.walked.text else "", "\n" if self.walked.thought else "")
         async with aclosing(self.upstream.turn(self._body(number, offered, limit))) as chunks:
             async for chunk in chunks:
                 thought, text = assembler.add(chunk)
                 if thought:
-                    yield Piece(thought=thought if said or not number else f"\n{thought}")
-                    said = True
+                    yield self._give(Piece(thought=thought))
                 if text and not self.settings.strict and (passed := hold.add(text)):
-                    yield Piece(text=passed if shown else self._gap() + passed)
+                    yield self._give(Piece(text=passed))
                     shown += passed
                 pieces += bool(text)
                 if self.asked.max_tokens and pieces >= limit and not assembler.ended:
@@ -145,20 +159,21 @@ class Choice:
         self.walked.usage.append(assembler.usage)
         self.walked.logprobs = assembler.logprobs
         self.turn_shown = shown
-        self.walked.shown += self._gap() + shown if shown else ""
+        if turn.thought and not any(assembler.thought):  # it stood in the text
+            yield self._give(Piece(thought=turn.thought))
         yield turn
+
+    def _give(self, piece: Piece) -> Piece:
+        """Note a piece that comes out; the first text and thought of a turn are parted from those of turns before."""
+        text, thought = piece.text and self.gap.text + piece.text, piece.thought and self.gap.thought + piece.thought
+        self.gap = Piece("" if text else self.gap.text, "" if thought else self.gap.thought)
+        piece = Piece(text, thought, piece.consultation)
+        self.walked.given.append(piece)
+        return piece
 
     def _rest(self, answer: str) -> Piece:
         """What of the answer was held back."""
-        rest = answer[len(self.turn_shown) :] if answer.startswith(self.turn_shown) else ""
-        if rest and not self.turn_shown:
-            rest = self._gap() + rest
-        self.walked.shown += rest
-        return Piece(text=rest)
-
-    def _gap(self) -> str:
-        """What parts a turn's text from what earlier turns said before they consulted."""
-        return "\n\n" if self.walked.shown else ""
+        return self._give(Piece(text=answer[len(self.turn_shown) :] if answer.startswith(self.turn_shown) else ""))
 
     def _body(self, number: int, offered: ConsultTool | None, limit: int) -> dict[str, Any]:
         body = self.asked.options | {

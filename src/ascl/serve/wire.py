@@ -11,11 +11,12 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from ascl.serve.asked import Asked
+from ascl.serve.errors import ApiError
 from ascl.serve.keys import Key
 from ascl.serve.loop import Piece, Walked, consulted
 
 DONE = b"data: [DONE]\n\n"
-HEARTBEAT = b": keep-alive\n\n"
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Wire:
     """One reply. version: of the rule book it was made under."""
 
     key: Key
-    model: str
+    asked: Asked
     version: str
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=lambda: int(time.time()))
@@ -38,26 +39,31 @@ class Wire:
             delta["content"] = piece.text
         return self._chunk(index, delta) if delta else b""
 
-    def end(self, index: int, walked: Walked) -> bytes:
-        """The last chunks of a choice."""
+    def end(self, walks: list[Walked]) -> bytes:
+        """The last chunks of each choice, then the usage of all their turns where it was asked for."""
+        sent = b"".join(self._end(index, walked) for index, walked in enumerate(walks))
+        if self.asked.include_usage:
+            sent += _event(self._common() | {"choices": [], "usage": total_usage(walks)})
+        return sent + DONE
+
+    def failure(self, error: ApiError) -> bytes:
+        """The end of a stream that had begun."""
+        return _event(error.body()) + DONE
+
+    def _end(self, index: int, walked: Walked) -> bytes:
         sent = b""
         if walked.calls:
             calls = [{"index": number, **call} for number, call in enumerate(walked.calls)]
             sent = self._chunk(index, {"tool_calls": calls})
-        return sent + self._chunk(index, {}, walked, ascl=self._ours([walked]))
-
-    def usage(self, walks: list[Walked]) -> bytes:
-        """The chunk with the usage of all choices and of all their turns."""
-        return _event(self._common() | {"choices": [], "usage": total_usage(walks)})
+        return sent + self._chunk(index, {}, walked, ascl=ours(self.key, self.version, [walked]))
 
     def completion(self, walks: list[Walked]) -> dict[str, Any]:
         """The whole reply as one object."""
         choices = []
         for index, walked in enumerate(walks):
-            message: dict[str, Any] = {"role": "assistant", "content": walked.shown or (None if walked.calls else "")}
-            thoughts = "\n".join(filter(None, walked.trajectory.thoughts))
-            if thoughts and self.key.shows_thoughts:
-                message |= dict.fromkeys(("reasoning", "reasoning_content"), thoughts)
+            message: dict[str, Any] = {"role": "assistant", "content": walked.text or (None if walked.calls else "")}
+            if self.key.shows_thoughts and (thought := walked.thought):
+                message |= dict.fromkeys(("reasoning", "reasoning_content"), thought)
             if walked.calls:
                 message["tool_calls"] = walked.calls
             logprobs = {"content": walked.logprobs} if walked.logprobs else None
@@ -65,15 +71,15 @@ class Wire:
                 {"index": index, "message": message, "logprobs": logprobs, "finish_reason": walked.finish_reason}
             )
         reply = self._common() | {"object": "chat.completion", "choices": choices, "usage": total_usage(walks)}
-        ours = self._ours(walks)
-        return reply | {"ascl": ours} if ours else reply
+        shown = ours(self.key, self.version, walks)
+        return reply | {"ascl": shown} if shown else reply
 
     def _common(self) -> dict[str, Any]:
         return {
             "id": self.id,
             "object": "chat.completion.chunk",
             "created": self.created,
-            "model": self.model,
+            "model": self.asked.model,
         }
 
     def _chunk(
@@ -89,14 +95,16 @@ class Wire:
         chunk = self._common() | {"choices": [choice]}
         return _event(chunk | {"ascl": ascl} if ascl else chunk)
 
-    def _ours(self, walks: list[Walked]) -> dict[str, Any]:
-        if not self.key.shows_consultations:
-            return {}
-        return {
-            "rules": self.version,
-            "consultations": [one for walked in walks for one in consulted(walked)],
-            "turns": [usage for walked in walks for usage in walked.usage],
-        }
+
+def ours(key: Key, version: str, walks: list[Walked]) -> dict[str, Any]:
+    """What is ours in a reply, if the key sees it: the rules in force, what was looked up, the usage of each turn."""
+    if not key.shows_consultations:
+        return {}
+    return {
+        "rules": version,
+        "consultations": [one for walked in walks for one in consulted(walked)],
+        "turns": [usage for walked in walks for usage in walked.usage],
+    }
 
 
 def total_usage(walks: list[Walked]) -> dict[str, int]:
@@ -104,11 +112,6 @@ def total_usage(walks: list[Walked]) -> dict[str, int]:
     totals = [walked.total for walked in walks]
     names = ("prompt_tokens", "completion_tokens", "total_tokens")
     return {name: sum(total[name] for total in totals) for name in names}
-
-
-def error_event(body: dict[str, Any]) -> bytes:
-    """An error in a stream that has begun."""
-    return _event(body)
 
 
 def _event(body: dict[str, Any]) -> bytes:
