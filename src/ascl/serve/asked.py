@@ -117,7 +117,6 @@ def asked_in(
         given = {"tool_choice": choice, "response_format": fields.response_format}
         options |= {name: value for name, value in given.items() if value is not None}
     cleaner = _Cleaner(keep_thoughts)
-    where = "messages"
     for number, message in enumerate(fields.messages):
         where = places[number] if places else f"messages.{number}"
         cleaner.add(message, where)
@@ -152,9 +151,8 @@ def checked_fields(model: type[Fields], body: dict[str, Any]) -> Fields:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise bad_request(f"{where}: {first['msg']}", where) from error
+        where, why = ".".join(map(str, error.errors()[0]["loc"])), error.errors()[0]["msg"]
+        raise bad_request(f"{where}: {why}", where) from error
 
 
 def is_ours(name: object) -> bool:
@@ -223,16 +221,13 @@ class _Cleaner:
             text = _content(message.get("content"), f"{where}.content")
             self.system.append(text if isinstance(text, str) else _joined(text, f"{where}.content"))
         elif role == "user":
-            self._keep({"role": "user", "content": _content(message.get("content"), f"{where}.content")})
+            self.kept.append({"role": "user", "content": _content(message.get("content"), f"{where}.content")})
         elif role == "assistant":
             self._add_assistant(message, where)
         elif role == "tool":
             self._add_result(message, where)
         else:
             raise bad_request(f"{where}.role: system, developer, user, assistant or tool is expected", f"{where}.role")
-
-    def _keep(self, message: dict[str, Any]) -> None:
-        self.kept.append(message)
 
     def _add_assistant(self, message: dict[str, Any], where: str) -> None:
         given = message.get("tool_calls") or []
@@ -254,7 +249,7 @@ class _Cleaner:
         if self.keep_thoughts and isinstance(thought, str):
             kept |= dict.fromkeys(("reasoning", "reasoning_content"), neutralise(thought))
         if text or calls:
-            self._keep(kept)
+            self.kept.append(kept)
 
     def _call(self, call: dict[str, Any], where: str) -> dict[str, Any] | None:
         function, id = call.get("function"), call.get("id")
@@ -279,7 +274,7 @@ class _Cleaner:
         if not any(id == call["id"] for one in self.kept for call in one.get("tool_calls", ())):
             raise bad_request(f"{where}.tool_call_id: no call before has this id", f"{where}.tool_call_id")
         content = _content(message.get("content"), f"{where}.content")
-        self._keep({"role": "tool", "tool_call_id": id, "content": content})
+        self.kept.append({"role": "tool", "tool_call_id": id, "content": content})
 
 
 def _content(content: Any, where: str) -> Any:
