@@ -173,6 +173,76 @@ def test_a_number_among_others_is_not_right(said: str) -> None:
     assert grade(f"The answer is {said}.", "36", []) is False
 
 
+DENIED = [
+    "not 42", "is not 42", "It isn't 42 pens.", "The answer can't be 42", "The answer is definitely not 42",
+    "The answer is anything but 42", "It is never equal to 42", "The answer is other than 42", "x != 42", "x ≠ 42",
+    "She does not have 42 pens.", "#### not 42", r"\boxed{\text{not } 42}", r"\boxed{\neq 42}", "42 is not the answer.",
+    "42 pens is wrong.", "**Not $42$.**", "It is neither 42 nor 43.", "The answer is not 42 or 43.",
+    "It is not $42.", "It is not (42).",
+]  # fmt: skip
+BOUNDED = [
+    "> 42", "< 42", ">= 42", "x > 42", "The answer is > 42", "The answer is ≥ 42", "The answer is more than 42",
+    "It is less than $42$.", "The answer is at least 42", "The answer is at most 42", "She has fewer than 42 pens.",
+    "The answer is over 42", "It is greater than or equal to 42.", "#### > 42", r"\boxed{>42}", r"\boxed{x < 42}",
+    r"\boxed{\geq 42}", "The answer is 42 or more", "42 pens or fewer", "The answer is 42+.", "It is 42 and above.",
+    r"\boxed{42 \text{ or more}}", "It exceeds 42.", "She has 42 pens at most.", "It is between 42 and 43.",
+    r"It is more than \$42.",
+]  # fmt: skip
+HEDGED = [
+    "42 or perhaps 43", "The answer is 42, or maybe 43", "The answer is 42, perhaps 43", "It is 42 (possibly 43).",
+    "42 pens or perhaps 43 pens", "The answer is 42 pens or 43 pens", "The answer is 42, but it could be 43",
+    "It could be 42 or it could be 43.", "Either it is 42 or it is 43.", "The answer is 42. Or maybe 43.",
+    r"\boxed{42} or perhaps \boxed{43}", r"\boxed{42 \text{ or maybe } 43}", "#### 42 or maybe 43",
+    "She has 42, or even 43, pens.", "It is 42 or 43.", "The answer is 42 to 43", "It is 42, though 43 is possible.",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", [*DENIED, *BOUNDED, *HEDGED])
+def test_a_number_that_is_denied_bounded_or_one_of_several_is_no_stated_answer(said: str) -> None:
+    for answer in (said, f"She counts 5 and 37 of them. {said}", f"So {said}\n"):
+        assert grade(answer, "42", []) is False, answer
+        assert grade(answer, "43", []) is False, answer
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The answer is not 43 but 42.", "The answer is not 43. It is 42.", "It is not 43, it is 42.", "No, 42.",
+        "The answer is 42, not 43.", "It is 42, and not 43.", "It is 42 rather than 43.", "There is no doubt: 42.",
+        "It does not matter; 42.", "Not only is it even, it is 42.", "Since x > 41 and x < 43, x = 42.",
+        "The number between 41 and 43 is 42.", "The answer is 42, which is more than 41.", "It is 42, no more.",
+        "5 less than 47 is 42.", "She has 2 more than 40, so 42.", "She has 42 more than Tom.", "It adds up to 42.",
+        "It is rounded up to 42.", "The price rose from 40 to 42.", "The answer is 42 minutes, or 0.7 hours.",
+        "The answer is 42, or 42.0.", "It is 42, or more precisely 42.0.", "The answer is probably 42.",
+        "The total is => 42", "<answer>42</answer>", "6!/20 + 3! = 42",
+        "Here it is:\n\n> **42 pens**", "Answer:\n> 42", "> The answer is 42.", "42 is not prime, so the answer is 42.",
+        "7 + 35 = 42", "The sum over 7 days is 42.", "The answer is 42 + 0.", "Tom is not 5. Tom is 42.",
+    ],
+)  # fmt: skip
+def test_a_number_is_stated_though_another_is_denied_beside_it(said: str) -> None:
+    assert grade(said, "42", []) is True
+
+
+@given(st.integers(1, 10**6), st.sampled_from([*DENIED, *BOUNDED]))
+def test_what_is_denied_does_not_hide_the_answer_after_it(number: int, said: str) -> None:
+    assert grade(f"{said}\n\nThe answer is {number}.", str(number), []) is True
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "right"),
+    [
+        ("The answer is not $3\\sqrt{2}$.", r"3\sqrt{2}", False),
+        ("The answer is more than 1/2.", r"\frac{1}{2}", False),
+        ("The answer is not $x+1$ but $x+2$.", "x+2", True),
+        ("The answer is x > 42.", "x > 42", True),
+        ("It holds for $x \\geq 42$.", r"x \geq 42", True),
+        ("So x = 2 or perhaps x = -3.", "2", False),
+    ],
+)
+def test_an_expression_is_denied_as_a_number_is(answer: str, expected: str, right: bool) -> None:
+    assert grade(answer, expected, []) is right
+
+
 @pytest.mark.parametrize(
     "written",
     [

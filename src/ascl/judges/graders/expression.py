@@ -25,7 +25,9 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _WORD = rf"(?<![\\a-zA-Z])(?!(?:{_NAMES}|and|or)(?![a-zA-Z]))[a-zA-Z]{{2}}"
-ASIDE = re.compile(rf"(?<=[\w%)}}°]) ?\([^()\n]{{0,200}}?{_WORD}[^()\n]{{0,200}}\)")
+ASIDE = re.compile(
+    rf"(?<=[\w%)}}°]) ?\((?!(?:or )?(?:perhaps|maybe|possibly)\b)[^()\n]{{0,200}}?{_WORD}[^()\n]{{0,200}}\)"
+)
 _MIXED = re.compile(r"\d+/\d+")
 _ASIDE = re.compile(rf"\((?=[^()\n]{{0,200}}?{_WORD}|\d+\)(?!\s*[\d(]))")
 _LONGEST = 2000  # characters of an expression

@@ -5,10 +5,12 @@ read", is for answers that hold no number, no expression or no choice; a wrong o
 """
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 
 from ascl.judges.graders import latex
 from ascl.judges.graders.choice import read_choice
+from ascl.judges.graders.denied import denied, either
 from ascl.judges.graders.expression import ASIDE, as_latex, expressions, values, without_unit
 from ascl.judges.graders.plain_text import apart, plain
 from ascl.judges.graders.stated import Statement, boxes, read_stated, without_asides
@@ -18,7 +20,7 @@ _LONGEST_EXPRESSION = 500
 
 # What may stand between a mark and the result: "about", "equal to", "a total of".
 _LEAD = re.compile(
-    r"(?:[\s:=*\"'>•]|(?:therefore|thus|hence|then|now|simply|just|exactly|only|indeed|about|approximately|around|roughly"
+    r"(?:[\s:=*\"'•]|(?:therefore|thus|hence|then|now|simply|just|exactly|only|indeed|about|approximately|around|roughly"
     r"|equal\s+to|given\s+by|found\s+to\s+be|as\s+follows|(?:a\s+)?total\s+of|the\s+(?:number|value))\b[,:]?)*",
     re.IGNORECASE,
 )
@@ -31,6 +33,7 @@ _BASE = re.compile(r"(?<=[\da-fA-F])_\{?(\d+)\}?")
 _ASSIGNED = re.compile(r"\s*([a-zA-Z](?:_\w)?)\s*=([^=]*)")
 _NAMED = re.compile(r"(?<![a-zA-Z\\])[a-zA-Z](?:_\w)?\s*(?:=|∈|\\in(?![a-zA-Z]))\s*")
 _WORD = re.compile(r"[a-zA-Z]+(?:['-][a-zA-Z]+)*|\d+")
+_EITHER = re.compile(r"\bor\b")
 _PREDICATE = re.compile(r".*(?:\b(?:is|are|was|equals|be|called|named)\b|[:=])", re.DOTALL | re.IGNORECASE)
 
 
@@ -57,7 +60,7 @@ def grade(answer: str | None, expected: str, options: list[str]) -> bool | None:
     if found is None:
         found = _last(text[: boxes(text)[1]], bool(numbers))
     if not found:
-        return None
+        return False if _denies("\n".join([text, *(held for _, held in boxes(text)[0])]), bool(numbers)) else None
     return _is_number(found, wanted, numbers, whole) if numbers else _is_expression(found, wanted)
 
 
@@ -66,30 +69,55 @@ def _stated(statement: Statement, numeric: bool) -> str | None:
     text = _LEAD.sub("", statement.text, count=1)
     if statement.boxed:
         text = apart(text).strip(" ,;:").rstrip(" .,;:")
-        if not numeric or values(text):
+        if not numeric or (values(text) and not _denies(text, numeric)):
             return text
     else:
         text = re.split(r"\n\s*\n", text, maxsplit=1)[0]
-    told = ((at, found) for at, found in expressions(text, statement.boxed) if _tells(found, numeric))
-    at, first = next(told, (0, ""))
+    told = _results(text, numeric, statement.boxed)
+    at, end, first = next(told, (0, 0, ""))
     if first and not text[:at].strip("([+ "):
-        goes_on = _SUM.match(text, at + len(first))  # "5 pens + 3 pens = 8 pens"
+        goes_on = _SUM.match(text, end)  # "5 pens + 3 pens = 8 pens"
         if goes_on and "=" in goes_on[0]:
             return max(expressions(goes_on[0].rpartition("=")[2]), default=(0, first))[1]
-        return first
-    if statement.boxed:
-        return max(told, default=(0, first))[1]
-    if not first or re.search(r"[.!?]\s+\S", text):
+        last = next(told, (end, end, ""))
+        return f"{first} or {last[2]}" if text[end : last[0]].strip() == "to" else first
+    if not statement.boxed and (not first or re.search(r"[.!?]\s+\S", text)):
         return None
-    return max(told, default=(0, first))[1]
+    return max(told, default=(0, 0, first))[2]
 
 
 def _last(text: str, numeric: bool) -> str | None:
     """The last expression of a text, asides apart, or None."""
     for told in (ASIDE.sub("", without_asides(text)), text):
-        if found := [e for _, e in expressions(told) if _tells(e, numeric)]:
+        if found := [e for _, _, e in _results(told, numeric)]:
             return _PROSE_LETTER.split(found[-1])[-1] if numeric and not values(found[-1]) else found[-1]
     return None
+
+
+def _results(text: str, numeric: bool, boxed: bool = False) -> Iterator[tuple[int, int, str]]:
+    """The expressions of a text that may be its result, and where each starts and ends.
+
+    Those that it denies or bounds are none; two of which either may be the result are one, joined by "or".
+    """
+    held, is_denied = None, denied(text)
+    for at, found in expressions(text, boxed):
+        end = at + len(found)
+        if not _tells(found, numeric) or is_denied(at, end):
+            continue
+        if held and either(text, held[1], at, end):
+            held = (held[0], end, f"{held[2]} or {found}")
+            continue
+        if held:
+            yield held
+        held = (at, end, found)
+    if held:
+        yield held
+
+
+def _denies(text: str, numeric: bool) -> bool:
+    """Whether a text denies or bounds an expression that might be a result."""
+    is_denied = denied(text)
+    return any(_tells(found, numeric) and is_denied(at, at + len(found)) for at, found in expressions(text))
 
 
 def _tells(expression: str, numeric: bool) -> bool:
@@ -102,8 +130,12 @@ def _tells(expression: str, numeric: bool) -> bool:
 
 
 def _is_number(found: str, wanted: str, numbers: set[Decimal], whole: bool) -> bool:
-    """Whether an expression is the number; of a list every item must be, or, where nothing was stated, the last one."""
+    """Whether an expression is the number; of a list every item must be, or, where nothing was stated, the last one.
+
+    Of alternatives every one must be.
+    """
     items = [found] if values(found) else _items(found)
+    whole = whole or bool(_EITHER.search(found))
     return all(
         any(_one_number(part, wanted, numbers) for part in _ends(item)) for item in (items if whole else items[-1:])
     )

@@ -55,6 +55,7 @@ _DISPLAY = re.compile(r"(?<!\\)\\[()\[\]]|\\(?:begin|end)\{(?:align|equation|gat
 _EMPHASIS = re.compile(
     r"(?<![\w)\]}*])\*([^\s*](?:[^*\n]*[^\s*])?)\*(?![\w*])|(?<![\w\\}^])_{1,3}([^\s_](?:[^_\n]*[^\s_])?)_{1,3}(?!\w)"
 )
+_QUOTED = re.compile(r"(?<=\n)>\s?")  # a line of a quotation; a text that begins with `>` may be an inequality
 _KEPT = re.compile(
     _FONT.pattern + r"|\\(?:begin|end)\{\w+\*?\}|\\[a-zA-Z]+|(?<![a-zA-Z0-9})] )(?<![a-zA-Z])[a-zA-Z]{2,3}(?![a-zA-Z])"
 )
@@ -76,6 +77,7 @@ def plain(answer: str) -> str:
     text = _SPACE.sub(" ", _INVISIBLE.sub("", text)).translate(_SAME)
     text = _STYLED.sub(lambda m: unicodedata.normalize("NFKC", m[0]), text)
     text = re.sub(r"[^\D\x00-\x7f]", lambda m: str(unicodedata.decimal(m[0])), text)  # digits of other scripts
+    text = _QUOTED.sub("", text)
     text = _TAG.sub(" ", re.sub(r"<sup>([^<>\n]{1,20})</sup>", r"^{\1}", _NOTE_MARK.sub("", text)))
     text = re.sub(
         "[¼-¾⅐-⅞]", lambda m: r"\frac{{{}}}{{{}}}".format(*unicodedata.normalize("NFKC", m[0]).split("⁄")), text

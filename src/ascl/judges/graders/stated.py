@@ -38,7 +38,7 @@ _NEXT_PROBLEM = re.compile(
 )
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*\{")
 _BRACE = re.compile(rf"{_BOX.pattern}|\\[{{}}]|[{{}}]")
-_JOINED = re.compile(r"[\s}]*+(?:[,;]|(?:,\s*+)?(?:and|or)\b)\s*(?:[a-zA-Z]\s*=\s*)?")
+_JOINED = re.compile(r"[\s}]*+(?:[,;]|(?:,\s*+)?(?:and|or)\b)\s*(?:(?:perhaps|maybe|possibly)\s+)?(?:[a-zA-Z]\s*=\s*)?")
 
 
 class Statement(NamedTuple):
