@@ -13,7 +13,7 @@ from ascl.data.examples import Example
 from ascl.data.prompt import Kind, Prompt
 from ascl.evals.traces import chunks, figures, judged_intents, word_intents
 from ascl.judges.asking import book_judge, conversation, hallucination, spoken, strongreject
-from ascl.judges.graders import choice, expression, grade, plain_text, stated
+from ascl.judges.graders import choice, denied, expression, grade, plain_text, stated
 from ascl.judges.guards import llama_guard, qwen3guard, safeguard, wildguard
 from ascl.judges.judge import Case, judge_one
 from ascl.judges.lexical import drafts, offline, refusal, steps, topic, wordings
@@ -92,10 +92,16 @@ def rules_of(text: str) -> str:
     return "category: a\ntitle: a\nrules:\n" + "".join(rules)
 
 
-def many(text: str) -> list[rule.Rule]:
-    """Rules, each with a title of its own."""
-    parts = (text[at : at + 20] or "x" for at in range(0, len(text), 20))
+def many(text: str, length: int = 40) -> list[rule.Rule]:
+    """Rules of so many characters, by default as short as they are written, each with a title of its own."""
+    parts = (text[at : at + length] for at in range(0, len(text), length))
     return [rule.Rule(id=f"a.r{i}", category="a", title=f"t{i}", text=part) for i, part in enumerate(parts)]
+
+
+def recognise_again(text: str, length: int = 40) -> list[str | None]:
+    """The ids of rules after an edit of each: other words, and another title. The text is read twice, so half of it."""
+    kept = many(text[: len(text) // 2], length)
+    return ids.recognise([(f"new {rule.title}", f"Never {rule.text}") for rule in kept], kept)
 
 
 def completion_of(content: str, **more: object) -> dict[str, object]:
@@ -115,7 +121,7 @@ def quietly(read: Callable[[str], object]) -> Callable[[str], object]:
 
 
 JUDGES = (refusal, wordings, steps, drafts, topic)
-GRADES = (grade, plain_text, stated, expression, choice)
+GRADES = (grade, plain_text, stated, expression, denied, choice)
 SERVERS = (server_text, bare_call, hermes, qwen_agent)
 
 PARSERS: dict[str, Parser] = {
@@ -258,11 +264,11 @@ PARSERS: dict[str, Parser] = {
     "ids.make_ids same": Parser(
         lambda t: ids.make_ids([("a", t[at : at + 40]) for at in range(0, len(t), 40)], ()), (), rate=3
     ),
-    "ids.recognise": Parser(
-        lambda t: ids.recognise([(rule.title, rule.text) for rule in many(t)], many(t)), (), rate=20
-    ),
-    "safeguard.policy": Parser(lambda t: safeguard.policy(RuleBook(many(t))), (safeguard,), rate=20),
-    "book_judge.policy": Parser(lambda t: book_judge.policy(many(t)), (book_judge,), rate=20),
+    "ids.recognise": Parser(quietly(recognise_again), ()),
+    "ids.recognise no two alike": Parser(quietly(lambda t: recognise_again(numbered(t)[: len(t)])), ()),
+    "ids.recognise long": Parser(quietly(lambda t: recognise_again(numbered(t)[: len(t)], 1_000)), ()),
+    "safeguard.policy": Parser(quietly(lambda t: safeguard.policy(RuleBook(many(t)))), (safeguard,)),
+    "book_judge.policy": Parser(quietly(lambda t: book_judge.policy(many(t))), (book_judge,)),
     "rule.count_words": Parser(rule.count_words, ()),
     "rule.is_id": Parser(rule.is_id, ()),
     "words.content_words": Parser(words.content_words, (), rate=3),

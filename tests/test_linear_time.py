@@ -54,7 +54,10 @@ SLOW_ONCE: dict[str, list[tuple[str, str, str]]] = {
         ("", "[", ""), ("x", "<!-- ", ""), ("x", "<!a", ""), ("<!--", "-", ""), ("a ", "[^a", "")
     ],
     "ids.recognise": [("", "a b ", "")],
+    "ids.recognise no two alike": [("", "a b ", ""), ("", "漢字", "")],
+    "ids.recognise long": [("", "a b ", "")],
     "safeguard.policy": [("", "a b ", "")],
+    "book_judge.policy": [("", "Verdict: ", "")],
     "wildguard.ask": [("", "-", "")],
     "bare_call.unfenced": [("", "~", "")],
     "bare_call.is_bare_call brackets": [("", "1,", "")],
@@ -101,7 +104,7 @@ def problem(parser: Parser, before: str, unit: str, behind: str) -> str:
 
 # Parts of what is listed, or no more than a text put into another.
 PARTS = {
-    *("book_judge.messages", "guard.one_line"),
+    *("book_judge.messages", "denied.denied", "denied.either", "guard.one_line"),
     *("guard.exchange", "hallucination.messages", "latex.equal", "named.judge_settings", "refusal.read_part"),
     *("safeguard.messages", "spoken.after_thought", "spoken.labelled", "stated.statements", "strongreject.messages"),
     *("topic.topic_words", "topic.is_english", "topic.loops", "topic.off_topic", "wildguard.messages", "words.words"),

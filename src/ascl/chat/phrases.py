@@ -8,6 +8,7 @@ other scripts that look the same. A zero-width space after a label's first chara
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 from ascl.chat.neutralise import BREAK
 
@@ -76,7 +77,7 @@ def break_phrases(text: str, phrases: Iterable[str]) -> str:
     """
     view = _LOOKS.of(text)
     found: set[int] = set()
-    for phrase in {_LOOKS.of(phrase) for phrase in phrases}:
+    for phrase in _views(tuple(phrases)):
         at = view.find(phrase)
         while at >= 0:
             found.add(at)
@@ -93,6 +94,12 @@ def break_phrases(text: str, phrases: Iterable[str]) -> str:
             parts.append(BREAK)
         seen += width
     return "".join(parts)
+
+
+@lru_cache(maxsize=64)
+def _views(phrases: tuple[str, ...]) -> frozenset[str]:
+    """What phrases look like: worked out once for the many rules of a book."""
+    return frozenset(map(_LOOKS.of, phrases))
 
 
 def unbroken(text: str) -> str:

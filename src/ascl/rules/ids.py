@@ -4,10 +4,13 @@ A made id changes when the first words of its rule change. `ascl rules ids` keep
 with other words is then recognised and keeps its id.
 """
 
+import re
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from itertools import count
+from operator import add
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,11 +18,14 @@ from pydantic import ValidationError
 from ascl.errors import InputError, first_problem
 from ascl.files import write_json
 from ascl.inputs import read_json
-from ascl.rules.rule import Rule, is_word_character
+from ascl.rules.rule import UNSPACED, Rule, is_word_character
 
 _SIMILAR = 0.5  # from this similarity on two texts under one heading may be one rule, before and after an edit
 _SIMILAR_ELSEWHERE = 0.8  # the same under two headings
-_MOST_PAIRS = 1_000_000  # of a new text and a kept one; comparing them takes about five seconds
+_COMMON = 8  # kept texts that hold the same pair of words; held by more it says too little
+_CANDIDATES = 2  # kept texts that a new one is compared with
+# A word, or a character of a script that puts no spaces between words.
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 _FIRST_WORDS = 6  # of a text make its id
 _MOST_WORDS = 40  # are tried before a number makes it free
 _LONGEST = 80  # characters, for texts without spaces
@@ -59,8 +65,8 @@ def recognise(rules: Sequence[tuple[str, str]], kept: Sequence[Rule]) -> list[st
     """The kept id of each rule, given as (title, text); None for a new rule.
 
     A rule is recognised by its text, then by a similar text (both under the same heading first), and last by its place:
-    where as many rules are left under a heading as kept ones, they are the same in this order. Raises InputError where
-    more than _MOST_PAIRS pairs of texts would have to be compared.
+    where as many rules are left under a heading as kept ones, they are the same in this order. Linear in the length of
+    the texts: a text is compared with the few kept ones that share most of its rarer pairs of words.
     """
     ids: list[str | None] = [None] * len(rules)
     left = {rule.id: rule for rule in kept}
@@ -72,14 +78,13 @@ def recognise(rules: Sequence[tuple[str, str]], kept: Sequence[Rule]) -> list[st
             if ids[i] is None and (there := same.get(("" if any_title else title, text))):
                 ids[i] = there.pop()
                 del left[str(ids[i])]
-    before = [(old, _bigrams(old.text)) for old in left.values()]
-    now = [(i, _bigrams(rules[i][1])) for i, id in enumerate(ids) if id is None]
-    if len(before) * len(now) > _MOST_PAIRS:
-        raise InputError(
-            f"it keeps {len(before)} ids of rules that are not in the list, which has {len(now)} new ones: too many to"
-            " compare; remove this file, or write the ids into the list"
-        )
-    pairs = [(rules[i][0] == old.title, _dice(new, letters), i, old) for i, new in now for old, letters in before]
+    before = list(left.values())
+    now = [i for i, id in enumerate(ids) if id is None]
+    pairs = [
+        (rules[i][0] == old.title, _similarity(rules[i][1], old.text), i, old)
+        for i, candidates in zip(now, _candidates([rules[i][1] for i in now], before), strict=True)
+        for old in candidates
+    ]
     for same_title, similarity, i, old in sorted(pairs, key=lambda pair: pair[:2], reverse=True):
         if similarity >= (_SIMILAR if same_title else _SIMILAR_ELSEWHERE) and ids[i] is None and old.id in left:
             ids[i] = old.id
@@ -98,13 +103,35 @@ def recognise(rules: Sequence[tuple[str, str]], kept: Sequence[Rule]) -> list[st
     return ids
 
 
-def _bigrams(text: str) -> set[str]:
-    return {text[i : i + 2].lower() for i in range(max(1, len(text) - 1))}
+def _candidates(texts: Sequence[str], kept: Sequence[Rule]) -> list[list[Rule]]:
+    """For each text the kept rules that share most pairs of words with it; pairs that many of them hold don't count."""
+    holders: dict[str, list[int]] = {}
+    for i, rule in enumerate(kept):
+        for part in _parts(rule.text):
+            holders.setdefault(part, []).append(i)
+    found = []
+    for text in texts:
+        places = [holders[part] for part in _parts(text) if part in holders]
+        shared = Counter(i for place in places if len(place) <= _COMMON for i in place)
+        found.append([kept[i] for i, _ in shared.most_common(_CANDIDATES)])
+    return found
 
 
-def _dice(one: set[str], other: set[str]) -> float:
-    """Dice's coefficient 2|A and B| / (|A| + |B|) in [0, 1]; of two texts' letter pairs it works in any script."""
-    return 2 * len(one & other) / (len(one) + len(other))
+def _parts(text: str) -> Iterable[str]:
+    """The pairs of neighbouring words of a text (else its words), each once and in order."""
+    words = _WORD.findall(text.lower())
+    return dict.fromkeys(map(add, words, words[1:]) if len(words) > 1 else words)
+
+
+def _similarity(one: str, other: str) -> float:
+    """Dice's coefficient 2|A and B| / (|A| + |B|) in [0, 1] of two texts' letter pairs; so it works in any script."""
+    a, b = _letter_pairs(one), _letter_pairs(other)
+    return 2 * len(a & b) / (len(a) + len(b))
+
+
+def _letter_pairs(text: str) -> set[str]:
+    text = text.lower()
+    return set(map(add, text, text[1:])) or {text}
 
 
 def make_ids(rules: Sequence[tuple[str, str]], taken: Collection[str]) -> list[str]:

@@ -110,10 +110,7 @@ def _read_markdown(file: Path, text: str, reading: Reading) -> None:
     found, kept = read_list(file, text), read_ids(file)
     named = {item.id for item in found.items if item.id}
     wordings = [(item.title, item.text) for item in found.items if not item.id]
-    try:
-        known = recognise(wordings, [rule for rule in kept if rule.id not in named])
-    except InputError as error:
-        raise InputError(f"{ids_file(file)}: {error}") from error
+    known = recognise(wordings, [rule for rule in kept if rule.id not in named])
     new = [wording for wording, id in zip(wordings, known, strict=True) if id is None]
     made = iter(make_ids(new, taken={*named, *(rule.id for rule in kept)}))
     ids = iter([id or next(made) for id in known])

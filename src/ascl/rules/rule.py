@@ -7,7 +7,7 @@ from functools import lru_cache
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 # Scripts that put no spaces between words (Thai, Lao, Burmese, Khmer, Japanese, Chinese): two characters are a word.
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 LONGEST = 20_000  # characters of a rule's text, title, category or id; judges read no longer text either
 _VARIANT = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")  # marks that choose how an emoji or a letter looks
 
@@ -60,4 +60,4 @@ def is_word_character(character: str) -> bool:
 
 def count_words(text: str) -> int:
     """The words of a text; in scripts without spaces two characters count as a word."""
-    return len(re.findall(rf"[{_UNSPACED}]{{1,2}}|[^\s{_UNSPACED}]+", text))
+    return len(re.findall(rf"[{UNSPACED}]{{1,2}}|[^\s{UNSPACED}]+", text))
