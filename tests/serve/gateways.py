@@ -9,6 +9,7 @@ from typing import Any
 from scripted import Chunks, Scripted, running, scripted
 
 from ascl.serve.app import build_app
+from ascl.serve.connection import Bounds
 from ascl.serve.gateway import Gateway
 from ascl.serve.run import ServeSettings, open_gateway
 from ascl.serve.upstream import HttpUpstream
@@ -28,10 +29,12 @@ Serve = Callable[..., AbstractContextManager[Served]]
 
 
 @contextmanager
-def serve_in(folder: Path, *turns: Chunks, rules: str = "default", **settings: Any) -> Iterator[Served]:
+def serve_in(
+    folder: Path, *turns: Chunks, rules: str = "default", bounds: Bounds | None = None, **settings: Any
+) -> Iterator[Served]:
     """Serve a script, with the gateway's files in a folder."""
     with scripted(*turns) as script:
         chosen = ServeSettings(rules, 2, folder, "127.0.0.1", 0, **settings)
         gateway = open_gateway(chosen, ["model"], HttpUpstream(script.url, "upstream-key"))
-        with running(build_app(gateway)) as url:
+        with running(build_app(gateway), bounds) as url:
             yield Served(url, gateway, script, folder)

@@ -16,6 +16,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ascl.consult.tool import TOOL_NAME
+from ascl.serve.connection import Bounds
+from ascl.serve.run import server_config
 
 Chunks = list[dict[str, Any] | bytes | float]  # bytes go out as they are; a number is waited for
 
@@ -91,12 +93,12 @@ class Scripted:
 
 
 @contextmanager
-def running(app: Any) -> Iterator[str]:
-    """An ASGI application at an address of its own; gives the address."""
+def running(app: Any, bounds: Bounds | None = None) -> Iterator[str]:
+    """An ASGI application at an address of its own; gives the address. bounds: of its connections."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error"))
+    server = uvicorn.Server(server_config(app, "127.0.0.1", port, bounds))
     ready = threading.Event()
     start = server.startup
 

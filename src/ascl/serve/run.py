@@ -4,8 +4,9 @@ import asyncio
 import socket
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
@@ -15,6 +16,7 @@ from ascl.serve.admin.session import ADMIN, Sessions, read_password
 from ascl.serve.app import build_app
 from ascl.serve.audit import AuditStore
 from ascl.serve.books import Books, Pinned
+from ascl.serve.connection import Bounds, Connection
 from ascl.serve.gateway import Gateway
 from ascl.serve.keys import Keys
 from ascl.serve.loop import LoopSettings
@@ -92,16 +94,8 @@ def serve_forever(gateway: Gateway, settings: ServeSettings, check_only: bool = 
         gateway.audit.close()
         tell("all that is needed is there")
         return
-    config = uvicorn.Config(
-        build_app(gateway),
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=DRAIN,
-        h11_max_incomplete_event_size=64 * 1024,
+    config = server_config(
+        build_app(gateway), settings.host, settings.port, proxy_headers=False, timeout_graceful_shutdown=DRAIN
     )
     who = "anybody on this machine" if gateway.keys.open else "holders of a key"
     tell(f"listening at http://{settings.host}:{settings.port}/v1 for {who}; model {', '.join(gateway.models)}")
@@ -110,22 +104,33 @@ def serve_forever(gateway: Gateway, settings: ServeSettings, check_only: bool = 
         _Server(config, gateway, beside).run()
 
 
+def server_config(app: Any, host: str, port: int, bounds: Bounds | None = None, **settings: Any) -> uvicorn.Config:
+    """How uvicorn serves an application here: over bounded connections."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=cast(Any, partial(Connection, bounds or Bounds())),
+        server_header=False,
+        access_log=False,
+        log_level="warning",
+        timeout_keep_alive=75,
+        **settings,
+    )
+
+
 def _admin(gateway: Gateway, settings: ServeSettings) -> uvicorn.Server:
     from ascl.serve.admin.app import build_admin  # needs jinja2
 
     sessions = Sessions(read_password(settings.folder / ADMIN))
     tell(f"admin page at http://{settings.admin_host}:{settings.admin_port}/")
     return _Beside(
-        uvicorn.Config(
+        server_config(
             build_admin(gateway, sessions),
-            host=settings.admin_host,
-            port=settings.admin_port,
+            settings.admin_host,
+            settings.admin_port,
             lifespan="off",
-            log_level="warning",
-            access_log=False,
-            server_header=False,
             timeout_graceful_shutdown=5,
-            h11_max_incomplete_event_size=64 * 1024,
         )
     )
 
