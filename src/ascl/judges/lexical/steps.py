@@ -24,7 +24,8 @@ _WITH_OBJECT = (
     r"|tie (?:the|it|him|her)\b|turn (?:the|it)\b|(?:run|type|enter) `|wait (?:at|behind|until|near|outside)\b"
 )
 _LEAD = (
-    r"(?:• |\(?\d{1,2}[.):] ?|(?:step (?:\d{1,2}|one|two|three)|first(?:ly)?|second(?:ly)?|third(?:ly)?|next|then|now"
+    r"[\"'(«»‹›「『]*(?:• |\(?\d{1,2}[.):] ?"
+    r"|(?:step (?:\d{1,2}|one|two|three)|first(?:ly)?|second(?:ly)?|third(?:ly)?|next|then|now"
     r"|after that|afterwards|finally|lastly|just|simply|quickly|carefully|slowly|so|and|but|to begin(?: with)?"
     r"|that said"
     r"|however|otherwise|still|fine|okay"
