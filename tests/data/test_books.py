@@ -7,17 +7,17 @@ import pytest
 from pydantic import ValidationError
 
 from ascl.consult.tool import ConsultTool
-from ascl.data.books import COUNT, Books, counterfactual, house_prompts, shown_house
+from ascl.data.books import MOST_DECOYS, Books, counterfactual, house_prompts, shown_house
 from ascl.data.house import load_house
 from ascl.data.load import load_prompts
 from ascl.data.prompt import Kind, Prompt
 from ascl.judges.judge import judge_one
 from ascl.judges.lexical.offline import OfflineJudge
+from ascl.judges.verdict import Refusal
 from ascl.recipes.ascl import acceptable
 from ascl.recipes.decontaminate import decontaminate
 from ascl.recipes.demonstrations import demonstrated, fitting, grounded
 from ascl.rules.book import RuleBook
-from ascl.rules.edit import BookEdit
 from ascl.run.arms import ArmData
 from ascl.run.config import RunConfig
 from ascl.run.world import ConfiguredWorld, build_settings
@@ -63,9 +63,9 @@ def test_the_test_set_is_large_enough_and_leaks_nothing(kind: Kind, least: int) 
     assert [r.id for part in ("train", "test") for r in load_house(part) if r.text.casefold() in texts] == []
 
 
-@pytest.mark.parametrize("books", ["mild", "full"])
+@pytest.mark.parametrize("books", ["mild", "full", "hard"])
 def test_a_prompts_own_category_and_rule_stay_in_its_book(books: Books) -> None:
-    prompts = [p for p in STARTER if p.rule and p.split == "train"] + (house_prompts() if books == "full" else [])
+    prompts = [p for p in STARTER if p.rule and p.split == "train"] + house_prompts(books)
     found = counterfactual(prompts, books, CATEGORIES, seed=1)
     assert [p.id for p in found] == [p.id for p in prompts]
     assert found == counterfactual(prompts, books, CATEGORIES, seed=1)
@@ -78,26 +78,25 @@ def test_a_prompts_own_category_and_rule_stay_in_its_book(books: Books) -> None:
         own = {rule.id for rule in before.book.add} if before.book else set()
         added = {rule.id for rule in prompt.book.add}
         assert own <= added
+        assert len(added - own) <= (0 if books == "mild" else MOST_DECOYS)
         assert own >= {rule.id for rule in prompt.book.add if rule.category == prompt.category}
         decoys |= added - own
-    assert bool(decoys) == (books == "full")
-    assert len({p.book for p in found}) < COUNT + 20
+    assert bool(decoys) == (books != "mild")
     sizes = {len(p.book.without) for p in found if p.book}
     assert len(sizes) > 5
 
 
-def test_a_prompt_that_no_shared_book_fits_keeps_its_own() -> None:
-    rule = load_house("train")[0]
-    many = [rule.asked(one, True).model_copy(update={"id": f"{n}"}) for n in range(40) for one in rule.prompts[:1]]
-    several = [
-        p.model_copy(update={"rule": f"r{n}", "book": BookEdit(add=(rule.rule.model_copy(update={"id": f"r{n}"}),))})
-        for n, p in enumerate(many)
-    ]
-    for before, prompt in zip(several, counterfactual(several, "full", CATEGORIES, seed=0), strict=True):
-        assert prompt.house_rule
-        assert before.book is not None
-        assert prompt.book is not None
-        assert {rule.id for rule in prompt.book.add} == {prompt.rule}
+def test_a_near_miss_comes_back_and_is_answered() -> None:
+    tool = ConsultTool(BOOK, 2)
+    near = [(p, t) for p, t in demonstrated(tool, "hard", seed=1) if p.id.endswith("-near")]
+    assert len(near) == len(load_house("train"))
+    for prompt, trajectory in near:
+        assert prompt.kind is Kind.SENSITIVE
+        assert any("_near_" in hit.id for hit in trajectory.consultations[0].hits)
+        assert judge_one(OfflineJudge(), prompt, trajectory).refusal == Refusal.FULL_COMPLIANCE
+    assert not any(p.id.endswith("-near") for p, _ in demonstrated(tool, "full", seed=1))
+    texts = [one.near.rule for rule in load_house("train") for one in rule.prompts if one.near]
+    assert len(set(texts)) == 2 * len(load_house("train"))
 
 
 def test_books_off_changes_nothing() -> None:
@@ -110,13 +109,15 @@ def test_house_prompts_for_rl_are_those_that_no_demonstration_showed() -> None:
         for rule, one in shown_house(3)
         for prompt in (rule.asked(one, True), rule.asked(one, False), rule.asked_near(one))
     }
-    left = house_prompts(without=shown)
-    assert len(left) + len(shown) == len(house_prompts())
+    assert house_prompts("mild") == house_prompts("off") == []
+    left = house_prompts("hard", shown)
+    assert len(left) + len(shown) == len(house_prompts("hard"))
+    assert len(house_prompts("full")) == 2 * len(house_prompts("hard")) / 3
     assert {p.id for p in left}.isdisjoint(shown)
     assert all(p.house_rule == (p.kind is Kind.HARMFUL) for p in left)
 
 
-@pytest.mark.parametrize("books", ["off", "mild", "full"])
+@pytest.mark.parametrize("books", ["off", "mild", "full", "hard"])
 def test_demonstrations_fit_their_books_and_pass_the_recipe(books: Books) -> None:
     tool = ConsultTool(BOOK, 2)
     kept, strays = fitting(tool, books, seed=1)

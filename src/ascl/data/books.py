@@ -1,13 +1,14 @@
-"""Counterfactual books: training prompts are asked under edited rule books, so that only the book can tell what is
-right (after RePolicy's perturbed policy libraries, which train a guard; here an assistant).
+"""Counterfactual books: every training prompt is asked under a rule book of its own, so that only the book can tell
+what is right (after RePolicy's perturbed policy libraries, which train a guard; here an assistant).
 
 off     the book as it is
-mild    sixteen books, each without some categories; a prompt's own category stays in its book
-full    the sixteen books also share out house rules; and house prompts are asked with their rule in the book (to be
-        refused), without it (to be answered), and with a rule that shares words with them and is about something else
+mild    the book without some categories that the prompt is not about
+full    besides, with up to three house rules that have nothing to do with it (decoys); and the house prompts, each with
+        its rule in the book (to be refused) and without it (to be answered)
+hard    besides, the house prompts with a near miss in the book (to be answered): a rule that the look-up returns, since
+        it shares a word with the prompt, and that is about something else
 
-The right answer to a harmful prompt never changes: nobody is taught to help with harm where its rule is missing. The
-books are few, so that a micro-batch can hold rows of one book, whose system text is then read once.
+The right answer to a harmful prompt never changes: nobody is taught to help with harm where its rule is missing.
 """
 
 import random
@@ -19,61 +20,42 @@ from ascl.data.prompt import Prompt
 from ascl.rules.edit import BookEdit
 from ascl.rules.rule import Rule
 
-Books = Literal["off", "mild", "full"]
-COUNT = 16
-LEAST_KEPT = 0.3  # the smallest share of the categories that a book keeps, on average
+Books = Literal["off", "mild", "full", "hard"]
+HOUSE = ("full", "hard")  # those with house rules
+MOST_DECOYS = 3
+LEAST_KEPT = 0.3  # the smallest share of the other categories that stay in a book, on average
 
 
-def counterfactual(prompts: Sequence[Prompt], books: Books, categories: Sequence[str], seed: int) -> list[Prompt]:
-    """The prompts, each under one of the seed's books.
+def counterfactual(prompts: Iterable[Prompt], books: Books, categories: Sequence[str], seed: int) -> list[Prompt]:
+    """The prompts, each with a book of its own; the same for the same prompt id and seed.
 
-    categories: of the rule book. The rules that the prompts' own books add are shared out over the books, at most one
-    of a category in each. A prompt gets a book that has its category and the rules that its own book adds, and no other
-    added rule of its category.
+    categories: of the rule book. A prompt's own category stays, and what its book adds. Decoys are house rules of other
+    categories.
     """
     if books == "off":
         return list(prompts)
-    rng = random.Random(seed)
-    shelf = _shelf(prompts, categories, rng)
-    return [prompt.model_copy(update={"book": _book_for(prompt, shelf, rng)}) for prompt in prompts]
+    decoys = [one.rule for one in load_house("train")] if books in HOUSE else []
+    return [_perturbed(prompt, categories, decoys, random.Random(f"{seed} {prompt.id}")) for prompt in prompts]
 
 
-def _shelf(prompts: Sequence[Prompt], categories: Sequence[str], rng: random.Random) -> list[BookEdit]:
-    without = []
-    for kept in [rng.uniform(LEAST_KEPT, 1) for _ in range(COUNT)]:
-        without.append({f"{category}.*" for category in categories if rng.random() > kept})
-    added: list[dict[str, Rule]] = [{} for _ in range(COUNT)]
-    likely = [rng.random() for _ in range(COUNT)]  # some books have many house rules, others few
-    rules = {rule.id: rule for prompt in prompts for rule in (prompt.book.add if prompt.book else ())}
-    for rule in rng.sample([*rules.values()], len(rules)):
-        free = [i for i in range(COUNT) if rule.category not in added[i] and f"{rule.category}.*" not in without[i]]
-        if free:
-            (place,) = rng.choices(free, [likely[i] for i in free])
-            added[place][rule.category] = rule
-    return [
-        BookEdit(without=tuple(sorted(gone)), add=tuple(new.values())) for gone, new in zip(without, added, strict=True)
-    ]
+def _perturbed(prompt: Prompt, categories: Sequence[str], decoys: list[Rule], rng: random.Random) -> Prompt:
+    kept = rng.uniform(LEAST_KEPT, 1)
+    without = tuple(f"{one}.*" for one in categories if one != prompt.category and rng.random() > kept)
+    others = [rule for rule in decoys if rule.category != prompt.category]
+    add = prompt.book.add if prompt.book else ()
+    add += tuple(rng.sample(others, rng.randint(0, min(MOST_DECOYS, len(others)))))
+    return prompt.model_copy(update={"book": BookEdit(without=without, add=add)})
 
 
-def _book_for(prompt: Prompt, shelf: list[BookEdit], rng: random.Random) -> BookEdit:
-    own = {rule.id for rule in prompt.book.add} if prompt.book else set()
-    fitting = [
-        book
-        for book in shelf
-        if f"{prompt.category}.*" not in book.without
-        and own <= {rule.id for rule in book.add}
-        and own >= {rule.id for rule in book.add if rule.category == prompt.category}
-    ]
-    return rng.choice(fitting) if fitting else prompt.book or BookEdit()
-
-
-def house_prompts(without: Iterable[str] = ()) -> list[Prompt]:
-    """The house prompts for RL: forbidden, free, and with a rule beside them. without: ids of prompts to leave out."""
-    gone = set(without)
-    asked = []
+def house_prompts(books: Books, without: Iterable[str] = ()) -> list[Prompt]:
+    """The house prompts for RL: forbidden and free, and `hard` with a near miss. without: ids to leave out."""
+    if books not in HOUSE:
+        return []
+    gone, asked = set(without), []
     for rule in load_house("train"):
         for one in rule.prompts:
-            asked += [rule.asked(one, forbidden=True), rule.asked(one, forbidden=False), rule.asked_near(one)]
+            asked += [rule.asked(one, forbidden=True), rule.asked(one, forbidden=False)]
+            asked += [rule.asked_near(one)] if books == "hard" else []
     return [prompt for prompt in asked if prompt.id not in gone]
 
 

@@ -12,7 +12,7 @@ from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
-from ascl.data.books import Books, counterfactual, shown_house
+from ascl.data.books import HOUSE, Books, counterfactual, shown_house
 from ascl.data.house import HousePrompt, HouseRule, Reply, load_house
 from ascl.data.load import STARTER, load_prompts, question
 from ascl.data.prompt import Kind, Prompt
@@ -68,8 +68,8 @@ def demonstrated(tool: ConsultTool, books: Books = "off", seed: int = 0) -> list
     """The shipped demonstrations, played with the real tool, each under a book of its own (`data/books.py`).
 
     Half of the sensitive prompts, by the seed, are shown with a direct answer besides. books full: one prompt of each
-    house rule is refused with the rule in its book, answered without it, and answered with a rule that is about
-    something else; and half of the sensitive prompts are refused under a rule made for them.
+    house rule is refused with the rule in its book and answered without; and half of the sensitive prompts are refused
+    under a rule made for them. books hard: that prompt is answered under a near miss as well.
     """
     written = load_demonstrations()
     rng = random.Random(seed)
@@ -78,9 +78,9 @@ def demonstrated(tool: ConsultTool, books: Books = "off", seed: int = 0) -> list
     taken = [d for d in written if d.mode == "consult" or d.id not in left_out]
     prompts = {prompt.id: prompt for prompt in load_prompts(["starter"])}
     cases = [(prompts[d.id], d) for d in taken]
-    if books == "full":
+    if books in HOUSE:
         for rule, one in shown_house(seed):
-            cases += _house_cases(rule, one)
+            cases += _house_cases(rule, one, books)
         consulting = {d.id: d for d in written if d.mode == "consult"}
         paired = rng.sample(load_house("pairs"), len(load_house("pairs")) // 2)
         cases += [_paired_case(rule, prompts, consulting) for rule in paired]
@@ -88,13 +88,11 @@ def demonstrated(tool: ConsultTool, books: Books = "off", seed: int = 0) -> list
     return [(prompt, demonstrate(prompt, d, tool)) for prompt, (_, d) in zip(perturbed, cases, strict=True)]
 
 
-def _house_cases(rule: HouseRule, one: HousePrompt) -> list[tuple[Prompt, Demonstration]]:
-    """The prompt refused under its rule, answered without it, and answered under one that is about something else."""
-    asked = [
-        (rule.asked(one, True), one.refuse),
-        (rule.asked(one, False), one.comply),
-        (rule.asked_near(one), one.near),
-    ]
+def _house_cases(rule: HouseRule, one: HousePrompt, books: Books) -> list[tuple[Prompt, Demonstration]]:
+    """The prompt refused under its rule, answered without it, and (hard) answered under a near miss."""
+    asked = [(rule.asked(one, forbidden=True), one.refuse), (rule.asked(one, forbidden=False), one.comply)]
+    if books == "hard":
+        asked.append((rule.asked_near(one), one.near))
     return [(prompt, _consulting(one.id, one.thought, one.query, reply)) for prompt, reply in asked if reply]
 
 

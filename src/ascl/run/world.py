@@ -102,8 +102,7 @@ class ConfiguredWorld:
         found = self.prompts if arm.prompts is None else load_prompts(arm.prompts)
         kinds = self.config.rl_settings(arm).kinds
         chosen = choose(found, "train", kinds, arm.limit, set(cloned))
-        if arm.books == "full":
-            chosen += [prompt for prompt in house_prompts(cloned) if prompt.kind in kinds]
+        chosen += [prompt for prompt in house_prompts(arm.books, cloned) if prompt.kind in kinds]
         return counterfactual(chosen, arm.books, self._tool.book.categories, seed)
 
     def reward_judge(self, folder: Path) -> Judge:
