@@ -69,7 +69,7 @@ class RuleBook:
         """The book with an edit."""
         return RuleBook(edit.of(self.rules), self.embedding_model)
 
-    @property
+    @cached_property
     def titles(self) -> list[str]:
         """The category titles, each once, in order."""
         return list(dict.fromkeys(rule.title for rule in self.rules))

@@ -120,17 +120,15 @@ class _Endpoint:
             except ApiError as error:
                 await _reply(error, id)(scope, receive, send)
 
-        answering = asyncio.create_task(answer())
-        leaving = asyncio.create_task(_gone(receive))
+        answering, leaving = asyncio.create_task(answer()), asyncio.create_task(_gone(receive))
+        leaving.add_done_callback(lambda _: answering.cancel())
         try:
-            await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not answering.done():
-                answering.cancel()
-            with suppress(asyncio.CancelledError):
-                await answering
+            await answering
+        except asyncio.CancelledError:
+            if not leaving.done():
+                raise
         finally:
             leaving.cancel()
-            answering.cancel()
 
 
 async def _gone(receive: Receive) -> None:

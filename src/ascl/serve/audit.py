@@ -105,9 +105,10 @@ class AuditStore:
                 _append(connection, [entry for entry, _, _ in batch])
             except sqlite3.Error as error:
                 problem, connection = AuditError(str(error)), None
-            for _, written, loop in batch:
-                with suppress(RuntimeError):  # its loop has ended
-                    loop.call_soon_threadsafe(_settle, written, problem)
+            for loop in {loop for _, _, loop in batch}:
+                waiting_there = [written for _, written, its_loop in batch if its_loop is loop]
+                with suppress(RuntimeError):  # it has ended
+                    loop.call_soon_threadsafe(_settle, waiting_there, problem)
         if connection is not None:
             connection.close()
 
@@ -171,13 +172,14 @@ def _chained(before: str, seq: int, id: str, kind: str, at: float, tenant: str, 
     return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()
 
 
-def _settle(written: "asyncio.Future[None]", problem: AuditError | None) -> None:
-    if written.done():  # the client has left
-        return
-    if problem is None:
-        written.set_result(None)
-    else:
-        written.set_exception(problem)
+def _settle(entries: "list[asyncio.Future[None]]", problem: AuditError | None) -> None:
+    for written in entries:
+        if written.done():  # the client has left
+            continue
+        if problem is None:
+            written.set_result(None)
+        else:
+            written.set_exception(problem)
 
 
 def _open(path: Path) -> sqlite3.Connection:

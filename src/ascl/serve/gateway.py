@@ -102,23 +102,35 @@ class Request:
 
         begin: sends the status and the headers, with the first piece or heartbeat.
         """
-        sent = False
+        sent, last = False, time.monotonic()
         begun = asyncio.create_task(self._begin())
 
         async def out(content: bytes) -> None:
-            nonlocal sent
+            nonlocal sent, last
             if not sent:
-                await begun
-                await begin({"x-ascl-rules": self.pinned.version})
-                sent = True
+                await asyncio.shield(begun)
+                if not sent:
+                    sent = True
+                    await begin({"x-ascl-rules": self.pinned.version})
+            last = time.monotonic()
             await send(content)
 
+        async def beat() -> None:
+            with suppress(AuditError):  # whoever sends next raises it
+                while True:
+                    await asyncio.sleep(last + HEARTBEAT_EVERY - time.monotonic())
+                    if time.monotonic() - last >= HEARTBEAT_EVERY:
+                        await out(HEARTBEAT)
+
+        beating = asyncio.create_task(beat())
         try:
-            async with aclosing(_with_heartbeats(self._pieces())) as pieces:
-                async for found in pieces:
-                    content = HEARTBEAT if found is None else wire.piece(*found)
-                    if content:
-                        await out(content)
+            try:
+                async with aclosing(self._pieces()) as pieces:
+                    async for index, piece in pieces:
+                        if content := wire.piece(index, piece):
+                            await out(content)
+            finally:
+                beating.cancel()
             await begun
             await self._finish("finished")  # on disk before the last byte leaves
             await out(wire.end(self.walks))
@@ -133,6 +145,11 @@ class Request:
 
     async def _pieces(self) -> AsyncGenerator[tuple[int, Piece], None]:
         """The pieces of all choices, which are walked at the same time. Raises what the first that fails raises."""
+        if len(self.choices) == 1:
+            async with aclosing(self.choices[0].pieces()) as only:
+                async for piece in only:
+                    yield 0, piece
+            return
         found: asyncio.Queue[tuple[int, Piece] | BaseException | None] = asyncio.Queue(maxsize=64)
 
         async def walk(index: int, choice: Choice) -> None:
@@ -218,33 +235,6 @@ def api_error(error: BaseException) -> ApiError:
         if error.kind in ("unreachable", "http_503"):
             return ApiError(503, "the model's server is not there", "overloaded", wait=error.wait or 5)
     return ApiError(502, "the model's server failed", "upstream_error")
-
-
-async def _with_heartbeats(
-    pieces: AsyncGenerator[tuple[int, Piece], None],
-) -> AsyncGenerator[tuple[int, Piece] | None, None]:
-    """The pieces, and None where none came for a while."""
-    async with aclosing(pieces) as found:
-        coming: asyncio.Task[tuple[int, Piece]] | None = None
-        try:
-            while True:
-                coming = coming or asyncio.ensure_future(anext(found))
-                done, _ = await asyncio.wait({coming}, timeout=HEARTBEAT_EVERY)
-                if not done:
-                    yield None
-                    continue
-                try:
-                    piece = coming.result()
-                except StopAsyncIteration:
-                    return
-                finally:
-                    coming = None
-                yield piece
-        finally:
-            if coming is not None:
-                coming.cancel()
-                with suppress(asyncio.CancelledError, StopAsyncIteration, RequestFailed):
-                    await coming
 
 
 def _last_text(asked: Asked) -> str:

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ascl.chat.messages import Consultation, Message, StopReason, Trajectory
 from ascl.chat.neutralise import neutralise, neutralise_messages
@@ -43,8 +43,7 @@ class LoopSettings:
     strict: bool = False
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """A piece of what the model says or thinks, or something that it looked up."""
 
     text: str = ""

@@ -17,7 +17,7 @@ from ascl.serve.asked import Asked
 from ascl.serve.errors import ApiError
 from ascl.serve.keys import Key
 from ascl.serve.loop import Piece, Walked
-from ascl.serve.wire import ours, total_usage
+from ascl.serve.wire import compact, ours, total_usage
 
 # Of an item that is a text: the events of its part and of its text, and where the part stands in it.
 _TEXTS = {
@@ -200,8 +200,7 @@ class ResponsesWire:
     def _event(self, type: str, **fields: Any) -> bytes:
         body = {"type": type, "sequence_number": self._events, **fields}
         self._events += 1
-        said = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-        return f"event: {type}\ndata: {said}\n\n".encode()
+        return f"event: {type}\ndata: {compact(body)}\n\n".encode()
 
 
 def _status(walked: Walked) -> str:

@@ -17,6 +17,7 @@ from ascl.serve.keys import Key
 from ascl.serve.loop import Piece, Walked, consulted
 
 DONE = b"data: [DONE]\n\n"
+compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: most chunks are short
 
 
 @dataclass
@@ -115,4 +116,4 @@ def total_usage(walks: list[Walked]) -> dict[str, int]:
 
 
 def _event(body: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + compact(body).encode() + b"\n\n"
