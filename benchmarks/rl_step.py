@@ -81,7 +81,7 @@ def main() -> None:
         for name in names:
             runs[name].append(in_process(__file__, "--run", name))
             print(json.dumps({name: runs[name][-1]}), flush=True)
-    _print_table(runs)
+    print_table(runs)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -103,11 +103,13 @@ def in_process(file: str, *arguments: str) -> dict[str, Any]:
     return result
 
 
-def _print_table(runs: dict[str, list[dict[str, Any]]]) -> None:
+def print_table(runs: dict[str, list[dict[str, Any]]]) -> None:
+    """The means of two programs over their runs, and the second's by the first's (a dash where that is nothing)."""
     table = Table("", *runs, "ratio", title="a step: one thread, means without each run's first step")
 
     def row(title: str, values: list[float], digits: int = 2) -> None:
-        table.add_row(title, *(f"{value:.{digits}f}" for value in values), f"{values[1] / values[0]:.3f}")
+        ratio = f"{values[1] / values[0]:.3f}" if values[0] else "-"
+        table.add_row(title, *(f"{value:.{digits}f}" for value in values), ratio)
 
     def mean(*keys: str) -> list[float]:
         return [sum(sum(run[key] for key in keys) for run in part) / len(part) for part in runs.values()]

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,23 @@ def test_what_is_prepared_is_the_quickstarts_two_arms_from_one_clone(
     assert clone.arms["bc"] == quickstart.arms["bc"] and clone.sft == quickstart.sft
     assert arms.rl == quickstart.rl.model_copy(update={"max_steps": 100, "save_steps": 20})
     assert {one.algorithm.type for one in arms.arms.values() if isinstance(one, RlArm)} == {"grpo", "ifpo"}
+
+
+def test_a_stage_that_fails_is_named_and_the_next_one_is_tried(tmp_path: Path) -> None:
+    done = called("gpu.sh", "--model", tmp_path / "none", "--run", tmp_path / "run", "prepare", "clone")
+    assert done.returncode == 1
+    assert done.stderr == f"gpu.sh: failed: prepare clone; see {tmp_path}/run/figures\n"
+    assert "none" in (tmp_path / "run" / "figures" / "prepare.txt").read_text(encoding="utf-8")
+    seconds = (tmp_path / "run" / "figures" / "seconds.txt").read_text(encoding="utf-8").splitlines()
+    assert [line.partition(":")[0] for line in seconds] == ["prepare", "clone"]
+
+
+def test_a_step_in_which_nothing_was_consulted_has_a_table() -> None:
+    run = dict.fromkeys(("sampled", "tokens", "peak", "added CPU"), 16.0) | {"consulted": 0.0}
+    run |= {f"{part} {clock}": 2.0 for part in ("step", "rollout", "learning") for clock in ("CPU", "wall")}
+    program = f"import rl_step; rl_step.print_table({{'stock TRL': [{run}], 'ours': [{run}]}})"
+    environment = os.environ | {"PYTHONPATH": str(BENCHMARKS)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    (consulted,) = [line for line in done.stdout.splitlines() if "share that consulted" in line]
+    assert [cell.strip() for cell in consulted.split("│")[2:5]] == ["0.00", "0.00", "-"]
