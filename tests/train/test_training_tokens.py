@@ -121,19 +121,6 @@ def test_a_fraction_of_an_epoch_takes_its_share(lengths: list[int], batch_size: 
     assert all(math.floor(epochs) <= counts[i] <= math.ceil(epochs) for i in range(len(lengths)))
 
 
-@settings(deadline=None)
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=120), st.integers(1, 8), st.integers(1, 3), st.integers(0, 5))
-def test_rows_that_begin_alike_fill_batches(beginnings: list[int], batch_size: int, epochs: int, seed: int) -> None:
-    lengths = [40] * len(beginnings)
-    order = batch_order(lengths, batch_size, epochs, seed, beginnings)
-    for epoch in range(epochs):
-        assert sorted(order[epoch * len(lengths) : (epoch + 1) * len(lengths)]) == list(range(len(lengths)))
-    batches = [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
-    mixed = sum(len({beginnings[i] for i in batch}) > 1 for batch in batches)
-    kinds = len(set(beginnings))
-    assert mixed <= epochs * (kinds + 1)  # the rows left over of each kind, and the border of two epochs
-
-
 def test_seeds_and_epochs_differ() -> None:
     lengths = list(range(40))
     order = batch_order(lengths, 4, 2, seed=0)

@@ -41,8 +41,7 @@ def run_sft(training: Training, rows: list[Row], settings: SftSettings) -> None:
         longest = rows[lengths.index(max(lengths))].id
         raise InputError(f"SFT: row {longest} has {max(lengths)} tokens; raise sft.max_length")
     micro_batch_size = min(settings.micro_batch_size, settings.batch_size)
-    beginnings = [row.messages[0].content for row in rows]
-    order = batch_order(lengths, micro_batch_size, settings.epochs, training.seed, beginnings)
+    order = batch_order(lengths, micro_batch_size, settings.epochs, training.seed)
     arguments = SFTConfig(
         output_dir=str(training.work),
         learning_rate=settings.learning_rate,

@@ -1,7 +1,6 @@
 """Training rows as token ids and labels."""
 
 import random
-from collections.abc import Hashable, Sequence
 
 from ascl.chat.render import Renderer
 from ascl.data.row import Row
@@ -26,17 +25,12 @@ def encode_row(row: Row, renderer: Renderer) -> dict[str, list[int]]:
     return {"input_ids": ids, "labels": [i if m else IGNORED for i, m in zip(ids, mask, strict=True)]}
 
 
-def batch_order(
-    lengths: list[int], batch_size: int, epochs: float, seed: int, beginnings: Sequence[Hashable] = ()
-) -> list[int]:
+def batch_order(lengths: list[int], batch_size: int, epochs: float, seed: int) -> list[int]:
     """The order of rows over all epochs in which a batch holds rows of similar length, so that little is padded.
 
     Each epoch is shuffled, cut into pools of eight batches, sorted by length inside a pool, and its batches are
     shuffled again. Every row occurs once an epoch; a fraction of an epoch takes that share of its rows. A short batch
     comes last in its epoch and is filled up by the first rows of the next one, so that no other batch is torn.
-
-    beginnings: what each row begins with. Batches are made of rows that begin alike, as far as they fill one, so that
-    they can share it (`shared_prefix.py`); what is left over is batched together.
     """
     generator = random.Random(seed)
     order: list[int] = []
@@ -47,9 +41,8 @@ def batch_order(
         pool = 8 * batch_size
         rows = [
             i
-            for alike in _alike(rows, beginnings, batch_size)
-            for first in range(0, len(alike), pool)
-            for i in sorted(alike[first : first + pool], key=lengths.__getitem__)
+            for first in range(0, len(rows), pool)
+            for i in sorted(rows[first : first + pool], key=lengths.__getitem__)
         ]
         batches = [rows[first : first + batch_size] for first in range(0, len(rows), batch_size)]
         short = batches.pop() if batches and len(batches[-1]) < batch_size else []
@@ -58,15 +51,3 @@ def batch_order(
         order += epoch[: max(1, round(len(epoch) * min(1.0, epochs)))]
         epochs -= 1
     return order
-
-
-def _alike(rows: list[int], beginnings: Sequence[Hashable], batch_size: int) -> list[list[int]]:
-    """The rows by their beginning, whole batches of each; the last list holds what is left over."""
-    if len(set(beginnings)) < 2:
-        return [rows]
-    of: dict[Hashable, list[int]] = {}
-    for row in rows:
-        of.setdefault(beginnings[row], []).append(row)
-    whole = [(alike, len(alike) - len(alike) % batch_size) for alike in of.values()]
-    left = [row for alike, end in whole for row in alike[end:]]
-    return [*(alike[:end] for alike, end in whole), left]
