@@ -68,6 +68,12 @@ def evaluate(
     rules: Annotated[str, typer.Option(help="`default`, or a rule book's folder.")] = "default",
     embedding_model: Annotated[str | None, typer.Option(help="Search the rules with it instead of BM25.")] = None,
     top_k: Annotated[int, typer.Option(min=1, max=20, help="Rules a look-up returns.")] = 3,
+    exemptions: Annotated[
+        bool, typer.Option("--exemptions/--no-exemptions", help="Show a rule with what it allows.")
+    ] = True,
+    topics: Annotated[
+        bool, typer.Option("--topics/--no-topics", help="Name the book's categories in the system text.")
+    ] = True,
     dialect: Annotated[str | None, typer.Option(help="How the model writes thoughts and calls, if not found.")] = None,
     dtype: Annotated[str, typer.Option(help="In this process: bfloat16, float32, or auto.")] = "auto",
     batch: Annotated[int, typer.Option(min=1, max=ranges.BATCH, help="Prompts answered at once in this process.")] = 32,
@@ -110,7 +116,7 @@ def evaluate(
             concurrency=concurrency,
         )
     subject = Subject(model=model, name=name or "", base_url=base_url or None, dialect=dialect, dtype=dtype, seed=seed)
-    planned = plan_variants(subject, settings, out, rules, embedding_model, top_k)
+    planned = plan_variants(subject, settings, out, rules, embedding_model, top_k, exemptions, topics)
     lines = check_variants(planned)
     if check:
         echo("\n".join(lines))

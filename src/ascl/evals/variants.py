@@ -44,9 +44,12 @@ def plan_variants(
     rules: str = "default",
     embedding_model: str | None = None,
     top_k: int = 3,
+    exemptions: bool = True,
+    topics: bool = True,
 ) -> list[Planned]:
     """The evaluations of a model in all variants of the settings. Raises InputError; nothing is asked or written.
 
+    rules, embedding_model: the rule book. top_k, exemptions, topics: how it is shown (`ConsultTool`).
     The subject's name: what reports call the model (empty: the end of its own name); its variant is put after it.
     """
     if subject.base_url is None:  # a missing extra is told before anything else
@@ -58,7 +61,7 @@ def plan_variants(
     local = subject.base_url is None and Path(subject.model).is_dir()
     short = slug(Path(os.path.realpath(subject.model)).name if local else subject.model.rsplit("/", 1)[-1])
     place = out or Path("runs") / f"eval-{short}"
-    tool = ConsultTool(RuleBook.load(rules, embedding_model), top_k)
+    tool = ConsultTool(RuleBook.load(rules, embedding_model), top_k, exemptions=exemptions, topics=topics)
     asked = ask(settings)
     client = subject.client(settings.concurrency)
     return [
