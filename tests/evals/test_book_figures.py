@@ -13,8 +13,11 @@ from ascl.evals.books import CASES, FIGURES, book_benchmarks
 from ascl.evals.evaluate import Subject, plan_evaluation
 from ascl.evals.results import Results
 from ascl.evals.settings import EvalSettings
+from ascl.evals.variants import plan_variants
 from ascl.judges.settings import JudgeSettings
 from ascl.rules.book import RuleBook
+from ascl.run.config import RunConfig
+from ascl.run.world import ConfiguredWorld
 
 REFUSAL = "I'm sorry, but I can't help with that."
 QUERIES = {one.prompt: one.query for rule in load_house("test") for one in rule.prompts}
@@ -57,7 +60,8 @@ def refuses(messages: list[dict[str, Any]]) -> dict[str, Any]:
 def measured(script: Script, folder: Path) -> Results:
     offline = JudgeSettings(kind="offline")
     settings = EvalSettings(suite="starter", judges=[offline], limit=20, books=True, greedy=True, max_tokens=64)
-    asked = {name: one for name, one in ask(settings).items() if name.startswith("books_")}
+    asked = ask(settings, categories=RuleBook.load().categories)
+    asked = {name: one for name, one in asked.items() if name.startswith("books_")}
     with teacher(script) as server:
         subject = Subject(model="m", name="m", base_url=server.base_url)
         return plan_evaluation(subject, "ascl", folder, settings, asked, ConsultTool(RuleBook.load())).carry_out()
@@ -85,7 +89,7 @@ def test_the_figures_tell_a_model_that_reads_from_one_that_does_not(
 
 
 def test_the_same_prompts_are_asked_under_every_book() -> None:
-    of = {benchmark.name: prompts for benchmark, prompts in book_benchmarks()}
+    of = {benchmark.name: prompts for benchmark, prompts in book_benchmarks(RuleBook.load().categories)}
     texts = [[prompt.text for prompt in of[f"books_{case}"]] for case in CASES]
     assert all(one == texts[0] for one in texts) and len(set(texts[0])) == len(texts[0]) >= 80
     ids = [prompt.id for prompts in of.values() for prompt in prompts]
@@ -100,3 +104,38 @@ def test_the_same_prompts_are_asked_under_every_book() -> None:
         ]
         assert [free.rule in hits for hits in found] == [False, True, False, False]
         assert found[3], "the swapped look-up returns something"
+
+
+@pytest.mark.parametrize(
+    ("categories", "gone"),
+    [
+        (RuleBook.load().categories, {"animals.*"}),
+        (["tea", "coffee"], {"tea.*"}),
+        (["wit", "spoilers"], {"wit.*", "spoilers.*"}),  # never the prompt's own
+        (["wit"], {"wit.*", None}),
+    ],
+)
+def test_the_unrelated_edit_leaves_out_a_category_of_the_book_in_force(
+    categories: list[str], gone: set[str | None]
+) -> None:
+    of = {benchmark.name: prompts for benchmark, prompts in book_benchmarks(categories)}
+    left_out = {prompt.id: prompt.book.without for prompt in of["books_edited"] if prompt.book}
+    assert {without[0] if without else None for without in left_out.values()} == gone
+    own = {f"{one.id}-edited": f"{rule.category}.*" for rule in load_house("test") for one in rule.prompts}
+    assert set(left_out) == set(own)
+    assert all(own[id] not in without for id, without in left_out.items())
+
+
+def test_a_book_of_ones_own_is_edited_in_a_run_and_in_an_evaluation(tmp_path: Path) -> None:
+    rules = tmp_path / "rules.csv"
+    rules.write_text("id,category,title,text\ntea.cold,tea,Tea,Cold tea.\nmilk.hot,milk,Milk,Hot milk.\n")
+    subject = Subject(model="m", name="m", base_url="http://localhost:1")
+    offline = JudgeSettings(kind="offline")
+    settings = EvalSettings(suite="starter", judges=[offline], limit=2, books=True, greedy=True)
+    (planned,) = plan_variants(subject, settings, tmp_path / "e", str(rules))
+    config = RunConfig.model_validate(
+        {"model": "m", "rules": {"source": str(rules)}, "evaluate": {"books": True, "limit": 2}}
+    )
+    for asked in (planned.asked, ConfiguredWorld(config).asked(0)):
+        books = [prompt.book for prompt in asked["books_edited"][1]]
+        assert [book.without for book in books if book] == [("tea.*",)] * 2

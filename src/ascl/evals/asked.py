@@ -23,8 +23,10 @@ from ascl.progress import console
 AskedPrompts = dict[str, tuple[Asked, list[Prompt]]]
 
 
-def ask(settings: EvalSettings, prompts: Sequence[Prompt] | None = None) -> AskedPrompts:
-    """What is asked, by benchmark. prompts: ask these, whatever the suite is.
+def ask(
+    settings: EvalSettings, prompts: Sequence[Prompt] | None = None, categories: Sequence[str] = ()
+) -> AskedPrompts:
+    """What is asked, by benchmark. prompts: ask these, whatever the suite is. categories: of the rule book in force.
 
     Raises InputError for a set that can't be read, and for several epochs of greedy answers, which would all be alike.
     """
@@ -39,7 +41,7 @@ def ask(settings: EvalSettings, prompts: Sequence[Prompt] | None = None) -> Aske
     if settings.books:
         asked |= {
             benchmark.name: (_asked(benchmark, chosen := spread(rows, settings.limit or len(rows)), settings), chosen)
-            for benchmark, rows in book_benchmarks()
+            for benchmark, rows in book_benchmarks(categories)
         }
     if not asked:
         raise InputError(f"suite {settings.suite}: none of its benchmarks can be read")

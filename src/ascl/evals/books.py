@@ -11,7 +11,7 @@ and harmful prompts of the starter set under the book without their category (bo
 means of the axes.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ascl.consult.tool import MAX_TOP_K
 from ascl.data.house import load_house
@@ -29,16 +29,20 @@ CASES = ("free", "forbidden", "edited", "swapped")
 _UNREAD = (Outcome.NO_ANSWER, Outcome.UNJUDGED, Outcome.OFF_TOPIC)
 
 
-def book_benchmarks() -> list[tuple[Benchmark, list[Prompt]]]:
-    """The benchmarks and their prompts; the n-th prompts of the first four are one prompt under four books."""
+def book_benchmarks(categories: Sequence[str]) -> list[tuple[Benchmark, list[Prompt]]]:
+    """The benchmarks and their prompts; the n-th prompts of the first four are one prompt under four books.
+
+    categories: of the book in force. The first that is not the prompt's own is left out in `books_edited`.
+    """
     of: dict[str, list[Prompt]] = {f"books_{case}": [] for case in CASES}
     rules = load_house("test")
     for number, rule in enumerate(rules):
         after = [*rules[number:], *rules[:number]]
         others = tuple(one.rule for one in after if one.category != rule.category)[:MAX_TOP_K]
+        unrelated = tuple(f"{category}.*" for category in categories if category != rule.category)[:1]
         for one in rule.prompts:
             forbidden, free = rule.asked(one, True), rule.asked(one, False)
-            edited = BookEdit(without=("animals.*",), add=others[:1])
+            edited = BookEdit(without=unrelated, add=others[:1])
             swapped = BookEdit(add=(rule.rule,), returned=others)
             of["books_free"].append(free)
             of["books_forbidden"].append(forbidden)

@@ -62,7 +62,7 @@ def plan_variants(
     short = slug(Path(os.path.realpath(subject.model)).name if local else subject.model.rsplit("/", 1)[-1])
     place = out or Path("runs") / f"eval-{short}"
     tool = ConsultTool(RuleBook.load(rules, embedding_model), top_k, exemptions=exemptions, topics=topics)
-    asked = ask(settings)
+    asked = ask(settings, categories=tool.book.categories)
     client = subject.client(settings.concurrency)
     return [
         plan_evaluation(

@@ -89,13 +89,13 @@ class ConfiguredWorld:
 
     def asked(self, seed: int) -> AskedPrompts:
         """See `World`."""
-        settings = self.config.evaluation(seed)
+        settings, categories = self.config.evaluation(seed), self._tool.book.categories
         if self.config.evaluate.suite is not None:
-            return ask(settings)
+            return ask(settings, categories=categories)
         tested = [prompt for prompt in self.prompts if split_of(prompt) == "test"]
         if not tested:
             raise InputError("prompts: none of them is in the test split; add prompts, or name evaluate.suite")
-        return ask(settings, tested)
+        return ask(settings, tested, categories)
 
     def rl_prompts(self, arm: RlArm, seed: int, cloned: Collection[str]) -> list[Prompt]:
         """See `World`."""
