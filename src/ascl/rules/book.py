@@ -41,21 +41,22 @@ class RuleBook:
 
         Ties keep the book's order. The first 20,000 characters of the query are read.
         """
-        hits = self._search.hits(query[:LONGEST_QUERY])
-        return [(self.rules[i], similarity) for i, similarity in self._ranked(query) if hits[i]][:top_k]
+        return self._best(query, np.flatnonzero(self._search.hits(query[:LONGEST_QUERY])), top_k)
 
     def nearest(self, query: str, top_k: int) -> list[tuple[Rule, float]]:
         """As `search`, but with rules that share no more than a word by chance."""
-        return [(self.rules[i], similarity) for i, similarity in self._ranked(query)[:top_k]]
+        return self._best(query, np.arange(len(self.rules)), top_k)
 
     def reads(self, query: str) -> bool:
         """Whether a query has letters of the book's scripts, or none: no other query can find a rule by its words."""
         asked = scripts(query[:LONGEST_QUERY])
         return not asked or self.embedding_model is not None or not asked.isdisjoint(self._scripts)
 
-    def _ranked(self, query: str) -> list[tuple[int, float]]:
-        scores = self._search.similarities(query[:LONGEST_QUERY])
-        return [(int(i), float(scores[i])) for i in np.argsort(-scores, kind="stable") if scores[i] > 0]
+    def _best(self, query: str, places: np.ndarray, top_k: int) -> list[tuple[Rule, float]]:
+        """The best of the rules at these places."""
+        scores = self._search.similarities(query[:LONGEST_QUERY])[places]
+        order = np.argsort(-scores, kind="stable")[:top_k]
+        return [(self.rules[places[i]], float(scores[i])) for i in order if scores[i] > 0]
 
     @cached_property
     def _search(self) -> Searcher:

@@ -1,6 +1,7 @@
 """Start a gateway: everything it needs is checked first, and it stops when the requests under way have ended."""
 
 import asyncio
+import gc
 import socket
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -100,6 +101,7 @@ def serve_forever(gateway: Gateway, settings: ServeSettings, check_only: bool = 
     who = "anybody on this machine" if gateway.keys.open else "holders of a key"
     tell(f"listening at http://{settings.host}:{settings.port}/v1 for {who}; model {', '.join(gateway.models)}")
     beside = [_admin(gateway, settings)] if settings.admin_port else []
+    gc.freeze()  # what is loaded by now stays: it need not be looked through again and again
     with suppress(KeyboardInterrupt):  # raised again by the server, after the last request
         _Server(config, gateway, beside).run()
 

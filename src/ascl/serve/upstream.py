@@ -52,6 +52,7 @@ class HttpUpstream:
             self.session = aiohttp.ClientSession(
                 timeout=timeout,
                 connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"authorization": f"Bearer {self.key}", "content-type": "application/json"},
                 read_bufsize=2**18,
             )
