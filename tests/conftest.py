@@ -1,6 +1,7 @@
-"""Fixtures shared by all tests: the embedded model's tokenizer, a tiny random model, and the bench folder."""
+"""Fixtures shared by all tests: the embedded model, a tiny random model, the bench folder, and a browser."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from chromium import Browser
     from families import Renderers
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -55,3 +57,24 @@ def bench_dir() -> Iterator[Path]:
     if not folder or not Path(folder).is_dir():
         pytest.skip("needs ASCL_BENCH_DIR: a folder of public data sets (see docs/prompts.md)")
     yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Browser"]:
+    """A browser, or skipped tests where there is none."""
+    from chromium import Browser
+
+    if shutil.which("chromium") is None:
+        pytest.skip("chromium is not on PATH")
+    started = Browser(tmp_path_factory.mktemp("browser") / "profile")
+    try:
+        yield started
+    finally:
+        started.close()
+
+
+@pytest.fixture
+def browser(started: "Browser") -> "Browser":
+    """The browser with an empty tab."""
+    started.new_tab()
+    return started

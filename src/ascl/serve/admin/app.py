@@ -94,10 +94,10 @@ def _endpoint(pages: "_Pages", page: Callable[[Asked], Response], guarded: bool)
             if guarded and session is None and request.method != "POST":
                 return RedirectResponse("/sign-in", 303)
             if request.method == "POST":
+                form = await read_form(request)  # before any error: a reply to half a request closes the connection
                 check_origin(request)
                 if guarded and session is None:
                     raise ApiError(401, "You are signed out. Go back, copy what you wrote, and sign in again.")
-                form = await read_form(request)
                 token = form.get("token", "").encode()
                 if guarded and session and not secrets.compare_digest(token, session.token.encode()):
                     raise ApiError(403, "This form is not of your session. Open the page again.")

@@ -67,8 +67,6 @@ def _is_of(origin: str | None, host: str | None) -> bool:
 
 async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form, bounded in size and time. Raises ApiError."""
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
-        raise ApiError(415, "A form is expected.")
     content = bytearray()
     try:
         async with asyncio.timeout(FORM_TIME):
@@ -76,6 +74,8 @@ async def read_form(request: Request) -> dict[str, str]:
                 content += part
                 if len(content) > LONGEST_FORM:
                     raise ApiError(413, f"The form is larger than {LONGEST_FORM >> 20} MiB.")
+        if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
+            raise ApiError(415, "A form is expected.")
         said = parse_qsl(content.decode(errors="replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except TimeoutError as error:
         raise ApiError(408, "The form did not arrive in time.") from error

@@ -23,7 +23,7 @@ class Browser:
         )
         os.close(there)
         os.close(back)
-        self._count, self._buffer, self._session, self._tab = 0, b"", "", ""
+        self._count, self._loads, self._buffer, self._session, self._tab = 0, 0, b"", "", ""
         self.problems: list[str] = []
         self.requests: list[str] = []
 
@@ -53,6 +53,8 @@ class Browser:
                 self.problems.append(json.dumps(parameters)[:500])
             case "Log.entryAdded":
                 self.problems.append(parameters["entry"]["text"])
+            case "Page.loadEventFired":
+                self._loads += 1
             case "Network.requestWillBeSent":
                 self.requests.append(parameters["request"]["url"])
         return message
@@ -74,9 +76,21 @@ class Browser:
 
     def open(self, page: Path) -> None:
         """Load a file and wait until it has."""
-        self.send("Page.navigate", url=page.resolve().as_uri())
-        while self._next().get("method") != "Page.loadEventFired":
-            pass
+        self.visit(page.resolve().as_uri())
+
+    def visit(self, url: str) -> None:
+        """Load an address and wait until it has."""
+        self._leave("Page.navigate", url=url)
+
+    def follow(self, expression: str) -> None:
+        """Evaluate what leads to another page (a click), and wait until that has loaded."""
+        self._leave("Runtime.evaluate", expression=expression)
+
+    def _leave(self, method: str, **parameters: Any) -> None:
+        loads = self._loads
+        self.send(method, **parameters)
+        while self._loads == loads:
+            self._next()
 
     def value(self, expression: str) -> Any:
         """The value of a JavaScript expression."""
