@@ -11,7 +11,8 @@ from typing import Any
 
 import anyio
 import pytest
-from inspect_ai import score
+from inspect_ai import Task, score
+from inspect_ai.dataset import MemoryDataset
 from inspect_bench import bench, choices, harmful, run, samples, values
 from teacher_server import Script, called, said, teacher, user_text
 
@@ -19,14 +20,15 @@ from ascl.adapters.inspect import solver
 from ascl.adapters.inspect.gather import Gathered
 from ascl.adapters.inspect.scorer import verdict
 from ascl.adapters.inspect.solver import trajectory_of
-from ascl.adapters.inspect.tasks import TASKS
+from ascl.adapters.inspect.tasks import TASKS, generate_config, sample_of
 from ascl.chat.messages import StopReason, Trajectory
 from ascl.chat.neutralise import neutralise
 from ascl.consult.tool import TOOL_NAME, ConsultTool
-from ascl.consult.variants import VARIANTS
+from ascl.consult.variants import VARIANTS, Variant
 from ascl.errors import InputError
 from ascl.evals.asked import ask
 from ascl.evals.benchmarks import BENCHMARKS
+from ascl.evals.books import CASES, book_benchmarks
 from ascl.evals.collect import collect
 from ascl.evals.results import Sampled
 from ascl.evals.settings import EvalSettings
@@ -103,6 +105,45 @@ def test_a_walk_under_inspect_is_the_walk_of_ascl_eval(bench: Path, tmp_path: Pa
         assert [m.role for m in sample.messages] == [m.role for m in trajectory.messages]
         assert (values(sample)["no_answer"] == 1) is (trajectory.answer is None)
         assert ("score" in values(sample)) is (trajectory.answer is not None)
+
+
+@pytest.mark.parametrize("variant", ["ascl", "rag", "long"])
+def test_a_prompt_with_a_book_of_its_own_is_walked_under_it(bench: Path, tmp_path: Path, variant: Variant) -> None:
+    """The four books of an evaluation: what the system text names and what a look-up returns, as `ascl eval` has it."""
+    of = {benchmark.name: prompts for benchmark, prompts in book_benchmarks(TOOL.book.categories)}
+    prompts = [of[f"books_{case}"][0] for case in CASES] + of["books_without"][:1]
+    _, forbidden, _, swapped, _ = prompts
+    assert forbidden.book is not None and swapped.book is not None
+    [asked, *_] = [one for one, _ in ask(EvalSettings(suite="mine", seed=3), prompts).values()]
+
+    def consult(messages: list[dict[str, Any]]) -> dict[str, Any]:
+        done = messages[-1]["role"] == "tool" or variant != "ascl"
+        return said(REFUSAL, "Judge.") if done else called(user_text(messages), "Check.")
+
+    with teacher(consult) as server:
+        collect(tmp_path / "ours.jsonl", prompts, asked, variant, OpenAIClient("m", server.base_url), TOOL)
+        rows = [Sampled.model_validate(row) for _, row in iterate_jsonl(tmp_path / "ours.jsonl")]
+        task = Task(
+            dataset=MemoryDataset([sample_of(prompt) for prompt in prompts]),
+            solver=solver.consult(variant, seed=3),
+            scorer=verdict(),
+            config=generate_config(asked.sampling),
+        )
+        log = run(task, server.base_url, tmp_path)
+    walked = {str(sample.id): trajectory_of(sample.store) for sample in samples(log)}
+    assert walked == {row.trajectory.prompt_id: row.trajectory for row in rows}
+    shown = [walked[prompt.id] for prompt in prompts]
+    assert [trajectory.book for trajectory in shown] == [prompt.book for prompt in prompts]
+    [rule] = forbidden.book.add
+    system = [trajectory.messages[0].content for trajectory in shown]
+    if variant == "long":
+        assert [rule.title in text for text in system] == [False, True, False, True, False]
+    if variant == "rag":
+        assert [rule.text in text for text in system] == [False, True, False, True, False]
+    if variant == "ascl":
+        hits = [[hit.id for hit in trajectory.consultations[0].hits] for trajectory in shown]
+        assert [rule.id in ids for ids in hits] == [False, True, False, False, False]
+        assert hits[3] and set(hits[3]) <= {one.id for one in swapped.book.returned}
 
 
 def _body(request: dict[str, Any]) -> dict[str, Any]:

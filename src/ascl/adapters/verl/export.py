@@ -48,8 +48,10 @@ def export_parquet(prompts: Iterable[Prompt], tool: ConsultTool, path: Path) -> 
     check_ids(prompts)
     if not prompts:
         raise InputError("there are no prompts to export")
-    if any(prompt.book is not None for prompt in prompts):
-        raise InputError("a prompt with a `book` of its own cannot be exported: verl's tool has one rule book")
+    if edited := next((prompt.id for prompt in prompts if prompt.book is not None), None):
+        raise InputError(
+            f"{edited}: a prompt with a `book` of its own cannot be exported: verl's tool has one rule book"
+        )
     if any(message.role not in ("system", "user", "assistant") for p in prompts for message in p.messages):
         raise InputError("a prompt with tool messages cannot be exported")
     table = pyarrow.Table.from_pylist([row_of(prompt, i, tool) for i, prompt in enumerate(prompts)])
