@@ -71,7 +71,7 @@ def test_fields_have_labels(admin: Admin) -> None:
     for page in (*pages, admin.page("/sign-in")):
         labels = {given["for"] for tag, given in page.elements if tag == "label"}
         fields = [given for tag, given in page.elements if tag in ("input", "select", "textarea")]
-        assert all(given.get("type") == "hidden" or given["id"] in labels for given in fields)
+        assert all("hidden" in (*given, given.get("type")) or given["id"] in labels for given in fields)
         ids = [given["id"] for _, given in page.elements if "id" in given]
         assert len(ids) == len(set(ids))
         assert sum(tag == "h1" for tag, _ in page.elements) == 1

@@ -163,7 +163,7 @@ class _Pages:
 
     def edited(self, asked: Asked) -> Response:
         form, books = asked.form, self.gateway.books
-        name, text = form.get("file", ""), form.get("text", "").replace("\r\n", "\n")
+        name, text = form.get("file", ""), form.get("text", "").replace("\r\n", "\n").replace("\r", "\n")
         file, opened = self._file(name), form.get("opened", "")
         try:
             after = edited_book(self.source, name, text, books.embedding_model)

@@ -56,7 +56,9 @@ def edited_book(source: str, name: str, text: str, embedding_model: str | None) 
     """The book with another text in one of its files, read as it would be. Raises InputError where it can't be."""
     with TemporaryDirectory() as folder:
         for other, file in files_of(source).items():
-            write_text(Path(folder, other), text if other == name else read_text(file))
+            copy = Path(folder, other)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(text if other == name else read_text(file), encoding="utf-8")
         try:
             return RuleBook.load(folder if Path(source).is_dir() else Path(folder, name), embedding_model)
         except InputError as error:

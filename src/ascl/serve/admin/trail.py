@@ -58,9 +58,10 @@ class Hour:
 class Figures:
     """The figures of an overview. Days begin at midnight UTC.
 
-    first: when the first of the events that were read was written. outcomes: of today's requests. endings: of today's
-    answers. consulted: the share of today's answers of the form `ascl` that consulted. faults and forged: of today.
-    hours: the last 24, the newest first, of those that were read. expected, answers, moved: of `first_move`, over all events that were read.
+    first: when the first of the events that were read was written. whole: whether these are all. outcomes, endings,
+    faults, forged: of today's requests and answers. consulted: the share of today's answers of the form `ascl` that
+    consulted. hours: the last 24, the newest first, of those that were read. expected, answers, moved: of `first_move`,
+    over all events that were read.
     """
 
     first: float | None = None
