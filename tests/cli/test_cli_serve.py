@@ -73,10 +73,38 @@ def test_a_trained_folder_answers_and_leaves_its_records(tiny_model: Path, tmp_p
     assert run("audit", "erase", "--folder", str(folder)) == (0, "0 texts erased\n")
 
 
+def test_the_admin_page_has_a_port_and_a_password_of_its_own(tmp_path: Path) -> None:
+    folder = tmp_path / "gateway"
+    command = ["serve", "password", "--folder", str(folder)]
+    typed = CliRunner().invoke(app, command, input="correct horse\ncorrect horse\n")
+    assert typed.exit_code == 0 and "correct horse" not in typed.output
+    assert CliRunner().invoke(app, [*command, "--stdin"], input="short\n").exit_code == 2
+    assert CliRunner().invoke(app, [*command, "--stdin"], input="battery staple\r\n").exit_code == 0
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    arguments = ("--model", "x", "--upstream", "http://127.0.0.1:9/v1", "--folder", str(folder), "--admin-port", port)
+    reaching = httpx2.HTTPTransport(retries=5)
+    with (
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", transport=reaching) as client,
+        started(*arguments) as (child, url),
+    ):
+        assert client.get("/").headers["location"] == "/sign-in"
+        same = {"sec-fetch-site": "same-origin"}
+        assert client.post("/sign-in", data={"password": "correct horse"}, headers=same).status_code == 401
+        assert client.post("/sign-in", data={"password": "battery staple"}, headers=same).status_code == 303
+        assert "126 rules" in client.get("/").text
+        assert client.get(f"{url}/keys").status_code == 404, "the port of the clients has no admin page"
+        assert client.get("/v1/models").status_code == 404
+    assert child.returncode == 0, "both stop at a signal, with a connection open"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("serve",),
+        ("serve", "--model", "x", "--upstream", "http://127.0.0.1:9/v1", "--admin-port", "8081"),
+        ("serve", "--model", "x", "--upstream", "http://127.0.0.1:9/v1", "--admin-port", "8080"),
         ("serve", "--model", "./missing"),
         ("serve", "--model", "x", "--upstream", "ftp://x"),
         ("serve", "--model", "x", "--upstream", "http://127.0.0.1:9/v1", "--rules", "missing.yaml"),
