@@ -333,8 +333,8 @@ def test_heartbeats_are_comments_before_the_first_event(serving: Serve, monkeypa
 def test_a_failure_after_heartbeats_alone_is_a_stream_of_its_own(
     serving: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ascl.serve.gateway.HEARTBEAT_EVERY", 0.0)
-    with serving([{"error": {"message": "SECRET"}}]) as served:
+    monkeypatch.setattr("ascl.serve.gateway.HEARTBEAT_EVERY", 0.02)
+    with serving([0.5, {"error": {"message": "SECRET"}}]) as served:
         content = post(served, stream=True).content
         assert [event["type"] for event in read_events(content)] == [
             "response.created",
