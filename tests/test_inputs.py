@@ -1,7 +1,13 @@
 """Files that users name: what is no file, is endless or holds what no parser bears is one line that names it."""
 
+import bz2
+import gzip
+import io
+import lzma
 import os
 import socket
+import tracemalloc
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -65,6 +71,64 @@ def test_what_is_no_file_is_one_line_for_every_reader(reader: str, no_file: Path
     path.symlink_to(no_file)
     said = fault(read, path)
     assert "it" + suffix in said
+
+
+LINE = b'{"id": "a", "prompt": "Where is it?", "kind": "plain"}\n'
+
+
+def zipped(content: bytes, method: int) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", method) as archive:
+        archive.writestr("rows.jsonl", content)
+    return made.getvalue()
+
+
+def parquet(column: object) -> bytes:
+    pyarrow = pytest.importorskip("pyarrow", reason="needs the extra `train`")
+    from pyarrow.parquet import write_table
+
+    made = pyarrow.BufferOutputStream()
+    write_table(pyarrow.table({"prompt": column}), made, compression="zstd")
+    return made.getvalue().to_pybytes()
+
+
+# What is named instead of text: the file, and what it is called.
+PACKED: dict[str, tuple[Callable[[], bytes], str]] = {
+    "gzip": (lambda: gzip.compress(LINE), "gzip"),
+    "gzip of 100 MB": (lambda: gzip.compress(b"a" * 100_000_000, 1), "gzip"),
+    "gzip, cut": (lambda: gzip.compress(LINE * 99)[:20], "gzip"),
+    "zip": (lambda: zipped(LINE, zipfile.ZIP_DEFLATED), "zip"),
+    "zip, stored": (lambda: zipped(LINE, zipfile.ZIP_STORED), "zip"),
+    "bzip2": (lambda: bz2.compress(LINE), "bzip2"),
+    "xz": (lambda: lzma.compress(LINE), "xz"),
+    "zstd": (lambda: bytes.fromhex("28b52ffd0400010000") + LINE, "zstd"),
+    "Parquet": (lambda: parquet(["Where is it?"]), "Parquet"),
+    "Parquet, cut": (lambda: parquet(["Where is it?"])[:60], "Parquet"),
+    "Parquet of 100 MB": (lambda: parquet(["a" * 1000] * 100_000), "Parquet"),
+    "Parquet, nested": (lambda: parquet([{"a": [{"b": [[1]]}]}]), "Parquet"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PACKED)
+def test_what_is_packed_is_named_by_every_reader_and_not_unpacked(kind: str, tmp_path: Path) -> None:
+    make, name = PACKED[kind]
+    content = make()
+    for reader, (suffix, read) in READERS.items():
+        path = tmp_path / reader / f"it{suffix}"
+        path.parent.mkdir()
+        path.write_bytes(content)
+        tracemalloc.start()
+        said = fault(read, path)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert said.startswith(f"{path}: a {name} file"), reader
+        assert most < 8 << 20, reader
+
+
+@pytest.mark.parametrize("text", ["PAR1,b\n", "BZh is a name\n", "PK is a name\n", "(a\n"])
+def test_texts_that_begin_like_packed_files_are_read(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    assert read_text(tmp_path / "a.csv") == text
 
 
 @pytest.mark.parametrize("reader", READERS)

@@ -16,6 +16,17 @@ from ascl.errors import InputError
 
 LONGEST_TEXT = 8 << 20  # bytes of a configuration or a rule book: about 25,000 rules
 LONGEST_LINE = 256 << 20  # bytes of a line of JSONL, and of a JSON file
+# How files begin that are no text, and what is to be done with them. None of them is unpacked here.
+_UNPACK, _WRITE_ROWS = "unpack it first", "write its rows as JSONL, an object a line"
+_PACKED = {
+    b"\x1f\x8b": ("gzip", _UNPACK),
+    b"PK\x03\x04": ("zip", _UNPACK),
+    b"BZh91AY&SY": ("bzip2", _UNPACK),
+    b"\xfd7zXZ\0": ("xz", _UNPACK),
+    b"\x28\xb5\x2f\xfd": ("zstd", _UNPACK),
+    b"PAR1\x15": ("Parquet", _WRITE_ROWS),
+    b"ARROW1\0": ("Arrow", _WRITE_ROWS),
+}
 _LONGEST_NUMBER = 1000  # characters of a number in YAML; in base 60, more take time that grows with their square
 _MOST_MERGED = 1_000_000  # keys that the mappings of a YAML file have together, merged ones (`<<`) counted
 
@@ -24,13 +35,16 @@ def open_input(path: Path) -> IO[bytes]:
     """A file that a user named, open for reading. All such files are opened here.
 
     Raises InputError naming it where it is none that can be read to its end: a folder, a device, a FIFO (which would
-    wait for a writer for ever), a loop of links, no name of a file at all.
+    wait for a writer for ever), a loop of links, no name of a file at all; and where it is packed, or a table in a form
+    of its own.
     """
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             kind = "Is a directory" if stat.S_ISDIR(mode) else "a device, a FIFO or a socket, not a file"
             raise _unreadable(path, kind)
+        with open(path, "rb", buffering=0, opener=_not_waiting) as file:
+            _check_text(path, file.read(16) or b"")
         return open(path, "rb", opener=_not_waiting)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
@@ -40,6 +54,12 @@ def open_input(path: Path) -> IO[bytes]:
         raise
     except ValueError as error:  # a NUL in the name, or half a surrogate pair
         raise InputError(f"{str(path)!a}: no name that a file could have") from error
+
+
+def _check_text(path: Path, beginning: bytes) -> None:
+    for magic, (name, mend) in _PACKED.items():
+        if beginning.startswith(magic):
+            raise InputError(f"{path}: a {name} file, where text is expected; {mend}")
 
 
 def _not_waiting(path: str, flags: int) -> int:
