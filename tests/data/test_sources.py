@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ascl.data import load
 from ascl.data.load import SOURCES, load_prompts
 from ascl.data.prompt import Kind
 from ascl.errors import InputError
@@ -260,6 +261,50 @@ def test_a_tab_separated_set_as_the_hub_has_it(no_bench: Path, tmp_path: Path, m
     prompts = load_prompts(["wildjailbreak"])
     assert [(p.text, p.kind) for p in prompts] == [("nan", Kind.HARMFUL), ("long", Kind.SENSITIVE)]
     assert load_prompts(["wildjailbreak@some-branch:1"]) == prompts[:1]
+
+
+@pytest.fixture
+def hub_set(no_bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The Parquet file of a set whose hub repository is a folder here; the set is called strongreject."""
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    here = replace(SOURCES["strongreject"], hub=str(folder), configuration=None, revision=None, options={})
+    monkeypatch.setitem(SOURCES, "strongreject", here)
+    return folder / "train.parquet"
+
+
+def to_parquet(path: Path, prompts: list[object]) -> None:
+    from pyarrow import table
+    from pyarrow.parquet import write_table
+
+    write_table(table({"prompt": prompts, "category": ["a"] * len(prompts)}), path, compression="zstd")
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "empty", "nested"])
+def test_damaged_parquet_of_a_hub_set_is_one_line(
+    hub_set: Path, damage: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    to_parquet(hub_set, [{"a": [{"b": [[1]]}]}] if damage == "nested" else ["Where is it?"] * 9)
+    content = hub_set.read_bytes()
+    hub_set.write_bytes({"cut": content[:-20], "other": b"x" * 99, "empty": b"", "nested": content}[damage])
+    with pytest.raises(InputError) as caught:
+        load_prompts(["strongreject"])
+    assert "\n" not in str(caught.value) and str(hub_set.parent) in str(caught.value)
+    assert "rror" not in capfd.readouterr().err
+
+
+def test_a_hub_set_that_unpacks_to_far_more_is_read_in_part_only(
+    hub_set: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to_parquet(hub_set, [f"Where is {i}? {'a' * 1000}" for i in range(10_000)])
+    assert hub_set.stat().st_size < 1 << 20
+    assert len(load_prompts(["strongreject"])) == 10_000
+    for name, most in (("MOST_BYTES", 5 << 20), ("MOST_ROWS", 5_000)):
+        with monkeypatch.context() as patch:
+            patch.setattr(load, name, most)
+            with pytest.raises(InputError, match=r"strongreject: .* put :NUMBER after its name"):
+                load_prompts(["strongreject"])
+            assert len(load_prompts(["strongreject:100"])) == 100
 
 
 def test_both_halves_of_jailbreakbench_as_the_hub_has_them(

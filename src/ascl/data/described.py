@@ -74,4 +74,7 @@ def listing() -> list[dict[str, str]]:
 
 def file_hash(path: Path) -> str | None:
     """The sha256 of a file, or None where there is none."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -31,6 +31,7 @@ SOURCES = SAFETY_SETS | REASONING_SETS | TRAINING_SETS
 _NAME = re.compile(r"(?P<key>[\w.]+:[A-Za-z_]\w*|\w+)(?:@(?P<revision>[\w./-]+))?(?::(?P<limit>\d+))?", re.ASCII)
 STARTER_NAME = re.compile(r"starter(?::(?P<limit>\d+))?", re.ASCII)
 _FILE = re.compile(r"file:(?P<path>.+?)(?::(?P<limit>\d+))?", re.ASCII)
+MOST_ROWS, MOST_BYTES = 1_000_000, 1 << 30  # of a hub set that is read whole; a small file may unpack to far more
 _MOST_DIGITS = 9  # of the number after a name
 
 
@@ -161,9 +162,10 @@ def _hub(name: Name) -> Iterable[Row]:
     mend = f"set ASCL_BENCH_DIR to a folder that holds {source.local}" if source.local else "is it public?"
     need_hub(f"prompts: {name.key}", data_set_cached(source.hub), mend)
     try:
-        from datasets import load_dataset
+        from datasets import Dataset, load_dataset, logging
 
-        return load_dataset(
+        logging.set_verbosity(logging.CRITICAL)  # what it finds wrong is raised as well
+        rows = load_dataset(
             source.hub,
             source.configuration,
             split=source.split,
@@ -184,6 +186,11 @@ def _hub(name: Name) -> Iterable[Row]:
         raise InputError(
             f"prompts: {name.key}: hub set {source.hub} can't be read ({reason}); {', or '.join(mends)}"
         ) from error
+    held = (len(rows), rows.data.nbytes) if isinstance(rows, Dataset) else (0, 0)
+    if name.limit is None and (held[0] > MOST_ROWS or held[1] > MOST_BYTES):
+        size = f"{held[0]:,} rows, {held[1] >> 20:,} MiB"
+        raise InputError(f"prompts: {name.key}: hub set {source.hub} holds {size}; put :NUMBER after its name")
+    return rows
 
 
 def prompt_of(row: Row, source: str, where: str) -> Prompt:

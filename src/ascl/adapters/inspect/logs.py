@@ -3,13 +3,13 @@
 import hashlib
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import repeat
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
+from zipfile import BadZipFile
 
 from inspect_ai.log import (
     EvalConfig,
@@ -40,13 +40,11 @@ from ascl.errors import InputError, first_problem
 from ascl.evals.results import Asked, Evaluation, Sampled, read_evaluation, read_records, read_sampled, slug
 from ascl.files import append_jsonl, index_jsonl, sort_jsonl, write_json
 from ascl.folders import is_empty, working_in
-from ascl.inputs import LONGEST_LINE
 from ascl.judges.record import Record
 from ascl.models.sampling import Sampling
 from ascl.sampling.to_file import prompt_id
 
 OURS = "ascl/"  # our model API, as whose answers all are logged
-_PIECE = 4096  # bytes of a log that are unpacked at once
 _UNREAD = {"events", "messages", "output", "scores", "attachments", "events_data", "timelines"}
 
 
@@ -170,9 +168,10 @@ def read_log(path: Path) -> tuple[Evaluation, Iterator[Sampled]]:
     """What a log of ours says of its evaluation, and its answers, read one by one. Raises InputError."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    with _read_from(path):
-        _check_parts(path)
+    try:
         header = read_eval_log(path, header_only=True)
+    except (ValueError, KeyError, BadZipFile, OSError) as error:
+        raise InputError(f"{path}: not a log of Inspect ({_line(error)})") from error
     try:
         return _evaluation(header), _answers(path)
     except KeyError as error:
@@ -181,37 +180,8 @@ def read_log(path: Path) -> tuple[Evaluation, Iterator[Sampled]]:
         raise InputError(f"{path}: not a log of an ascl task ({first_problem(error)})") from error
 
 
-@contextmanager
-def _read_from(path: Path) -> Iterator[None]:
-    """Whatever a file makes the readers of zip, JSON and logs stumble over is one InputError."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"{path}: not a log of Inspect ({_line(error)})") from error
-
-
-def _check_parts(path: Path) -> None:
-    """Unpack every part piece by piece. Raises InputError for one too long to be read, and as zipfile for damage."""
-    with ZipFile(path) as archive:
-        for part in archive.infolist():
-            part.file_size, read = 2 * LONGEST_LINE, 0  # what the file says of its size need not be true
-            with archive.open(part) as file:
-                while piece := file.read1(_PIECE):
-                    read += len(piece)
-                    if read > LONGEST_LINE:
-                        longest = f"{LONGEST_LINE >> 20} MiB"
-                        raise InputError(f"{path}, {part.filename}: is longer than {longest}, which is not read")
-
-
 def _answers(path: Path) -> Iterator[Sampled]:
-    samples = read_eval_log_samples(path, all_samples_required=False, exclude_fields=_UNREAD)
-    while True:
-        with _read_from(path):
-            sample = next(samples, None)
-        if sample is None:
-            return
+    for sample in read_eval_log_samples(path, all_samples_required=False, exclude_fields=_UNREAD):
         if sample.error is None:
             try:
                 prompt, trajectory = prompt_of(sample.metadata), trajectory_of(sample.store)
