@@ -1,11 +1,6 @@
 """An evaluation as logs of Inspect and back: nothing is lost, whatever the texts hold."""
 
-import random
-import shutil
-import struct
-import tracemalloc
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +9,6 @@ from inspect_ai.log import list_eval_logs, read_eval_log, write_eval_log
 from inspect_bench import bench, choices, harmful, run, samples, values
 from teacher_server import called, said, teacher
 
-from ascl.adapters.inspect import logs
 from ascl.adapters.inspect.logs import evaluation_from_log, read_log, write_logs
 from ascl.adapters.inspect.scorer import verdict
 from ascl.adapters.inspect.tasks import TASKS
@@ -150,69 +144,6 @@ def test_a_walk_that_a_limit_ended_has_no_answer(bench: Path, tmp_path: Path) ->
     _, rows = read_log(Path(log.location))
     [row] = rows
     assert (row.trajectory.stop, row.trajectory.consulted) == (StopReason.TRUNCATED, True)
-
-
-def unpacking_to(path: Path, name: str, size: int, told: int | None = None) -> None:
-    """A zip with a part of so many bytes; told: how many its directory says."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("_journal/start.json", "{}")
-        with archive.open(name, "w") as part:
-            part.write(b'{"version": 2, "a": "')
-            for _ in range(size >> 20):
-                part.write(b"a" * (1 << 20))
-            part.write(b'"}')
-    if told is not None:
-        content, sizes = path.read_bytes(), struct.pack("<I", archive.getinfo(name).file_size)
-        path.write_bytes(content.replace(sizes, struct.pack("<I", told)))
-
-
-@pytest.mark.parametrize("part", ["header.json", "samples/a_epoch_1.json", "summaries.json", "_journal/x.json"])
-@pytest.mark.parametrize("told", [None, 100])
-def test_a_log_that_unpacks_to_far_more_is_one_line(
-    part: str, told: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logs, "LONGEST_LINE", 16 << 20)
-    unpacking_to(tmp_path / "big.eval", part, 64 << 20, told)
-    tracemalloc.start()
-    with pytest.raises(InputError) as caught:
-        read_log(tmp_path / "big.eval")
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert str(caught.value) == f"{tmp_path / 'big.eval'}, {part}: is longer than 16 MiB, which is not read"
-    assert most < 8 << 20
-
-
-def test_a_damaged_log_is_one_line_wherever_it_is_damaged(tmp_path: Path) -> None:
-    made(tmp_path / "evaluation", epochs=1)
-    whole = write_logs(tmp_path / "evaluation", tmp_path / "logs")[0].read_bytes()
-    path = tmp_path / "damaged.eval"
-    draw = random.Random(0)
-    for at in draw.sample(range(len(whole)), 60):
-        damaged = bytearray(whole)
-        damaged[at] ^= 1 << draw.randrange(8)
-        path.write_bytes(damaged if at % 2 else damaged[:at])
-        with suppress(InputError):
-            evaluation_from_log(path, tmp_path / "back")
-            shutil.rmtree(tmp_path / "back")
-        assert not (tmp_path / "back").exists()
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"null", b"[]", b"{}", b'"\xff"', b'{"version": 2}', b"[" * 100_000, b"9" * 9000]
-)
-def test_a_log_with_another_part_is_one_line(content: bytes, tmp_path: Path) -> None:
-    made(tmp_path / "evaluation", epochs=1)
-    path = tmp_path / "other.eval"
-    with zipfile.ZipFile(write_logs(tmp_path / "evaluation", tmp_path / "logs")[0]) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    for changed in parts:
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, of in parts.items():
-                archive.writestr(name, content if name == changed else of)
-        with suppress(InputError):
-            evaluation_from_log(path, tmp_path / "back")
-            shutil.rmtree(tmp_path / "back")
-        assert not (tmp_path / "back").exists()
 
 
 def test_files_that_are_no_logs_of_ours(tmp_path: Path) -> None:
