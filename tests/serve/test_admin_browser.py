@@ -31,7 +31,7 @@ COLOURS = """[...document.querySelectorAll('body *')].filter((node) => node.inne
 
 def sign_in(browser: Browser, admin: Admin) -> None:
     browser.visit(admin.url)
-    assert browser.value("document.activeElement.id") == "password"
+    assert browser.value("document.querySelector('[autofocus]').id") == "password"
     browser.value(f"document.querySelector('#password').value = {PASSWORD!r}")
     browser.follow("document.querySelector('button').click()")
     assert browser.value("document.querySelector('h1').textContent") == "Overview"

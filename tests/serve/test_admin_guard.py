@@ -10,7 +10,7 @@ from administered import NEW, PAGES, PASSWORD, SAME, Admin, Html, ask, on_disk
 
 from ascl.errors import InputError
 from ascl.serve.admin.guard import LONGEST_FORM
-from ascl.serve.admin.session import ADMIN, LASTS, TRIES, WAIT, Sessions, read_password, set_password
+from ascl.serve.admin.session import ADMIN, LASTS, MOST, TRIES, WAIT, Sessions, read_password, set_password
 from ascl.serve.errors import ApiError
 from ascl.serve.keys import make_key
 from ascl.serve.run import KEYS
@@ -80,8 +80,8 @@ def test_a_session_ends_after_eight_hours(admin: Admin) -> None:
 def test_the_oldest_of_many_sessions_ends(tmp_path: Path) -> None:
     set_password(tmp_path / ADMIN, PASSWORD)
     sessions = Sessions(read_password(tmp_path / ADMIN), lambda: 0.0)
-    made = [sessions.sign_in(PASSWORD) for _ in range(66)]
-    assert [sessions.find(one.id) is not None for one in made] == [False] * 2 + [True] * 64
+    made = [sessions.sign_in(PASSWORD) for _ in range(MOST + 2)]
+    assert [sessions.find(one.id) is not None for one in made] == [False] * 2 + [True] * MOST
     assert sessions.find(None) is None
 
 

@@ -23,7 +23,7 @@ ADMIN = "admin.json"  # the name of the password's file
 LASTS = 8 * 3600.0  # seconds of a session
 SHORTEST, LONGEST = 8, 1024  # characters of a password
 TRIES, WAIT = 5, 30.0  # wrong passwords in a row, and seconds from the last of them to the next try
-MOST = 64  # sessions; one more ends the oldest
+MOST = 32  # sessions; one more ends the oldest
 
 
 class Password(BaseModel):
