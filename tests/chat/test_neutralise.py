@@ -272,3 +272,8 @@ def test_no_thought_stays_no_thought_and_a_tool_message_keeps_its_call() -> None
     message = Message(role="tool", content="<s>", tool_call_id="call_1")
     broken = neutralise_message(message)
     assert (broken.reasoning_content, broken.tool_call_id, broken.content) == (None, "call_1", f"<{BREAK}s>")
+
+
+@given(st.text() | words, st.sampled_from([(), ("<|im_end|>", "PAD", "<pad>"), ("no", "nx")]))
+def test_a_text_is_broken_the_same_where_the_sign_of_a_marker_follows(text: str, markers: tuple[str, ...]) -> None:
+    assert neutralise(text + " <", markers) == neutralise(text, markers) + " <"

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import pairwise
+from os.path import commonprefix
 from typing import Any
 
 from ascl.chat.families import MARKERS, SHAPES, TOKENS
@@ -48,14 +49,28 @@ def _pattern(markers: tuple[str, ...]) -> re.Pattern[str]:
     follows: dict[str, list[str]] = {}
     for opener, rest in _BARRED if markers else SHAPES:
         follows.setdefault(opener, []).append(rest)
-    texts: dict[str, list[str]] = {}
-    for text in MARKERS + (markers or TOKENS):
-        if len(text) > 1:
-            texts.setdefault(text[0], []).append(text[1:])
-    for opener, rests in texts.items():
+    for opener, texts in _texts(markers).items():
+        rests = [text[1:] for text in texts]
         follows.setdefault(opener, []).append(_prefix_tree(rests))
     whole = f"(?!{BREAK})"  # one that is broken is not broken again
     return re.compile("|".join(f"{re.escape(opener)}{whole}(?={'|'.join(rest)})" for opener, rest in follows.items()))
+
+
+def _texts(markers: tuple[str, ...]) -> dict[str, list[str]]:
+    """The markers that are texts, by their first character."""
+    texts: dict[str, list[str]] = {}
+    for text in MARKERS + (markers or TOKENS):
+        if len(text) > 1:
+            texts.setdefault(text[0], []).append(text)
+    return texts
+
+
+@lru_cache(maxsize=64)
+def _signs(markers: tuple[str, ...]) -> tuple[str, ...]:
+    """Short texts of which a text that holds a marker holds one: most prose holds none, and is seen through at once."""
+    shapes = {opener for opener, _ in (_BARRED if markers else SHAPES)}
+    texts = {commonprefix(texts) for opener, texts in _texts(markers).items() if opener not in shapes}  # noqa: RUF071
+    return tuple(sorted(shapes | texts))
 
 
 def _prefix_tree(texts: Iterable[str], depth: int = 64) -> str:
@@ -86,6 +101,8 @@ def neutralise(text: str, markers: Iterable[str] = ()) -> str:
     """
     known = tuple(markers)
     view = text if known or text.isascii() else text.translate(_COMPATIBLE)
+    if not any(sign in view for sign in _signs(known)):
+        return text
     ends = [0, *(match.end() for match in _pattern(known).finditer(view)), len(text)]
     return BREAK.join([text[first:end] for first, end in pairwise(ends)])
 

@@ -164,8 +164,10 @@ def is_ours(name: object) -> bool:
 def read_json(content: bytes) -> dict[str, Any]:
     """The object in a body. Raises ApiError (400)."""
     try:
-        body = json.loads(content, parse_constant=_no_number)
-        json.dumps(body, ensure_ascii=False).encode()  # no lone surrogates
+        text = content.decode("utf-8-sig")
+        body = json.loads(text, parse_constant=_no_number)
+        if "\\u" in text:  # no lone surrogates
+            json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise bad_request("the body is not JSON") from error
     if not isinstance(body, dict):
