@@ -89,6 +89,7 @@ def key(
     ] = "nothing",
     requests_per_minute: Annotated[int, typer.Option(min=0, max=10**9, help="0: no limit.")] = 0,
     tokens_per_day: Annotated[int, typer.Option(min=0, max=10**12, help="0: no limit.")] = 0,
+    metrics: Annotated[bool, typer.Option("--metrics", help="It may read /metrics.")] = False,
 ) -> None:
     """Make a key and print it, this once. Where there is one, nobody may ask without."""
     from ascl.serve.keys import make_key
@@ -102,6 +103,7 @@ def key(
         show=show,
         requests_per_minute=requests_per_minute,
         tokens_per_day=tokens_per_day,
+        metrics=metrics,
     )
     echo(made)
 

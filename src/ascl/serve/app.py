@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -57,6 +58,7 @@ def build_app(gateway: Gateway) -> Starlette:
         Route("/v1/responses", _Endpoint(gateway, _response, ResponsesWire), methods=["POST"]),
         Route("/v1/models", _models(gateway), methods=["GET"]),
         Route("/v1/rules/search", _search(gateway), methods=["POST"]),
+        Route("/metrics", _metrics(gateway), methods=["GET"]),
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", _readyz(gateway), methods=["GET"]),
     ]
@@ -93,6 +95,7 @@ class _Endpoint:
             asked = self.read(await _body(request), key)
             started = self.gateway.start(asked, key, id)
         except ApiError as error:
+            self.gateway.metrics.requests.labels("refused", error.status).inc()
             await _reply(error, id)(scope, receive, send)
             return
         except ClientDisconnect:
@@ -123,7 +126,8 @@ class _Endpoint:
         answering, leaving = asyncio.create_task(answer()), asyncio.create_task(_gone(receive))
         leaving.add_done_callback(lambda _: answering.cancel())
         try:
-            await answering
+            with self.gateway.metrics.under_way.track_inprogress():
+                await answering
         except asyncio.CancelledError:
             if not leaving.done():
                 raise
@@ -181,6 +185,15 @@ def _search(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
         return JSONResponse({"rules": pinned.version, "data": found})
 
     return search
+
+
+def _metrics(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
+    async def metrics(request: HttpRequest) -> Response:
+        if not gateway.keys.find(request.headers.get("authorization")).metrics:
+            raise ApiError(403, "this key may not read the figures of all requests")
+        return Response(gateway.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    return metrics
 
 
 async def _healthz(_: HttpRequest) -> Response:

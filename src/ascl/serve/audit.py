@@ -17,7 +17,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,9 +51,13 @@ class AuditError(Exception):
 
 
 class AuditStore:
-    """The trail in one folder: `audit.sqlite`, and `audit.key` for the hashes of texts."""
+    """The trail in one folder: `audit.sqlite`, and `audit.key` for the hashes of texts.
 
-    def __init__(self, folder: Path) -> None:
+    committed: is told of the seconds that each writing took, in the thread that writes.
+    """
+
+    def __init__(self, folder: Path, committed: Callable[[float], None] = lambda seconds: None) -> None:
+        self.committed = committed
         folder.mkdir(parents=True, exist_ok=True)
         self.path, self.secret = folder / AUDIT, _secret(folder / "audit.key")
         self._queue: queue.SimpleQueue[tuple[Entry, asyncio.Future[None], asyncio.AbstractEventLoop] | None] = (
@@ -102,7 +106,9 @@ class AuditStore:
             problem: AuditError | None = None
             try:
                 connection = connection or _open(self.path)
+                began = time.monotonic()
                 _append(connection, [entry for entry, _, _ in batch])
+                self.committed(time.monotonic() - began)
             except sqlite3.Error as error:
                 problem, connection = AuditError(str(error)), None
             for loop in {loop for _, _, loop in batch}:

@@ -6,7 +6,6 @@ Streamed and whole answers are made by the same walk; only what is sent differs.
 import asyncio
 import secrets
 import time
-from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from ascl.serve.books import Books, Pinned
 from ascl.serve.errors import ApiError
 from ascl.serve.keys import Key, Keys
 from ascl.serve.loop import Choice, LoopSettings, Piece, Walked
+from ascl.serve.metrics import Metrics
 from ascl.serve.responses_wire import ResponsesWire
 from ascl.serve.upstream import Upstream
 from ascl.serve.wire import Wire, total_usage
@@ -39,7 +39,7 @@ class Gateway:
     audit: AuditStore
     settings: LoopSettings
     keep_queries: bool = False
-    counts: Counter[str] = field(default_factory=Counter)
+    metrics: Metrics = field(default_factory=Metrics)
     draining: bool = False
 
     def start(self, asked: Asked, key: Key, id: str) -> "Request":
@@ -88,7 +88,7 @@ class Request:
                 async for _ in pieces:
                     pass
             await begun
-            await self._finish("finished")
+            await self._finish("finished", 200)
         except (RequestFailed, AuditError) as error:
             await self._give_up(error, begun)
             raise api_error(error) from error
@@ -102,7 +102,7 @@ class Request:
 
         begin: sends the status and the headers, with the first piece or heartbeat.
         """
-        sent, last = False, time.monotonic()
+        sent, shown, last = False, False, time.monotonic()
         begun = asyncio.create_task(self._begin())
 
         async def out(content: bytes) -> None:
@@ -129,10 +129,13 @@ class Request:
                     async for index, piece in pieces:
                         if content := wire.piece(index, piece):
                             await out(content)
+                            if not shown:
+                                self.gateway.metrics.first_byte.observe(time.monotonic() - self.began)
+                                shown = True
             finally:
                 beating.cancel()
             await begun
-            await self._finish("finished")  # on disk before the last byte leaves
+            await self._finish("finished", 200)  # on disk before the last byte leaves
             await out(wire.end(self.walks))
         except (RequestFailed, AuditError) as error:
             await self._give_up(error, begun)
@@ -191,7 +194,7 @@ class Request:
         }
         await self.gateway.audit.write(Entry(self.id, "begun", self.key.tenant, record))
 
-    async def _finish(self, kind: str, error: str | None = None) -> None:
+    async def _finish(self, kind: str, status: int, error: str | None = None) -> None:
         if self.ended:
             return
         self.ended = True
@@ -206,19 +209,24 @@ class Request:
         if error is not None:
             record["error"] = error
         texts = tuple(queries) if self.gateway.keep_queries else ()
-        self.gateway.counts[kind] += 1
-        self.gateway.counts["consultations"] += len(queries)
         used = total_usage(walks)["completion_tokens"]
         self.gateway.keys.meter(self.key).settle(self.reserved, used)
-        await self.gateway.audit.write(Entry(self.id, kind, self.key.tenant, record, texts))
+        try:
+            await self.gateway.audit.write(Entry(self.id, kind, self.key.tenant, record, texts))
+        except AuditError as problem:
+            kind, status = "failed", api_error(problem).status
+            raise
+        finally:
+            self.gateway.metrics.ended(kind, status, time.monotonic() - self.began, self.asked.forged, walks)
 
     async def _give_up(self, error: BaseException, begun: "asyncio.Task[None]") -> None:
         """Write how the request ended, if it can be written at all."""
-        kind = "aborted" if isinstance(error, asyncio.CancelledError) else "failed"
+        left = isinstance(error, asyncio.CancelledError)
+        kind, status = ("aborted", 499) if left else ("failed", api_error(error).status)
         reason = error.kind if isinstance(error, RequestFailed) else type(error).__name__
         with suppress(AuditError):
             await asyncio.shield(asyncio.gather(begun, return_exceptions=True))
-            await asyncio.shield(self._finish(kind, reason))
+            await asyncio.shield(self._finish(kind, status, reason))
 
 
 def api_error(error: BaseException) -> ApiError:

@@ -29,7 +29,8 @@ class Key(BaseModel):
     """A key and its policy. sha256: of the secret part; the key itself is shown once, when it is made.
 
     book: the rule book's name. form: `ascl` (the model looks rules up) or `rag` (they are given to it). show: what the
-    client sees of the work. fields: request fields that are forwarded besides those of every key.
+    client sees of the work. fields: request fields that are forwarded besides those of every key. metrics: whether it
+    may read the figures of all requests.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -43,6 +44,7 @@ class Key(BaseModel):
     requests_per_minute: int = Field(default=0, ge=0)
     tokens_per_day: int = Field(default=0, ge=0)
     fields: list[str] = []
+    metrics: bool = False
 
     @property
     def shows_thoughts(self) -> bool:
@@ -55,7 +57,7 @@ class Key(BaseModel):
         return self.show in ("consultations", "all")
 
 
-ANYBODY = Key(id="anybody0", sha256="0" * 64, tenant="local", show="all")
+ANYBODY = Key(id="anybody0", sha256="0" * 64, tenant="local", show="all", metrics=True)
 
 
 @dataclass

@@ -21,6 +21,7 @@ from ascl.serve.connection import Bounds, Connection
 from ascl.serve.gateway import Gateway
 from ascl.serve.keys import Keys
 from ascl.serve.loop import LoopSettings
+from ascl.serve.metrics import Metrics
 from ascl.serve.upstream import Upstream
 from ascl.servers import check_listening
 
@@ -65,13 +66,18 @@ class ServeSettings:
 
 def open_gateway(settings: ServeSettings, models: list[str], upstream: Upstream) -> Gateway:
     """The gateway with its books, keys and audit trail open. Raises InputError."""
-    keys = Keys(settings.folder / KEYS)
+    keys, metrics = Keys(settings.folder / KEYS), Metrics()
+
+    def changed(pinned: Pinned) -> None:
+        metrics.versions.inc()
+        tell(f"rule book {pinned.name}: version {pinned.version}, {len(pinned.tool.book.rules)} rules")
+
     books = Books(
         {"default": settings.rules},
         settings.top_k,
         trust=settings.trust,
         serials=settings.folder / SERIALS,
-        changed=_say,
+        changed=changed,
     )
     books.load()
     if unknown := keys.books - {"default"}:
@@ -81,9 +87,10 @@ def open_gateway(settings: ServeSettings, models: list[str], upstream: Upstream)
         upstream=upstream,
         books=books,
         keys=keys,
-        audit=AuditStore(settings.folder),
+        audit=AuditStore(settings.folder, metrics.commits.observe),
         settings=LoopSettings(strict=settings.strict),
         keep_queries=settings.keep_queries,
+        metrics=metrics,
     )
 
 
@@ -169,7 +176,3 @@ async def _ready(gateway: Gateway) -> bool:
         return await gateway.upstream.ready()
     finally:
         await gateway.upstream.close()
-
-
-def _say(pinned: Pinned) -> None:
-    tell(f"rule book {pinned.name}: version {pinned.version}, {len(pinned.tool.book.rules)} rules")
