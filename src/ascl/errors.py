@@ -19,7 +19,7 @@ EXTRAS = {
     "dense": ("sentence_transformers",),
     "verl": ("verl", "ray"),
     "eval": ("inspect_ai",),
-    "serve": ("aiohttp", "jinja2", "starlette", "uvicorn"),
+    "serve": ("aiohttp", "jinja2", "prometheus_client", "starlette", "uvicorn"),
 }  # fmt: skip
 
 
