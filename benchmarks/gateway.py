@@ -20,8 +20,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -176,6 +176,11 @@ class Client(asyncio.Protocol):
         if self.reply.endswith(END) if not length else len(body) >= int(length):
             self.done.set_result(bytes(self.reply))
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """A reply that is not whole fails."""
+        if not self.done.done():
+            self.done.set_exception(exc or ConnectionError("closed within a reply"))
+
     async def ask(self, sent: bytes) -> float:
         """Send a request and read its reply; the seconds that it took."""
         self.reply, self.times = bytearray(), []
@@ -188,27 +193,34 @@ class Client(asyncio.Protocol):
         return took
 
 
-async def connected(port: int) -> Client:
-    """A connection to a port of this machine."""
-    return (await asyncio.get_running_loop().create_connection(Client, "127.0.0.1", port))[1]
+@asynccontextmanager
+async def connected(*ports: int) -> AsyncIterator[list[Client]]:
+    """A connection to each of these ports of this machine."""
+    connect = asyncio.get_running_loop().create_connection
+    clients = [(await connect(Client, "127.0.0.1", port))[1] for port in ports]
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.transport.close()
 
 
 async def alone(direct: int, through: Gateway, messages: list[dict[str, str]], stream: bool, count: int) -> list[str]:
     """A row: what the server takes by itself, what the gateway adds (median, p99), and its CPU."""
-    one, other = await connected(direct), await connected(through.port)
     turns = [request(messages, True)]
     if CONSULT in messages[-1]["content"]:  # the two calls that an ideal client would make
         turns.append(request([*messages, {"role": "tool", "content": SENTENCE}], True))
     asked = request(messages, stream, through.key)
     rounds, spent, each = [], 0.0, max(1, count // ROUNDS)
-    for _ in range(ROUNDS):
-        pairs = []
-        for _ in range(each):
-            alone = sum([await one.ask(turn) for turn in turns])
-            before = through.cpu()
-            pairs.append((alone, await other.ask(asked)))
-            spent += through.cpu() - before
-        rounds.append(pairs)
+    async with connected(direct, through.port) as (one, other):
+        for _ in range(ROUNDS):
+            pairs = []
+            for _ in range(each):
+                alone = sum([await one.ask(turn) for turn in turns])
+                before = through.cpu()
+                pairs.append((alone, await other.ask(asked)))
+                spent += through.cpu() - before
+            rounds.append(pairs)
     plain = median(median(alone for alone, _ in pairs) for pairs in rounds)
     added = [median(took - alone for alone, took in pairs) for pairs in rounds]
     worst = quantiles([took - plain for pairs in rounds for _, took in pairs], n=100)[-1]
@@ -224,10 +236,11 @@ async def many(through: Gateway, case: Case, count: int) -> None:
         for _ in left:
             await client.ask(asked)
 
-    await asyncio.gather(*[one(await connected(through.port)) for _ in range(TOGETHER)])
+    async with connected(*[through.port] * TOGETHER) as clients:
+        await asyncio.gather(*map(one, clients))
 
 
-async def timed(through: Gateway, work: Awaitable[None]) -> tuple[float, float]:
+async def timed(through: Gateway, work: Awaitable[Any]) -> tuple[float, float]:
     """The gateway's CPU seconds and the wall seconds of something."""
     before, began = through.cpu(), time.perf_counter()
     await work
@@ -246,13 +259,9 @@ async def streams(direct: int, through: Gateway, count: int) -> Table:
         "gateway's CPU, µs a chunk",
     )
     for name, port, key in (("server alone", direct, ""), ("through the gateway", through.port, through.key)):
-        clients = [await connected(port) for _ in range(count)]
-        asked, began = request(messages, True, key), time.perf_counter()
-
-        async def all_of_them(clients: list[Client] = clients, asked: bytes = asked) -> None:
-            await asyncio.gather(*[client.ask(asked) for client in clients])
-
-        spent, _ = await timed(through, all_of_them())
+        async with connected(*[port] * count) as clients:
+            asked, began = request(messages, True, key), time.perf_counter()
+            spent, _ = await timed(through, asyncio.gather(*[client.ask(asked) for client in clients]))
         chunks = sum(len(client.times) for client in clients)
         assert chunks >= PIECES * count
         firsts = [client.times[0] - began for client in clients]
