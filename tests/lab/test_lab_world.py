@@ -169,8 +169,7 @@ def choice_by_weight(rows: list[Row], requests: int, world: World) -> float:
     renderer, settings = lab_renderer(world.tool), lab_config().sft
     encoded = [encode_row(row, renderer) for row in rows]
     lengths = [len(row["input_ids"]) for row in encoded]
-    beginnings = [row.messages[0].content for row in rows]
-    order = batch_order(lengths, settings.batch_size, settings.epochs, 0, beginnings)
+    order = batch_order(lengths, settings.batch_size, settings.epochs, 0)
     weight = {"consult": 0.0, "direct": 0.0}
     for first in range(0, len(order), settings.batch_size):
         batch = order[first : first + settings.batch_size]

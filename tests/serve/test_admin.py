@@ -52,7 +52,7 @@ def test_keys_are_made_once_and_revoked(admin: Admin) -> None:
     assert (kept.tenant, kept.requests_per_minute, kept.tokens_per_day) == ("team", 60, 0)
     page = admin.client.get("/keys").text
     assert "team" in page and kept.id in page
-    assert made.rpartition("-")[2] not in page and kept.sha256 not in page
+    assert made.split("-", 3)[3] not in page and kept.sha256 not in page
     assert ask(admin, made).status_code == 200
     second = secret_of(admin.post("/keys", form | {"tenant": "other"}).text)
     assert admin.post("/keys/revoke", {"id": kept.id}).headers["location"] == "/keys"
