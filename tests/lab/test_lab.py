@@ -9,6 +9,7 @@ from tiny_lab import SIZES, tiny
 from typer.testing import CliRunner
 
 from ascl.cli.main import app
+from ascl.data.rows import read_rows
 from ascl.errors import InputError
 from ascl.evals.arms import RunResults
 from ascl.lab.lab import WORLDS, lab_config, run_lab
@@ -86,7 +87,7 @@ def test_a_part_of_the_lab_brings_what_its_arms_begin_with_and_what_is_unknown_i
 @pytest.mark.parametrize("world", WORLDS)
 def test_a_run_in_another_world_shows_its_clones_what_that_world_says(world: str, tmp_path: Path) -> None:
     config = tiny(world=world)
-    rows = LabWorld(config, tmp_path, SIZES).rows("bc", config.arms["bc"], 0, tmp_path)
+    rows = read_rows(LabWorld(config, tmp_path, SIZES).make_rows("bc", config.arms["bc"], 0, tmp_path))
     drawn = draw_world("bc", SIZES.requests, SIZES.plain, SIZES.sums, 0)
     assert [row.dump() for row in rows] == [row.dump() for row in cloning_rows(drawn, WORLDS[world], False, 0)]
     assert RunConfig.model_validate(config.model_dump(by_alias=True)) == config  # as config.yaml keeps it

@@ -456,7 +456,7 @@ def test_a_bad_demonstration_names_file_line_and_field(tmp_path: Path) -> None:
 def test_an_arms_limit_is_spread_over_kind_and_mode(tmp_path: Path, embedded: Path, limit: int) -> None:
     arm = SftArm.model_validate({"method": "sft", "data": {"limit": limit}})
     world = ConfiguredWorld(RunConfig(model=str(embedded), arms={"bc": arm}))
-    made = world.rows("bc", arm, 0, tmp_path)
+    made = read_rows(world.make_rows("bc", arm, 0, tmp_path))
     counts = Counter((row.kind, row.mode) for row in made)
     modes = [counts[Kind.SENSITIVE, "consult"], counts[Kind.SENSITIVE, "direct"]]
     assert sum(modes) == limit and max(modes) - min(modes) <= 1
@@ -466,7 +466,8 @@ def test_an_arms_limit_is_spread_over_kind_and_mode(tmp_path: Path, embedded: Pa
     harmful = [row.provenance["category"] for row in made if row.kind is Kind.HARMFUL]
     assert limit < 12 or len(set(harmful)) > 6
     written = (tmp_path / "rows.jsonl").read_bytes()
-    assert world.rows("bc", arm, 0, tmp_path) == made and (tmp_path / "rows.jsonl").read_bytes() == written
+    assert world.make_rows("bc", arm, 0, tmp_path) == [tmp_path / "rows.jsonl"]
+    assert (tmp_path / "rows.jsonl").read_bytes() == written
 
 
 def test_about_half_of_the_prompts_are_cloned() -> None:

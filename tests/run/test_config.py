@@ -11,7 +11,7 @@ from ascl.run.arms import SftArm
 from ascl.run.commented import commented
 from ascl.run.config import RunConfig, find_config, load_config
 from ascl.train.advantages import Ifpo
-from ascl.train.settings import RlSettings
+from ascl.train.settings import RlSettings, SftSettings
 
 CONFIGS = sorted((Path(ascl.__file__).parent / "configs").glob("*.yaml"))
 BC = "bc: {method: sft}"
@@ -127,7 +127,7 @@ ARM_FAULTS = [
 ]
 OF_AN_ARM = [
     ("{}", ": Unable to extract tag using discriminator 'method'"),
-    ("{method: dpo}", f": method: dpo: use one of sft, rl, {OWN}"),
+    ("{method: dpo}", f": method: dpo: use one of sft, preference, rl, {OWN}"),
     ("{method: sft, from: b}", ".from: there is no arm b"),
     ("{method: sft, from: a}", ".from: it leads back to a"),
     ("{method: sft, tau: 1}", ".tau: there is no such setting"),
@@ -207,7 +207,9 @@ def test_an_arm_has_the_settings_of_its_method_with_its_own_changes(tmp_path: Pa
     config = load_config(write(tmp_path, f"{text}arms: {{bc: {{method: sft, settings: {{form: split}}}}, {rl}}}"))
     arm = config.arms["bc"]
     assert isinstance(arm, SftArm)
-    assert (config.sft_settings(arm).form, config.sft_settings(arm).epochs) == ("split", 2)
+    settings = config.settings_of(arm)
+    assert isinstance(settings, SftSettings)
+    assert (settings.form, settings.epochs) == ("split", 2)
     assert config.rl_settings(config.arms["a"]) == RlSettings(group_size=4, max_steps=3)  # type: ignore[arg-type]
     assert config.lineage("a") == ["bc", "a"]
 
@@ -227,7 +229,7 @@ def test_smoke_changes_sizes_only(tmp_path: Path) -> None:
     bc, ifpo = smoke.arms.values()
     assert smoke.rl_settings(ifpo) == RlSettings(learning_rate=2e-5, **changed)  # type: ignore[arg-type]
     assert (ifpo.algorithm, ifpo.start) == (Ifpo(tau=0.25), "bc")  # type: ignore[union-attr]
-    assert (smoke.sft_settings(bc).epochs, bc.data.limit) == (1, 12)  # type: ignore[arg-type, union-attr]
+    assert (smoke.settings_of(bc).epochs, bc.data.limit) == (1, 12)  # type: ignore[union-attr]
     assert (smoke.seeds, smoke.evaluate.limit, smoke.evaluate.variants) == ([3], 4, ["pure", "ascl"])
 
 

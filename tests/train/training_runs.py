@@ -1,6 +1,6 @@
 """Whole runs of `run_sft` and `run_rl` on the tiny model; as a script, one that dies where it is told to.
 
-    training_runs.py {sft,rl,both} MODEL OUT [step:N | save:N]
+    training_runs.py {sft,preference,rl,both} MODEL OUT [step:N | save:N]
 
 kills itself (SIGKILL) behind optimiser step N, or while checkpoint N is written but not yet marked as complete.
 """
@@ -21,21 +21,23 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 from scripted_rollouts import ANSWERS, GROUP, PROMPTS, SampledClient, ScriptedClient
 
+from ascl.chat.messages import Message
 from ascl.chat.turn import ParsedCall, Turn
 from ascl.consult.rollout import advance, start
 from ascl.consult.tool import TOOL_NAME, ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.data.prompt import Prompt
-from ascl.data.row import Row, native_row
+from ascl.data.row import Pair, Row, native_row
 from ascl.files import read_finished
 from ascl.judges.lexical.offline import OfflineJudge
 from ascl.models.models import load_model, load_renderer
 from ascl.rules.book import RuleBook
 from ascl.train.advantages import BaseAlgorithm, Decoupled, Ifpo
-from ascl.train.settings import Lora, RlSettings, SftSettings
+from ascl.train.settings import Lora, PreferenceSettings, RlSettings, SftSettings
 from ascl.train.training import ROLLOUTS, Training
 
 SFT = SftSettings(learning_rate=1e-2, epochs=2, batch_size=4, micro_batch_size=2, save_steps=2)  # 6 steps
+PREFERENCE = PreferenceSettings(learning_rate=1e-2, epochs=2, batch_size=4, micro_batch_size=2, save_steps=1)  # 3 steps
 IFPO, LORA = Ifpo(), Lora(r=4, alpha=8)
 RL = RlSettings(  # 6 steps, three for each pass over the prompts
     group_size=GROUP, prompts_per_step=2, micro_batch_size=4, learning_rate=1e-2, max_tokens=4, save_steps=2
@@ -76,6 +78,36 @@ def sft(
 
     given = globals()["rows"](tool()) if rows is None else rows
     run_sft(training(model, out, lora, dtype, seed), given, SFT.model_copy(update=changes))
+
+
+def pairs(shared_prefix: str = "It asks for something.") -> list[Pair]:
+    """A pair of each prompt: one refuses, the other answers; their thoughts begin alike."""
+
+    def reply(thought: str, answer: str) -> list[Message]:
+        thought = f"{shared_prefix} {thought}".strip()
+        return [Message(role="assistant", content=answer, reasoning_content=thought)]
+
+    return [
+        Pair(
+            id=prompt.id,
+            kind=prompt.kind,
+            prompt=prompt.messages,
+            chosen=reply("Wait. This could do harm.", ANSWERS[0]),
+            rejected=reply("So I help.", ANSWERS[1]),
+            shared_prefix=shared_prefix,
+            recipe="test",
+        )
+        for prompt in PROMPTS
+    ]
+
+
+def preference(
+    model: Path, out: Path, lora: Lora | None = None, pairs: list[Pair] | None = None, **changes: Any
+) -> None:
+    from ascl.train.preference import run_preference
+
+    given = globals()["pairs"]() if pairs is None else pairs
+    run_preference(training(model, out, lora), given, PREFERENCE.model_copy(update=changes))
 
 
 def rollouts(out: Path) -> list[dict[str, Any]]:
@@ -149,7 +181,7 @@ def main(name: str, model: str, out: str, *death: str) -> None:
     """What this file does as a script."""
     if death:
         die_at(death[0])
-    {"sft": sft, "rl": rl, "both": both}[name](Path(model), Path(out))
+    {"sft": sft, "preference": preference, "rl": rl, "both": both}[name](Path(model), Path(out))
 
 
 def die_at(where: str) -> None:

@@ -44,19 +44,20 @@ class Row(BaseModel):
 class Pair(BaseModel):
     """One preference pair: the same prompt with a better and a worse reply.
 
-    Both thoughts begin with shared_prefix: a preference loss belongs on the tokens after it.
+    Both thoughts begin with shared_prefix: a preference loss belongs on the tokens after it. kind, recipe: unknown for
+    pairs that users bring.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     id: str
-    kind: Kind
+    kind: Kind | None = None
     prompt: list[Message]
     chosen: list[Message]
     rejected: list[Message]
-    shared_prefix: str
-    recipe: str
-    source: str
+    shared_prefix: str = ""
+    recipe: str = ""
+    source: str = ""
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     def dump(self) -> dict[str, Any]:

@@ -1,15 +1,17 @@
 """Training rows from files, checked before anything is loaded or trained."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from ascl.chat.messages import messages_of, without_nulls
-from ascl.data.row import Row
+from ascl.data.row import Pair, Row
 from ascl.errors import InputError, first_problem
 from ascl.inputs import read_jsonl
+
+Found = TypeVar("Found")
 
 
 def read_rows(paths: Sequence[Path]) -> list[Row]:
@@ -19,16 +21,32 @@ def read_rows(paths: Sequence[Path]) -> list[Row]:
     Columns and fields of tools that are null count as absent, as in messages. Raises InputError naming the file and
     line of a row that can't be trained on.
     """
-    rows = []
+    return list(_read(paths, _row))
+
+
+def read_pairs(paths: Sequence[Path]) -> list[Pair]:
+    """The preference pairs of several sets, in order. A folder stands for its `train.jsonl`.
+
+    A pair needs `prompt`, `chosen` and `rejected` (messages; the last two end in a turn of the assistant); other fields
+    of `Pair` may be there. Raises InputError naming the file and line of a pair that can't be trained on.
+    """
+    return list(_read(paths, _pair))
+
+
+def prompt_ids(paths: Sequence[Path]) -> set[str]:
+    """The ids of the prompts of rows or pairs. Raises InputError."""
+    return set(_read(paths, lambda columns: _pair(columns).id if "chosen" in columns else _row(columns).prompt_id))
+
+
+def _read(paths: Sequence[Path], read: Callable[[dict[str, Any]], Found]) -> Iterator[Found]:
     for path in paths:
         file = path / "train.jsonl" if path.is_dir() else path
         for number, columns in read_jsonl(file):
             given = {key: value for key, value in columns.items() if value is not None}
             try:
-                rows.append(_row({"id": f"{file.stem}-{number}"} | given))
+                yield read({"id": f"{file.stem}-{number}"} | given)
             except InputError as error:
                 raise InputError(f"{file}, line {number}: {error}") from error
-    return rows
 
 
 def _row(columns: dict[str, Any]) -> Row:
@@ -42,6 +60,23 @@ def _row(columns: dict[str, Any]) -> Row:
     columns = columns | {"messages": messages, "tools": _tools(columns.get("tools", [])), "id": str(columns["id"])}
     try:
         return Row.model_validate({key: columns[key] for key in columns if key in Row.model_fields})
+    except ValidationError as error:
+        raise InputError(first_problem(error)) from error
+
+
+def _pair(columns: dict[str, Any]) -> Pair:
+    if "chosen" not in columns:
+        raise InputError("no preference pair; `prompt`, `chosen` and `rejected` are expected")
+    read = columns | {"id": str(columns["id"])}
+    for name in ("prompt", "chosen", "rejected"):
+        try:
+            read[name] = messages_of(columns.get(name))
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
+        if name != "prompt" and (not read[name] or read[name][-1].role != "assistant"):
+            raise InputError(f"{name}: it must end in a turn of the assistant")
+    try:
+        return Pair.model_validate({key: read[key] for key in read if key in Pair.model_fields})
     except ValidationError as error:
         raise InputError(first_problem(error)) from error
 

@@ -14,12 +14,13 @@ from ascl.consult.tool import ConsultTool
 from ascl.data.prompt import Kind, Prompt
 from ascl.data.row import Row, native_row
 from ascl.evals.asked import AskedPrompts, ask
+from ascl.files import write_jsonl
 from ascl.judges.judge import Judge
 from ascl.lab.judge import LabJudge
 from ascl.lab.tokenizer import lab_renderer
 from ascl.lab.world import World, demonstration, draw_world, memorised, ordinary, worked_out
 from ascl.models.sampling import Sampling
-from ascl.run.arms import RlArm, SftArm
+from ascl.run.arms import DataArm, RlArm
 from ascl.run.config import RunConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -80,15 +81,17 @@ class LabWorld:
         """See `World`: rules that no model has seen are tested, and others are reinforced."""
         return (_test(self.sizes, seed) if split == "test" else _rl(self.config.rl, seed)).tool
 
-    def check_rows(self, arm: SftArm) -> None:
+    def check_rows(self, arm: DataArm) -> None:
         """See `World`; they are drawn from the seed alone."""
 
-    def rows(self, name: str, arm: SftArm, seed: int, folder: Path) -> list[Row]:
+    def make_rows(self, name: str, arm: DataArm, seed: int, folder: Path) -> list[Path]:
         """See `World`."""
         sizes = self.sizes
         world = draw_world("bc", sizes.requests, sizes.plain, sizes.sums, seed)
         shown = Consults.model_validate(arm.data.parameters)
-        return cloning_rows(world, shown, arm.data.recipe == "surrogate", seed)
+        rows = cloning_rows(world, shown, arm.data.recipe == "surrogate", seed)
+        write_jsonl(folder / "rows.jsonl", [row.dump() for row in rows])
+        return [folder / "rows.jsonl"]
 
     def rl_prompts(self, arm: RlArm, seed: int, cloned: Collection[str]) -> list[Prompt]:
         """See `World`: each prompt once."""

@@ -5,16 +5,17 @@ import random
 import re
 from collections.abc import Callable, Iterable
 from itertools import islice, zip_longest
-from typing import Literal
+from typing import Literal, TypeVar
 
 from ascl.chat.messages import Message
 from ascl.chat.phrases import fill
 from ascl.data.prompt import Kind, Prompt
-from ascl.data.row import Row
+from ascl.data.row import Pair, Row
 from ascl.recipes.build import Workshop
 from ascl.rules.book import RuleBook
 from ascl.sampling.to_file import Job
 
+AnyRow = TypeVar("AnyRow", Row, Pair, Row | Pair)
 RATIO = (2, 3, 2)  # the paper's
 PARTS = ((Kind.HARMFUL, "consult"), (Kind.SENSITIVE, "consult"), (Kind.SENSITIVE, "direct"))
 NO_CATEGORY = "none"
@@ -68,10 +69,10 @@ def read_label(reply: str, titles: dict[str, str]) -> str | None:
     return names.get(name)
 
 
-def take_evenly(rows: Iterable[Row], count: int, group: Callable[[Row], str], seed: int) -> list[Row]:
+def take_evenly(rows: Iterable[AnyRow], count: int, group: Callable[[AnyRow], str], seed: int) -> list[AnyRow]:
     """`count` rows, one of each group in turn until none is left. Which ones hangs on their ids and the seed alone."""
     generator = random.Random(seed)
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[AnyRow]] = {}
     for row in sorted(rows, key=lambda row: row.id):
         groups.setdefault(group(row), []).append(row)
     members = [groups[name] for name in sorted(groups)]

@@ -7,6 +7,7 @@ Python can import: it is installed, or its folder is in PYTHONPATH), in `ascl da
 - a docstring: the paper, what is done, and where it deviates; the card of a data set begins with it;
 - `INPUT`: `"prompts"`, or `"examples"` (prompts with a reference reply);
 - `SAMPLES`: whether it asks a model, so that one must be named;
+- `PAIRS = True` where its rows are preference pairs;
 - `Parameters`: a pydantic model that forbids what it does not know, every field with a default and a range;
 - `build(inputs, parameters, workshop) -> Built`. inputs: `Prompt`s or `Example`s in the order of their ids. Whatever is
   sampled goes through `workshop.sample`, one name a stage: it lies in `stages/`, so that a build that was stopped goes

@@ -103,6 +103,11 @@ def load_recipe(name: str) -> ModuleType:
     return found
 
 
+def makes_pairs(recipe: ModuleType) -> bool:
+    """Whether the rows of a recipe are preference pairs."""
+    return bool(getattr(recipe, "PAIRS", False))
+
+
 def check_parameters(recipe: ModuleType, given: dict[str, Any]) -> BaseModel:
     """The recipe's parameters. Raises InputError naming the one at fault."""
     try:

@@ -45,6 +45,7 @@ from ascl.sampling.to_file import Job
 
 INPUT = "prompts"
 SAMPLES = True
+PAIRS = True
 
 TRIGGERS = (
     "Wait. What would happen to somebody if I helped with this?",

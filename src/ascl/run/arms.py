@@ -9,15 +9,16 @@
   `job.training.out`. Same job, same model. A training that was killed is started again, with what stands in
   `job.training.work`. Heavy imports belong into the method: configurations are read where torch is not installed.
 
-`sft` and `rl` are two of them. One of your own needs no fork: `method: package.module:ClassName` in an arm (a class
-that Python can import). One that wants the rows of a recipe is a subclass of `SftArm`, one that wants RL's prompts of
-`RlArm`; any other of `BaseArm`. The run does the rest: what is checked, resumed, evaluated and shown.
+`sft`, `preference` and `rl` are three of them. One of your own needs no fork: `method: package.module:ClassName` in an
+arm (a class that Python can import). One that wants the rows of a recipe is a subclass of `SftArm`, one that wants
+pairs of `PreferenceArm`, one that wants RL's prompts of `RlArm`; any other of `BaseArm`. The run does the rest: what
+is checked, resumed, evaluated and shown.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import (
     AfterValidator,
@@ -36,7 +37,7 @@ from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.data.books import Books
 from ascl.data.prompt import Kind, Prompt, choose
-from ascl.data.row import Row
+from ascl.data.rows import read_pairs, read_rows
 from ascl.errors import InputError
 from ascl.evals.asked import AskedPrompts
 from ascl.extension import imported_settings, is_import_path
@@ -70,12 +71,12 @@ class World(Protocol):
         """The consult tool, over the rule book of a split."""
         ...
 
-    def check_rows(self, arm: "SftArm") -> None:
-        """Raise InputError where the rows of a supervised arm can't be made."""
+    def check_rows(self, arm: "DataArm") -> None:
+        """Raise InputError where the rows of an arm can't be made."""
         ...
 
-    def rows(self, name: str, arm: "SftArm", seed: int, folder: Path) -> list[Row]:
-        """The rows of a supervised arm; a recipe leaves its files in `folder`."""
+    def make_rows(self, name: str, arm: "DataArm", seed: int, folder: Path) -> list[Path]:
+        """The files of the rows of an arm; those that are made lie in `folder`."""
         ...
 
     def rl_prompts(self, arm: "RlArm", seed: int, cloned: Collection[str]) -> list[Prompt]:
@@ -119,7 +120,7 @@ class Job:
 
 
 class ArmData(BaseModel):
-    """The training rows of a supervised arm.
+    """The training rows of an arm, or its pairs.
 
     recipe: one of `ascl data build`, on the train prompts of `from` (the run's prompts, unless named), with its
     parameters; model, base_url, sampling, concurrency: who is sampled, and how. The recipe `ascl` without a model plays
@@ -163,10 +164,10 @@ class BaseArm(BaseModel):
         raise NotImplementedError
 
 
-class SftArm(BaseArm):
-    """Supervised fine-tuning on rows. settings: what the arm changes in the run's `sft`."""
+class DataArm(BaseArm):
+    """An arm that is trained on a data set. pairs: whether on pairs, else on rows."""
 
-    method: Literal["sft"]
+    pairs: ClassVar[bool] = False
     settings: dict[str, Any] = Field(default_factory=dict)
     data: ArmData = ArmData()
 
@@ -175,11 +176,42 @@ class SftArm(BaseArm):
         check_installed(settings)
         world.check_rows(self)
 
+
+class SftArm(DataArm):
+    """Supervised fine-tuning on rows. settings: what the arm changes in the run's `sft`."""
+
+    method: Literal["sft"]
+
     def train(self, job: Job) -> None:
         """See `BaseArm` and `train/sft.py`."""
         from ascl.train.sft import run_sft
 
-        run_sft(job.training, job.world.rows(job.name, self, job.seed, job.data), job.settings)
+        rows = read_rows(job.world.make_rows(job.name, self, job.seed, job.data))
+        run_sft(job.training, rows, job.settings)
+
+
+class PreferenceArm(DataArm):
+    """Preference optimisation (DPO after the beginning that a pair shares) on the pairs of some kinds of prompts.
+
+    settings: what the arm changes in the run's `preference`. kinds: every kind, unless given.
+    """
+
+    pairs: ClassVar[bool] = True
+    method: Literal["preference"]
+    data: ArmData = ArmData(recipe="ipo")
+    kinds: list[Kind] | None = Field(default=None, min_length=1)
+
+    def train(self, job: Job) -> None:
+        """See `BaseArm` and `train/preference.py`. Raises InputError where no pair is of these kinds."""
+        from ascl.train.preference import run_preference
+
+        pairs = read_pairs(job.world.make_rows(job.name, self, job.seed, job.data))
+        if self.kinds is not None:
+            found = sorted({str(pair.kind) for pair in pairs})
+            pairs = [pair for pair in pairs if pair.kind in self.kinds]
+            if not pairs:
+                raise InputError(f"arms.{job.name}.kinds: no pair is of these; there are pairs of {', '.join(found)}")
+        run_preference(job.training, pairs, job.settings)
 
 
 class RlArm(BaseArm):
@@ -230,8 +262,8 @@ def check_kinds(prompts: Sequence[Prompt], kinds: Sequence[Kind]) -> None:
         )
 
 
-Ours = SftArm | RlArm
-METHODS = ("sft", "rl")
+Ours = SftArm | PreferenceArm | RlArm
+METHODS = ("sft", "preference", "rl")
 
 
 def _read(value: Any, check: ValidatorFunctionWrapHandler) -> Any:

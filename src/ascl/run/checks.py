@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 
 from ascl.preflight import RECORDS, Server, check_judge, check_space, judge_servers, model_config
-from ascl.run.arms import RlArm, SftArm
+from ascl.run.arms import DataArm, RlArm
 from ascl.run.config import RunConfig
 from ascl.run.stages import Stage, model_of
 from ascl.run.world import ConfiguredWorld
@@ -23,9 +23,9 @@ def servers_of(config: RunConfig, done: Container[str]) -> list[Server]:
             continue
         if isinstance(arm, RlArm):
             found += judge_servers(config.judge) + rollout_servers(config.rl_settings(arm))
-        elif isinstance(arm, SftArm) and arm.data.base_url is not None and not arm.data.rows:
+        elif isinstance(arm, DataArm) and arm.data.base_url is not None and not arm.data.rows:
             found.append(Server(f"arms.{name}.data.model", arm.data.model, arm.data.base_url))
-        if isinstance(arm, SftArm) and not arm.data.rows:
+        if isinstance(arm, DataArm) and not arm.data.rows:
             purifier, address = (arm.data.parameters.get(key) for key in ("purifier", "purifier_base_url"))
             if isinstance(address, str) and address:
                 found.append(Server(f"arms.{name}.data.parameters.purifier", purifier, address))

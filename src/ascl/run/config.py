@@ -19,11 +19,11 @@ from ascl.evals.settings import AnyJudge, EvalSettings
 from ascl.inputs import LONGEST_TEXT, parse_yaml, read_text
 from ascl.judges.settings import JudgeSettings
 from ascl.models.dtype import Dtype
-from ascl.run.arms import Arm, ArmName, BaseArm, RlArm, SftArm
-from ascl.train.settings import Lora, RlSettings, SftSettings
+from ascl.run.arms import Arm, ArmName, BaseArm, DataArm, PreferenceArm, RlArm, SftArm
+from ascl.train.settings import Lora, PreferenceSettings, RlSettings, SftSettings
 
 ZERO_SHOT = "ascl_zs"  # what the paper calls the tool given to the untrained model
-Settings = TypeVar("Settings", SftSettings, RlSettings)
+Settings = TypeVar("Settings", SftSettings, PreferenceSettings, RlSettings)
 
 
 class RuleSettings(BaseModel):
@@ -45,9 +45,9 @@ class RunConfig(BaseModel):
     """Everything a run depends on.
 
     prompts: see `data/load.py`; their train split is for training, and their test split is evaluated where
-    `evaluate` names no suite. dtype: auto takes what this machine is fast in, and the run keeps it. sft, rl: the
-    settings of the arms of these methods. judge: who gives the reward of RL and checks sampled rows; the judges of
-    `evaluate` give the figures.
+    `evaluate` names no suite. dtype: auto takes what this machine is fast in, and the run keeps it. sft, preference,
+    rl: the settings of the arms of these methods. judge: who gives the reward of RL and checks sampled rows; the judges
+    of `evaluate` give the figures.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -61,6 +61,7 @@ class RunConfig(BaseModel):
     judge: AnyJudge = JudgeSettings()
     lora: Lora | None = None
     sft: SftSettings = SftSettings()
+    preference: PreferenceSettings = PreferenceSettings()
     rl: RlSettings = RlSettings()
     arms: dict[ArmName, Arm] = Field(default_factory=dict)
     evaluate: "RunEvaluation" = Field(default_factory=lambda: RunEvaluation())
@@ -99,15 +100,13 @@ class RunConfig(BaseModel):
             found.insert(0, start)
         return found
 
-    def settings_of(self, arm: BaseArm) -> SftSettings | RlSettings | None:
+    def settings_of(self, arm: BaseArm) -> SftSettings | PreferenceSettings | RlSettings | None:
         """The settings of an arm; None where its method is the user's own. Raises ValueError for one that is none."""
         if isinstance(arm, SftArm):
-            return self.sft_settings(arm)
+            return _changed(self.sft, arm.settings)
+        if isinstance(arm, PreferenceArm):
+            return _changed(self.preference, arm.settings)
         return self.rl_settings(arm) if isinstance(arm, RlArm) else None
-
-    def sft_settings(self, arm: SftArm) -> SftSettings:
-        """The settings of a supervised arm. Raises ValueError for one that is none."""
-        return _changed(self.sft, arm.settings)
 
     def rl_settings(self, arm: RlArm) -> RlSettings:
         """The settings of an RL arm. Raises ValueError for one that is none."""
@@ -129,7 +128,7 @@ class RunConfig(BaseModel):
             given = arms[name]
             if isinstance(arm, RlArm):
                 given["settings"] = arm.settings | few
-            elif isinstance(arm, SftArm):
+            elif isinstance(arm, DataArm):
                 given |= {"settings": arm.settings | {"epochs": 1}, "data": given.get("data", {}) | {"limit": 12}}
         changed = {"arms": arms, "evaluate": evaluate, "seeds": self.seeds[:1]}
         return RunConfig.model_validate(self.model_dump(by_alias=True, exclude_unset=True) | changed)

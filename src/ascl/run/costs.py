@@ -3,17 +3,18 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ascl.data.rows import read_rows
+from ascl.data.rows import read_pairs, read_rows
 from ascl.errors import InputError
 from ascl.models.dtype import machine_dtype
 from ascl.models.model_folder import load_config as model_config
 from ascl.recipes.demonstrations import fitting
-from ascl.run.arms import RlArm, SftArm
+from ascl.run.arms import DataArm, RlArm
 from ascl.run.config import RunConfig
 from ascl.run.stages import stages
 from ascl.run.world import ConfiguredWorld, plays_demonstrations
 from ascl.train.costs import model_shape
 from ascl.train.plan import Lengths, MeasuredStep, Memory, lengths_of, measure_step, plan_memory, steps_of
+from ascl.train.settings import PreferenceSettings, SftSettings
 from ascl.train.training import Training
 
 
@@ -35,7 +36,7 @@ def costs_of(config: RunConfig, measured: bool = False) -> list[str]:
     ]
     for name, arm in config.arms.items():
         does: str = arm.method
-        if isinstance(arm, SftArm):
+        if isinstance(arm, DataArm):
             does = _rows(arm, world)
         elif isinstance(arm, RlArm):
             does = _rl(name, arm, world, measured)
@@ -43,15 +44,19 @@ def costs_of(config: RunConfig, measured: bool = False) -> list[str]:
     return lines
 
 
-def _rows(arm: SftArm, world: ConfiguredWorld) -> str:
-    settings = world.config.sft_settings(arm)
+def _rows(arm: DataArm, world: ConfiguredWorld) -> str:
+    settings = world.config.settings_of(arm)
+    assert isinstance(settings, SftSettings | PreferenceSettings)
     passes = f"{settings.epochs:g} epochs in batches of {settings.batch_size}"
     if arm.data.rows:
-        return f"sft, {len(read_rows([Path(one) for one in arm.data.rows]))} rows, {passes}"
+        files = [Path(one) for one in arm.data.rows]
+        given = f"{len(read_pairs(files))} pairs" if arm.pairs else f"{len(read_rows(files))} rows"
+        return f"{arm.method}, {given}, {passes}"
     if plays_demonstrations(arm.data):
         shown, strays = fitting(world.tool("train", 0), arm.data.books)
         return f"sft, of {len(shown)} shipped demonstrations ({len(strays)} do not fit the rule book), {passes}"
-    return f"sft, rows by the recipe {arm.data.recipe} with {arm.data.model or world.config.model}, {passes}"
+    made = "pairs" if arm.pairs else "rows"
+    return f"{arm.method}, {made} by the recipe {arm.data.recipe} with {arm.data.model or world.config.model}, {passes}"
 
 
 def _rl(name: str, arm: RlArm, world: ConfiguredWorld, measured: bool) -> str:

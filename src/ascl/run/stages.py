@@ -1,6 +1,6 @@
 """The stages of a run, in order, and the work of each: data, training and evaluation of every (arm, seed).
 
-data/NAME-SEED    the rows of a supervised arm, with all that was sampled for them
+data/NAME-SEED    the rows or pairs of an arm, with all that was sampled for them
 arms/NAME-SEED    the model of an arm, its log (and its rollouts), as `ascl sft` and `ascl rl` leave them
 evals/NAME-SEED   the evaluation of an arm, or of the untrained model in a variant, as `ascl eval` leaves it
 """
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Literal
 
 from ascl.consult.variants import Variant
-from ascl.data.rows import read_rows
+from ascl.data.rows import prompt_ids
 from ascl.errors import InputError
 from ascl.evals.evaluate import Planned, Subject, plan_evaluation
 from ascl.files import write_json
-from ascl.run.arms import BaseArm, Job, SftArm, World
+from ascl.run.arms import BaseArm, DataArm, Job, World
 from ascl.run.config import ZERO_SHOT, RunConfig
 from ascl.train.portable import write_facts
 from ascl.train.training import FACTS, LOG, Training
@@ -59,7 +59,7 @@ def stages(config: RunConfig, world: World) -> list[Stage]:
 
 def _makes_rows(config: RunConfig, name: str) -> bool:
     arm = config.arms[name]
-    return isinstance(arm, SftArm) and not arm.data.rows
+    return isinstance(arm, DataArm) and not arm.data.rows
 
 
 def do(stage: Stage, folder: Path, config: RunConfig, world: World) -> None:
@@ -69,8 +69,8 @@ def do(stage: Stage, folder: Path, config: RunConfig, world: World) -> None:
         return
     arm = config.arms[stage.of]
     if stage.work == "data":
-        assert isinstance(arm, SftArm)
-        world.rows(stage.of, arm, stage.seed, folder / "data" / stage.unit)
+        assert isinstance(arm, DataArm)
+        world.make_rows(stage.of, arm, stage.seed, folder / "data" / stage.unit)
     else:
         _train(stage, arm, folder, config, world)
 
@@ -152,6 +152,6 @@ def _shown(stage: Stage, folder: Path, config: RunConfig) -> frozenset[str]:
     rows: list[Path] = []
     for name in config.lineage(stage.of):
         arm = config.arms[name]
-        given = [Path(one) for one in arm.data.rows] if isinstance(arm, SftArm) else []
+        given = [Path(one) for one in arm.data.rows] if isinstance(arm, DataArm) else []
         rows += given or [folder / "data" / f"{name}-{stage.seed}" / "rows.jsonl"]
-    return frozenset(row.prompt_id for path in rows if path.exists() for row in read_rows([path]))
+    return frozenset(prompt_ids([path for path in rows if path.exists()]))

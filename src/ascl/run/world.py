@@ -3,7 +3,7 @@
 The lab has a world of its own (`lab/lab_world.py`) with the same methods: those of `World` in `arms.py`.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,8 @@ from ascl.data.books import Books, counterfactual, house_prompts
 from ascl.data.examples import Example
 from ascl.data.load import load_prompts
 from ascl.data.prompt import Kind, Prompt, choose, split_of
-from ascl.data.row import Row, split_row
+from ascl.data.row import Pair, Row, split_row
+from ascl.data.rows import read_pairs, read_rows
 from ascl.errors import InputError
 from ascl.evals.asked import AskedPrompts, ask
 from ascl.files import write_jsonl
@@ -26,11 +27,19 @@ from ascl.models.fingerprint import fingerprint, short_hash
 from ascl.progress import console
 from ascl.recipes.ascl import consult_row, is_cloned
 from ascl.recipes.balance import take_evenly
-from ascl.recipes.data_set import BuildSettings, check_parameters, load_inputs, load_recipe, make_data_set
+from ascl.recipes.data_set import (
+    BuildSettings,
+    check_parameters,
+    load_inputs,
+    load_recipe,
+    make_data_set,
+    makes_pairs,
+)
 from ascl.recipes.demonstrations import fitting
 from ascl.rules.book import RuleBook
-from ascl.run.arms import ArmData, RlArm, SftArm
+from ascl.run.arms import ArmData, DataArm, RlArm
 from ascl.run.config import RunConfig
+from ascl.train.settings import SftSettings
 
 
 @dataclass
@@ -113,34 +122,39 @@ class ConfiguredWorld:
         """See `World`."""
         return [open_judge(one, self._tool.book, folder / "judge_replies.jsonl") for one in self.config.evaluate.judges]
 
-    def check_rows(self, arm: SftArm) -> None:
+    def check_rows(self, arm: DataArm) -> None:
         """See `World`."""
-        from ascl.data.rows import read_rows
-
         if arm.data.rows:
-            read_rows([Path(one) for one in arm.data.rows])
-        elif plays_demonstrations(arm.data):
+            (read_pairs if arm.pairs else read_rows)([Path(one) for one in arm.data.rows])
+            return
+        if makes_pairs(load_recipe(arm.data.recipe)) != arm.pairs:
+            made = ("rows", "preference pairs")
+            wants = f"method {arm.method} wants {made[arm.pairs]}"
+            raise InputError(f"the recipe {arm.data.recipe} makes {made[not arm.pairs]}, and the {wants}")
+        if plays_demonstrations(arm.data):
             fitting(self._tool, arm.data.books)
         else:
             build_settings(self.config, arm.data, 0)
 
-    def rows(self, name: str, arm: SftArm, seed: int, folder: Path) -> list[Row]:
+    def make_rows(self, name: str, arm: DataArm, seed: int, folder: Path) -> list[Path]:
         """See `World`."""
-        from ascl.data.rows import read_rows
-
+        if arm.data.rows:
+            return [Path(one) for one in arm.data.rows]
         path = folder / "rows.jsonl"
-        if not arm.data.rows and not path.exists():
+        if not path.exists():
             shown = plays_demonstrations(arm.data)
+            rows: Sequence[Row | Pair]
             rows = self._shown(folder, arm.data.books, seed) if shown else self._built(name, arm.data, seed, folder)
             if arm.data.limit:
                 by_kind = [[row for row in rows if row.kind is kind] for kind in Kind]
-                rows = [row for of in by_kind for row in take_evenly(of, arm.data.limit, lambda row: row.mode, seed)]
-            if self.config.sft_settings(arm).form == "split":
-                rows = [part for row in rows for part in split_row(row)]
+                rows = [row for of in by_kind for row in take_evenly(of, arm.data.limit, _mode, seed)]
+            settings = self.config.settings_of(arm)
+            if isinstance(settings, SftSettings) and settings.form == "split":
+                rows = [part for row in rows if isinstance(row, Row) for part in split_row(row)]
             if not rows:
                 raise InputError(f"{name}: no trajectory passed the recipe's checks (see {folder / 'rejected.jsonl'})")
             write_jsonl(path, [row.dump() for row in rows])
-        return read_rows([Path(one) for one in arm.data.rows] or [path])
+        return [path]
 
     def _shown(self, folder: Path, books: Books, seed: int) -> list[Row]:
         """The rows of the shipped demonstrations that fit the rule book; the others are rejections."""
@@ -158,24 +172,24 @@ class ConfiguredWorld:
             for row in rows
         ]
 
-    def _built(self, name: str, data: ArmData, seed: int, folder: Path) -> list[Row]:
-        """The rows that a recipe makes of the train prompts; half are left to an RL arm that goes on from this one."""
+    def _built(self, name: str, data: ArmData, seed: int, folder: Path) -> Sequence[Row | Pair]:
+        """What a recipe makes of the train prompts; half are left to an RL arm that goes on from this one."""
         recipe = load_recipe(data.recipe)
         settings = build_settings(self.config, data, seed)
         shared = any(name in self.config.lineage(other)[:-1] for other in self.config.arms)
         inputs = [one for one in load_inputs(recipe, settings.sources) if _is_for_training(one, shared)]
-        built = make_data_set(
+        return make_data_set(
             settings,
             folder,
             f"ascl run, arm {name}",
             concurrency=data.concurrency,
             inputs=inputs,
             judge=self.reward_judge(folder),
-        )
-        rows = [row for row in built.rows if isinstance(row, Row)]
-        if len(rows) < len(built.rows):
-            raise InputError(f"arms.{name}.data.recipe: {data.recipe} makes preference pairs; an sft arm wants rows")
-        return rows
+        ).rows
+
+
+def _mode(row: Row | Pair) -> str:
+    return row.mode if isinstance(row, Row) else ""
 
 
 def _is_for_training(one: Prompt | Example, shared: bool) -> bool:

@@ -4,12 +4,12 @@ import importlib.util
 import os
 
 from ascl.errors import InputError
-from ascl.train.settings import RlSettings, SftSettings
+from ascl.train.settings import PreferenceSettings, RlSettings, SftSettings
 
 
-def check_installed(settings: SftSettings | RlSettings) -> None:
+def check_installed(settings: SftSettings | PreferenceSettings | RlSettings) -> None:
     """Raise InputError where the settings name a package that is not there, or can't work with the launcher's."""
-    where = "rl" if isinstance(settings, RlSettings) else "sft"
+    where = {SftSettings: "sft", PreferenceSettings: "preference", RlSettings: "rl"}[type(settings)]
     wanted: list[tuple[str, str]] = [] if settings.report_to == "none" else [("report_to", settings.report_to)]
     if isinstance(settings, RlSettings):
         if settings.vllm != "off":

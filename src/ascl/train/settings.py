@@ -47,6 +47,34 @@ class SftSettings(BaseModel):
         return self
 
 
+class PreferenceSettings(BaseModel):
+    """Preference optimisation. The loss is IPO's (arXiv 2509.24393): DPO after the shared beginning + 0.2 x SFT.
+
+    beta: of DPO; sft_weight: of the cross-entropy of the chosen reply. batch_size counts pairs. The paper names neither
+    beta nor learning rate: 0.1 is TRL's, 5e-6 is ours.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    beta: float = Field(default=0.1, gt=0, le=100)
+    sft_weight: float = Field(default=0.2, ge=0, le=100)
+    learning_rate: float = Field(default=5e-6, gt=0, le=ranges.LEARNING_RATE)
+    epochs: float = Field(default=1, gt=0, le=ranges.EPOCHS)
+    batch_size: int = Field(default=16, ge=1, le=ranges.BATCH)
+    micro_batch_size: int = Field(default=4, ge=1, le=ranges.BATCH)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    max_length: int = Field(default=4096, ge=16, le=ranges.TOKENS)
+    save_steps: int = Field(default=50, ge=1, le=ranges.STEPS)
+    gradient_checkpointing: bool = False
+    report_to: Literal["none", "trackio", "wandb", "tensorboard"] = "none"
+
+    @model_validator(mode="after")
+    def _check(self) -> "PreferenceSettings":
+        if self.batch_size % min(self.micro_batch_size, self.batch_size):
+            raise ValueError("micro_batch_size must divide batch_size")
+        return self
+
+
 class RlSettings(BaseModel):
     """What all algorithms of RL share; what one has for itself is in its class (`advantages/`). Defaults: the paper's.
 
