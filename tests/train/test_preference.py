@@ -10,7 +10,7 @@ import forked
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from training_runs import LORA, PREFERENCE, log_of, main, moved, pairs, preference, same, training
 
@@ -34,6 +34,7 @@ def pair_of(shared: str, better: str, worse: str) -> Pair:
     return Pair(id="one", prompt=prompt, chosen=reply(better), rejected=reply(worse), shared_prefix=shared)
 
 
+@settings(deadline=None)
 @given(WORDS.map(" ".join), WORDS.map(" ".join), WORDS.map(" ".join))
 def test_both_sides_are_their_replies_and_part_after_the_shared_beginning(
     renderer: Renderer, shared: str, better: str, worse: str

@@ -24,11 +24,15 @@ class SftSettings(BaseModel):
     """Behaviour cloning. Defaults are the paper's (arXiv 2602.13562, section on behaviour cloning).
 
     form: `native` keeps a trajectory as one multi-turn sample; `split` makes one sample per model turn, in the text
-    dialect of Qwen-Agent, as the paper does.
+    dialect of Qwen-Agent, as the paper does. benign_loss: of rows that are not harmful; `forward_kl` keeps the model
+    near to what it was there (ThinkSafe), and `branch_weights` says how it and the cross-entropy of harmful rows are
+    added: the means of both, or by their tokens.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
+    benign_loss: Literal["cross_entropy", "forward_kl"] = "cross_entropy"
+    branch_weights: Literal["equal", "tokens"] = "equal"
     form: Literal["native", "split"] = "native"
     learning_rate: float = Field(default=1e-5, gt=0, le=ranges.LEARNING_RATE)
     epochs: float = Field(default=3, gt=0, le=ranges.EPOCHS)

@@ -1,5 +1,8 @@
 """Supervised fine-tuning with TRL: loss on model tokens only, resumable, LoRA or full."""
 
+from typing import Any
+
+from ascl.data.prompt import Kind
 from ascl.data.row import Row
 from ascl.errors import InputError
 from ascl.train.checkpoints import (
@@ -15,16 +18,33 @@ from ascl.train.checkpoints import (
 )
 from ascl.train.installed import check_installed
 from ascl.train.settings import SftSettings
-from ascl.train.tokens import batch_order, encode_row
+from ascl.train.tokens import IGNORED, batch_order, encode_row
 from ascl.train.training import Training
+
+
+def _mark_branches(rows: list[Row], encoded: list[dict[str, Any]], settings: SftSettings) -> tuple[float, float]:
+    """Mark the benign rows, in place, and weigh a token of each branch. Raises InputError where one has no row."""
+    from ascl.train.losses.forward_kl import branch_weights
+
+    needs = f"sft.benign_loss: {settings.benign_loss} needs"
+    tokens = {True: 0, False: 0}
+    for row, one in zip(rows, encoded, strict=True):
+        if row.kind is None:
+            raise InputError(f"{needs} the kind of every row, and row {row.id} has none")
+        one["benign"] = row.kind is not Kind.HARMFUL
+        tokens[one["benign"]] += sum(label != IGNORED for label in one["labels"][1:])
+    for benign, name in ((True, "benign"), (False, "harmful")):
+        if not tokens[benign]:
+            raise InputError(f"{needs} harmful and benign rows, and this set has no {name} ones")
+    return branch_weights(tokens[False], tokens[True], settings.branch_weights)
 
 
 def run_sft(training: Training, rows: list[Row], settings: SftSettings) -> None:
     """Fine-tune a model on `rows` and leave a loadable folder at `training.out` (weights, tokenizer, template).
 
     A run that was killed goes on from the last whole checkpoint in `training.work`. Raises InputError where no row is
-    left or a row is longer than max_length (the end of a trace is never cut), and where the checkpoints are of another
-    run.
+    left or a row is longer than max_length (the end of a trace is never cut), where the loss of benign rows is one of
+    its own and a branch has no rows, and where the checkpoints are of another run.
     """
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
@@ -33,13 +53,14 @@ def run_sft(training: Training, rows: list[Row], settings: SftSettings) -> None:
 
     check_installed(settings)
     fit_trl_to_cpu()
-    encoded = [encode_row(row, training.renderer) for row in rows]
+    encoded: list[dict[str, Any]] = [encode_row(row, training.renderer) for row in rows]
     if not encoded:
         raise InputError("SFT: the training set is empty")
     lengths = [len(row["input_ids"]) for row in encoded]
     if max(lengths) > settings.max_length:
         longest = rows[lengths.index(max(lengths))].id
         raise InputError(f"SFT: row {longest} has {max(lengths)} tokens; raise sft.max_length")
+    weights = None if settings.benign_loss == "cross_entropy" else _mark_branches(rows, encoded, settings)
     micro_batch_size = min(settings.micro_batch_size, settings.batch_size)
     order = batch_order(lengths, micro_batch_size, settings.epochs, training.seed)
     arguments = SFTConfig(
@@ -64,13 +85,19 @@ def run_sft(training: Training, rows: list[Row], settings: SftSettings) -> None:
     )
     facts = {"rows": digest([row.dump() for row in rows]), "settings": settings.model_dump(mode="json")}
     same_run(training.work, training.facts() | facts)
-    trainer = SFTTrainer(
-        model=trainable_model(training),
-        args=arguments,
-        train_dataset=Dataset.from_list([encoded[i] for i in order]),
-        processing_class=training.renderer.tokenizer,
-        callbacks=callbacks(training.out.name),
-    )
+    given: dict[str, Any] = {
+        "model": trainable_model(training),
+        "args": arguments,
+        "train_dataset": Dataset.from_list([encoded[i] for i in order]),
+        "processing_class": training.renderer.tokenizer,
+        "callbacks": callbacks(training.out.name),
+    }
+    if weights is None:
+        trainer = SFTTrainer(**given)
+    else:
+        from ascl.train.kl_sft import KlTrainer
+
+        trainer = KlTrainer(training=training, weights=weights, **given)
     train(trainer, last_checkpoint(training.work))
     tools = next((row.tools for row in rows if row.tools), [])
     recipes = sorted({row.recipe for row in rows if row.recipe})
