@@ -25,7 +25,7 @@ class KlTrainer(SFTTrainer):
     def __init__(self, *, model: Any, training: Training, weights: tuple[float, float], **others: Any) -> None:
         super().__init__(model=model, **others)
         self.weights = weights
-        self.student = model.get_base_model() if isinstance(model, PeftModel) else model
+        self.student: Any = model.get_base_model() if isinstance(model, PeftModel) else model
         self.reference, self.reference_head = reference_of(model, training)
         plain = self.data_collator
 
@@ -35,8 +35,7 @@ class KlTrainer(SFTTrainer):
         self.data_collator = collate
 
     def _set_signature_columns_if_needed(self) -> None:
-        super()._set_signature_columns_if_needed()
-        self._signature_columns = [*dict.fromkeys([*self._signature_columns, "benign"])]
+        self._signature_columns: Any = ["input_ids", "labels", "benign"]
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -67,7 +66,7 @@ def reference_of(model: Any, training: Training) -> tuple[Callable[[dict[str, An
     New adapters add nothing yet (their B is 0): the model without them is the reference, and nothing is held twice.
     """
     if isinstance(model, PeftModel) and not any(w.any() for name, w in model.named_parameters() if ".lora_B." in name):
-        base = model.get_base_model()
+        base: Any = model.get_base_model()
 
         def without_adapters(read: dict[str, Any]) -> torch.Tensor:
             with model.disable_adapter():
