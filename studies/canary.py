@@ -2,11 +2,11 @@
 
     python studies/canary.py [--runs 1000] [--seed 0]
 
-Prints, for shares of traffic and rates of an event (a refusal, a fault) under the book in force and the candidate, after
-how many conversations the test of `ascl.serve.canary` ends the canary: the median and the 90 % quantile over the runs,
-with all five tests on, so at the level of one. The last rows are candidates that are no different: how many of the
-runs were ended by any of the five tests, each looked at after every one of 2,000 events. The promise is 5 % at most.
-Conversations are independent coins; each counts once.
+Prints, for shares of traffic and rates of an event (a refusal, a fault) under the book in force and the candidate,
+after how many conversations the test of `ascl.serve.canary` ends the canary: the median and the 90 % quantile over the
+runs, with all five tests on, so at the level of one. The last rows are candidates that are no different: how many of
+the runs were ended by any of the five tests, each looked at after every one of 2,000 events. The promise is 5 % at
+most. Conversations are independent coins; each counts once.
 """
 
 import argparse

@@ -13,6 +13,7 @@ from ascl.cli.rules import rules_app
 from ascl.cli.run import config_app, init, lab, plan, run
 from ascl.cli.serve import audit_app, serve_app
 from ascl.cli.train import merge, push, rl, score, sft
+from ascl.cli.trial import audit_canary, audit_feedback, audit_shadow
 from ascl.terminal import echo
 
 app = typer.Typer(
@@ -34,6 +35,8 @@ app.command()(report)
 app.command()(lab)
 app.add_typer(serve_app, name="serve")
 app.add_typer(audit_app, name="audit")
+for name, command in (("shadow", audit_shadow), ("canary", audit_canary), ("feedback", audit_feedback)):
+    audit_app.command(name)(command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -36,6 +36,15 @@ def serve(
         int, typer.Option(min=0, max=65535, help="Where the admin page is (`ascl serve password`); 0: nowhere.")
     ] = 0,
     admin_host: str = "127.0.0.1",
+    candidate: Annotated[
+        str, typer.Option(help="An edited rule book: look-ups are made in it too, and recorded.")
+    ] = "",
+    canary: Annotated[
+        float, typer.Option(help="The share of conversations that is answered under --candidate, up to 0.5.")
+    ] = 0.0,
+    refusals_may_move: Annotated[
+        bool, typer.Option("--refusals-may-move", help="Other refusals under --candidate do not end the canary.")
+    ] = False,
     check: Annotated[bool, typer.Option("--check", help="Check everything that is needed, and stop.")] = False,
 ) -> None:
     """Answer OpenAI clients with a model that consults the rules. Ctrl-C lets requests under way end."""
@@ -50,7 +59,21 @@ def serve(
 
     if not model:
         raise InputError("--model: name a trained folder, or the name of the model behind --upstream")
-    settings = ServeSettings(rules, top_k, folder, host, port, strict, keep_queries, trust, admin_host, admin_port)
+    settings = ServeSettings(
+        rules,
+        top_k,
+        folder,
+        host,
+        port,
+        strict,
+        keep_queries,
+        trust,
+        admin_host,
+        admin_port,
+        candidate,
+        canary,
+        refusals_may_move,
+    )
     settings.check()
     source: Upstream
     if upstream:

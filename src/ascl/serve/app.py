@@ -19,6 +19,7 @@ from starlette.routing import Route
 from ascl.errors import InputError
 from ascl.serve.asked import Asked, read_asked
 from ascl.serve.errors import ApiError, bad_request
+from ascl.serve.feedback import read_feedback, take
 from ascl.serve.gateway import Gateway, api_error
 from ascl.serve.keys import Key
 from ascl.serve.responses import read_response
@@ -58,6 +59,7 @@ def build_app(gateway: Gateway) -> Starlette:
         Route("/v1/responses", _Endpoint(gateway, _response, ResponsesWire), methods=["POST"]),
         Route("/v1/models", _models(gateway), methods=["GET"]),
         Route("/v1/rules/search", _search(gateway), methods=["POST"]),
+        Route("/v1/feedback", _feedback(gateway), methods=["POST"]),
         Route("/metrics", _metrics(gateway), methods=["GET"]),
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", _readyz(gateway), methods=["GET"]),
@@ -187,6 +189,14 @@ def _search(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
     return search
 
 
+def _feedback(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
+    async def feedback(request: HttpRequest) -> Response:
+        key: Key = gateway.keys.find(request.headers.get("authorization"))
+        return JSONResponse(await take(gateway, key, read_feedback(await _body(request))))
+
+    return feedback
+
+
 def _metrics(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def metrics(request: HttpRequest) -> Response:
         if not gateway.keys.find(request.headers.get("authorization")).metrics:
@@ -204,7 +214,13 @@ def _readyz(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def ready(_: HttpRequest) -> Response:
         there = not gateway.draining and await gateway.upstream.ready()
         versions = {name: gateway.books.pin(name).version for name in gateway.books.sources}
-        state = {"status": "ready" if there else "not ready", "rules": versions, "problems": len(gateway.books.problem)}
+        state: dict[str, Any] = {
+            "status": "ready" if there else "not ready",
+            "rules": versions,
+            "problems": len(gateway.books.problem),
+        }
+        if gateway.trial is not None:
+            state["canary"] = gateway.trial.state
         return JSONResponse(state, status_code=200 if there else 503)
 
     return ready

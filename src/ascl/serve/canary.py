@@ -25,18 +25,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 Arm = Literal["active", "candidate"]
+Test = Literal[
+    "more faults", "more refusals", "fewer refusals", "more over-refusals reported", "more harmful answers reported"
+]
 ALPHA = 0.05  # of all tests of a canary together
 MORE = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0)  # times as often: what is looked for
 LESS = tuple(1 / ratio for ratio in MORE)
 # What a canary is ended by: the event, and how many times as often it happens.
-TESTS: dict[str, tuple[str, Sequence[float]]] = {
+TESTS: dict[Test, tuple[str, Sequence[float]]] = {
     "more faults": ("fault", MORE),
     "more refusals": ("refused", MORE),
     "fewer refusals": ("refused", LESS),
     "more over-refusals reported": ("over_refusal", MORE),
     "more harmful answers reported": ("harmful", MORE),
 }
-OF_REFUSALS = ("more refusals", "fewer refusals")
+OF_REFUSALS: tuple[Test, ...] = ("more refusals", "fewer refusals")
 MOST = 50_000  # conversations with an event that are counted; nothing that matters is found later than that
 
 
@@ -66,9 +69,9 @@ class Comparison:
     """
 
     share: float
-    tests: Sequence[str] = tuple(TESTS)
+    tests: Sequence[Test] = tuple(TESTS)
     counts: dict[str, tuple[int, int]] = field(default_factory=dict)
-    worse: str | None = None
+    worse: Test | None = None
     _seen: set[tuple[str, str]] = field(default_factory=set)
 
     @property
@@ -76,7 +79,7 @@ class Comparison:
         """log of what E of a test must reach."""
         return math.log(len(self.tests) / ALPHA)
 
-    def add(self, events: Iterable[str], conversation: str, arm: Arm) -> str | None:
+    def add(self, events: Iterable[str], conversation: str, arm: Arm) -> Test | None:
         """Take what happened in an answer; returns the test that shows with it that the candidate is worse."""
         for event in events:
             if (event, conversation) in self._seen or len(self._seen) >= MOST:
@@ -90,7 +93,7 @@ class Comparison:
                 return self.worse
         return None
 
-    def evidence(self, test: str) -> float:
+    def evidence(self, test: Test) -> float:
         """log E of a test as things stand."""
         event, ratios = TESTS[test]
         return float(log_evidence(*self.counts.get(event, (0, 0)), self.share, ratios))

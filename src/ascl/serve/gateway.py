@@ -20,6 +20,7 @@ from ascl.serve.keys import Key, Keys
 from ascl.serve.loop import Choice, LoopSettings, Piece, Walked
 from ascl.serve.metrics import Metrics
 from ascl.serve.responses_wire import ResponsesWire
+from ascl.serve.trial import Trial, Tried
 from ascl.serve.upstream import Upstream
 from ascl.serve.wire import Wire, total_usage
 
@@ -30,7 +31,10 @@ Begin = Callable[[dict[str, str]], Awaitable[None]]
 
 @dataclass
 class Gateway:
-    """What all requests share. models: the names that clients may ask for; the first is the upstream's own."""
+    """What all requests share. models: the names that clients may ask for; the first is the upstream's own.
+
+    trial: of an edited book, where there is one.
+    """
 
     models: list[str]
     upstream: Upstream
@@ -40,6 +44,7 @@ class Gateway:
     settings: LoopSettings
     keep_queries: bool = False
     metrics: Metrics = field(default_factory=Metrics)
+    trial: Trial | None = None
     draining: bool = False
 
     def start(self, asked: Asked, key: Key, id: str) -> "Request":
@@ -50,7 +55,9 @@ class Gateway:
             raise ApiError(404, "there is no model of this name; see /v1/models", "model_not_found", "model")
         reserved = asked.n * (asked.max_tokens or self.settings.answer_tokens)
         self.keys.meter(key).reserve(key, reserved, time.time())
-        return Request(self, asked, key, id, self.books.pin(key.book), reserved)
+        pinned = self.books.pin(key.book)
+        tried = self.trial.assign(pinned, key.tenant, asked) if self.trial else None
+        return Request(self, asked, key, id, tried.pinned if tried else pinned, reserved, tried)
 
 
 @dataclass
@@ -63,6 +70,7 @@ class Request:
     id: str
     pinned: Pinned
     reserved: int
+    tried: Tried | None = None
     began: float = field(default_factory=time.monotonic)
     choices: list[Choice] = field(default_factory=list)
     ended: bool = False  # how it ended has been handed to the trail, this once
@@ -192,9 +200,13 @@ class Request:
             "forged": self.asked.forged,
             "prompt": self.gateway.audit.hashed(self.key.tenant, _last_text(self.asked)),
         }
+        if self.tried is not None:
+            record |= await self.tried.begin()
         await self.gateway.audit.write(Entry(self.id, "begun", self.key.tenant, record))
 
     async def _finish(self, kind: str, status: int, error: str | None = None) -> None:
+        if self.tried is not None and not self.ended:
+            await self.tried.look(kind, self.asked, self.walks)  # may be cancelled: nothing has been handed over yet
         if self.ended:
             return
         self.ended = True
@@ -208,6 +220,8 @@ class Request:
         }
         if error is not None:
             record["error"] = error
+        if self.tried is not None:
+            self.tried.note(record)
         texts = tuple(queries) if self.gateway.keep_queries else ()
         used = total_usage(walks)["completion_tokens"]
         self.gateway.keys.meter(self.key).settle(self.reserved, used)
@@ -218,6 +232,8 @@ class Request:
             raise
         finally:
             self.gateway.metrics.ended(kind, status, time.monotonic() - self.began, self.asked.forged, walks)
+        if self.gateway.trial is not None and "canary" in record:
+            await self.gateway.trial.count(record["canary"])
 
     async def _give_up(self, error: BaseException, begun: "asyncio.Task[None]") -> None:
         """Write how the request ended, if it can be written at all."""

@@ -217,9 +217,14 @@ _CUT = (StopReason.LENGTH, StopReason.TRUNCATED)
 
 def _system_text(form: Form, asked: Asked, tool: ConsultTool) -> str:
     """Our text, then the client's own: the rules stand first."""
-    question = next((_text(m["content"]) for m in reversed(asked.messages) if m["role"] == "user"), "") or "?"
+    question = question_of(asked) or "?"
     own = [Message(role="system", content=asked.system)] if asked.system else []
     return neutralise(with_rules(form, [*own, Message(role="user", content=question)], tool)[0].content)
+
+
+def question_of(asked: Asked) -> str:
+    """The text of the user's last message; empty where there is none."""
+    return next((_text(m["content"]) for m in reversed(asked.messages) if m["role"] == "user"), "")
 
 
 def _text(content: Any) -> str:

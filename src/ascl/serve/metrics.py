@@ -42,6 +42,27 @@ class Metrics:
         self.commits = Histogram(
             "ascl_audit_commit_seconds", "To write records of the trail to disk.", buckets=_COMMIT, registry=registry
         )
+        self.arms = Counter(
+            "ascl_arm_requests", "Requests of a canary, by the arm that answered.", ["arm"], registry=registry
+        )
+        self.arm_events = Counter(
+            "ascl_arm_events",
+            "What the test of a canary looks at (fault, refused, ..), by arm, each time.",
+            ["arm", "event"],
+            registry=registry,
+        )
+        self.canary_share = Gauge(
+            "ascl_canary_share",
+            "Of the conversations, answered under the candidate; 0 after a stop.",
+            registry=registry,
+        )
+        self.canary_stops = Counter(
+            "ascl_canary_stops", "Canaries ended by a test, by the test.", ["test"], registry=registry
+        )
+        self.shadowed = Counter(
+            "ascl_shadow_lookups", "Look-ups made in the candidate too, by what it finds.", ["found"], registry=registry
+        )
+        self.feedback = Counter("ascl_feedback", "Verdicts of clients on answers.", ["verdict"], registry=registry)
 
     def ended(self, outcome: str, status: int, seconds: float, forged: int, walks: list[Walked]) -> None:
         """Count a request that was begun."""

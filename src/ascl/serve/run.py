@@ -17,16 +17,19 @@ from ascl.serve.admin.session import ADMIN, Sessions, read_password
 from ascl.serve.app import build_app
 from ascl.serve.audit import AuditStore
 from ascl.serve.books import Books, Pinned
+from ascl.serve.canary import OF_REFUSALS, TESTS
 from ascl.serve.connection import Bounds, Connection
 from ascl.serve.gateway import Gateway
 from ascl.serve.keys import Keys
 from ascl.serve.loop import LoopSettings
 from ascl.serve.metrics import Metrics
+from ascl.serve.trial import CANDIDATE, Trial
 from ascl.serve.upstream import Upstream
 from ascl.servers import check_listening
 
 KEYS = "keys.jsonl"
 SERIALS = "serials.json"  # of signed rule books
+MOST_CANARY = 0.5
 DRAIN = 600  # seconds for requests under way
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -35,7 +38,9 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 class ServeSettings:
     """How a gateway is started. folder: keys and the audit trail. strict: an answer is sent when its turn is whole.
 
-    trust: the public key whose holder must have signed the rule book. admin_port: 0 for no admin page.
+    trust: the public key whose holder must have signed the rule book. admin_port: 0 for no admin page. candidate: an
+    edited book that is tried beside `rules` (empty: none). canary: the share of conversations that is answered under
+    it. refusals_may_move: more or fewer refusals than now do not end that.
     """
 
     rules: str
@@ -48,9 +53,18 @@ class ServeSettings:
     trust: Path | None = None
     admin_host: str = "127.0.0.1"
     admin_port: int = 0
+    candidate: str = ""
+    canary: float = 0.0
+    refusals_may_move: bool = False
 
     def check(self) -> None:
         """Raise InputError where the gateway could not listen, or anybody at all could ask or administer it."""
+        if not 0 <= self.canary <= MOST_CANARY:
+            raise InputError(
+                f"--canary {self.canary:g}: a share of the conversations is expected, 0 to {MOST_CANARY:g}"
+            )
+        if self.canary and not self.candidate:
+            raise InputError("--canary: name the edited rule book (--candidate)")
         check_listening(self.host, self.port)
         if self.admin_port:
             if (self.admin_host, self.admin_port) == (self.host, self.port):
@@ -73,7 +87,7 @@ def open_gateway(settings: ServeSettings, models: list[str], upstream: Upstream)
         tell(f"rule book {pinned.name}: version {pinned.version}, {len(pinned.tool.book.rules)} rules")
 
     books = Books(
-        {"default": settings.rules},
+        {"default": settings.rules} | ({CANDIDATE: settings.candidate} if settings.candidate else {}),
         settings.top_k,
         trust=settings.trust,
         serials=settings.folder / SERIALS,
@@ -82,15 +96,18 @@ def open_gateway(settings: ServeSettings, models: list[str], upstream: Upstream)
     books.load()
     if unknown := keys.books - {"default"}:
         raise InputError(f"{keys.path}: there is no rule book {sorted(unknown)[0]}")
+    audit = AuditStore(settings.folder, metrics.commits.observe)
+    tests = [test for test in TESTS if not (settings.refusals_may_move and test in OF_REFUSALS)]
     return Gateway(
         models=models,
         upstream=upstream,
         books=books,
         keys=keys,
-        audit=AuditStore(settings.folder, metrics.commits.observe),
+        audit=audit,
         settings=LoopSettings(strict=settings.strict),
         keep_queries=settings.keep_queries,
         metrics=metrics,
+        trial=Trial(books, audit, metrics, settings.canary, tests) if settings.candidate else None,
     )
 
 

@@ -1,0 +1,59 @@
+"""What clients say of answers: a verdict on a request of their own tenant, kept in the trail, without any text.
+
+A request has each verdict once: one that is given again changes nothing.
+"""
+
+import asyncio
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ascl.serve.asked import checked_fields, read_json, refuse_unknown
+from ascl.serve.audit import AuditError, Entry, found
+from ascl.serve.errors import ApiError
+from ascl.serve.gateway import Gateway, api_error
+from ascl.serve.keys import Key
+
+Verdict = Literal["over_refusal", "harmful", "good"]
+OF_CANARY = ("over_refusal", "harmful")  # what a canary can be ended by
+
+
+class Feedback(BaseModel):
+    """request: its id (header `x-request-id`)."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    request: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    verdict: Verdict
+
+
+def read_feedback(content: bytes) -> Feedback:
+    """The verdict in a body. Raises ApiError (400)."""
+    body = read_json(content)
+    refuse_unknown(body, Feedback.model_fields)
+    return checked_fields(Feedback, body)
+
+
+async def take(gateway: Gateway, key: Key, given: Feedback) -> dict[str, Any]:
+    """Write a verdict into the trail; what the client is told. Raises ApiError."""
+    events = await asyncio.to_thread(lambda: list(found(gateway.audit.path, "id = ?", given.request)))
+    begun = next((one for one in events if one["kind"] == "begun"), None)
+    if begun is None or begun["tenant"] != key.tenant:
+        raise ApiError(404, "there is no request of this id", "request_not_found", "request")
+    ended = next((one for one in events if one["kind"] not in ("begun", "feedback")), None)
+    if ended is None:
+        raise ApiError(409, "this request is still being answered", "not_ended", "request", wait=5)
+    told = given.model_dump()
+    if any(one["kind"] == "feedback" and one["verdict"] == given.verdict for one in events):
+        return told
+    record: dict[str, Any] = {"verdict": given.verdict, "key": key.id}
+    if "canary" in ended and given.verdict in OF_CANARY:
+        record["canary"] = ended["canary"] | {"events": [given.verdict]}
+    try:
+        await gateway.audit.write(Entry(given.request, "feedback", key.tenant, record))
+    except AuditError as error:
+        raise api_error(error) from error
+    gateway.metrics.feedback.labels(given.verdict).inc()
+    if gateway.trial is not None and "canary" in record:
+        await gateway.trial.count(record["canary"])
+    return told
