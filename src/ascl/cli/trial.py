@@ -31,7 +31,6 @@ def audit_canary(folder: Folder = Path("gateway"), as_json: AsJson = False) -> N
     """Both arms of the newest canary, and its tests made again from the trail; exit code 1 where it was ended."""
     import json
     import math
-    from dataclasses import asdict
 
     from ascl.cli.trial_tables import show_canary
     from ascl.serve.arms import newest
@@ -39,9 +38,9 @@ def audit_canary(folder: Folder = Path("gateway"), as_json: AsJson = False) -> N
 
     found = newest(folder / AUDIT)
     if as_json:
-        tests = {test: math.exp(found.comparison.evidence(test)) for test in found.comparison.tests}
+        tests = {test: math.exp(min(found.comparison.evidence(test), 700.0)) for test in found.comparison.tests}
         told = {"begun": found.begun.model_dump(), "stopped": found.stopped and found.stopped.model_dump()}
-        arms = {name: asdict(arm) for name, arm in found.arms.items()}
+        arms = {name: vars(arm) for name, arm in found.arms.items()}
         print(json.dumps(told | {"arms": arms, "evidence": tests, "worse": found.comparison.worse}))
     else:
         show_canary(found)

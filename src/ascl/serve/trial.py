@@ -42,7 +42,7 @@ class Canary:
 
     def moment(self, state: str, **more: Any) -> Entry:
         """The record of its beginning or its end."""
-        said = {"canary": self.id, "state": state, "rules": self.rules, "candidate": self.candidate}
+        said: dict[str, Any] = {"canary": self.id, "state": state, "rules": self.rules, "candidate": self.candidate}
         said |= {"share": self.comparison.share, "tests": list(self.comparison.tests)}
         return Entry(f"canary-{self.id}", "canary", NOBODY, said | more)
 
@@ -67,7 +67,7 @@ class Trial:
     def _restore(self) -> None:
         """Go on where the trail ends."""
         known, canary = moments(self.audit.path), self._canary
-        self.stopped = {one.candidate: one.test for one in known if one.test in self.tests}
+        self.stopped = {one.candidate: one.test for one in known if one.test and one.test in self.tests}
         canary.recorded = any(one.canary == canary.id for one in known)
         if worse := again(self.audit.path, canary.id, canary.comparison):
             self.stopped.setdefault(canary.candidate, worse)

@@ -23,7 +23,7 @@ from ascl.stats import Estimate, proportion
 
 MOST = 20_000  # events that figures are made of: 0.4 s
 LISTED = 100
-KINDS = ("begun", "finished", "failed", "aborted", "crashed")
+KINDS = ("begun", "finished", "failed", "aborted", "crashed", "feedback", "canary")
 _HOUR = 3600.0
 _COLUMNS = "seq, id, kind, at, tenant, record"
 
