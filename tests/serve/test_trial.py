@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from administered import administered
 from gateways import Serve, Served
 from prometheus_client.parser import text_string_to_metric_families
 from scripted import Chunks, answers, consults, delta
@@ -217,3 +218,12 @@ def test_settings_that_can_not_be_are_one_line(serving: Serve, books: dict[str, 
     public = make_signing_key(tmp_path / "policy.pem")
     with pytest.raises(InputError, match="not signed"), serving(answers("Yes."), trust=public, **books):
         pass
+
+
+def test_the_admin_page_says_how_it_stands(serving: Serve, books: dict[str, str]) -> None:
+    with administered(serving, answers("Yes."), canary=0.5, **books) as admin:
+        assert "answers 50 % of the conversations" in admin.page("/").words
+        trial = admin.served.gateway.trial
+        assert trial is not None
+        trial.stopped[admin.served.gateway.books.pin(CANDIDATE).version] = "more faults"
+        assert "its canary was ended: more faults" in admin.page("/").words

@@ -35,8 +35,9 @@ app.command()(report)
 app.command()(lab)
 app.add_typer(serve_app, name="serve")
 app.add_typer(audit_app, name="audit")
-for name, command in (("shadow", audit_shadow), ("canary", audit_canary), ("feedback", audit_feedback)):
-    audit_app.command(name)(command)
+audit_app.command("shadow")(audit_shadow)
+audit_app.command("canary")(audit_canary)
+audit_app.command("feedback")(audit_feedback)
 
 
 def _print_version(wanted: bool) -> None:

@@ -17,7 +17,7 @@ from ascl.saved import checked
 from ascl.serve.audit import found
 from ascl.serve.canary import Arm, Comparison, Test
 
-_PART = """kind != 'begun' AND instr(record, '"canary": {') AND instr(record, ?)"""
+_PART = """seq > ? AND kind != 'begun' AND instr(record, '"canary": {') AND instr(record, ?)"""
 
 
 class Part(BaseModel):
@@ -35,9 +35,11 @@ class Part(BaseModel):
 class Moment(BaseModel):
     """The beginning of a canary, or its end by a test.
 
-    rules, candidate: the versions of the two books. share: of the conversations, under the candidate.
+    seq: the number of the record. rules, candidate: the versions of the two books. share: of the conversations, under
+    the candidate.
     """
 
+    seq: int
     canary: str
     state: Literal["begun", "stopped"]
     rules: str
@@ -69,12 +71,12 @@ class Trialled:
 
 def moments(path: Path) -> list[Moment]:
     """The beginnings and ends of canaries, oldest first. Raises InputError."""
-    return [checked(Moment, one, _where(one)) for one in found(path, "kind = 'canary'")]
+    return [checked(Moment, one, _where(one)) for one in found(path, "id GLOB 'canary-*' AND kind = 'canary'")]
 
 
-def again(path: Path, id: str, comparison: Comparison) -> Test | None:
+def again(path: Path, begun: Moment, comparison: Comparison) -> Test | None:
     """Tell a comparison all that the trail holds of a canary; returns the test that says the candidate is worse."""
-    for _, part in _parts(path, id, """ AND instr(record, '"events": ["')"""):
+    for _, part in _parts(path, begun, """ AND instr(record, '"events": ["')"""):
         comparison.add(part.events, part.conversation, part.arm)
     return comparison.worse
 
@@ -89,7 +91,7 @@ def newest(path: Path) -> Trialled:
     told = Trialled(
         begun, stopped, {"active": ArmTally(), "candidate": ArmTally()}, Comparison(begun.share, tuple(begun.tests))
     )
-    for record, part in _parts(path, begun.canary):
+    for record, part in _parts(path, begun):
         tally = told.arms[part.arm]
         tally.events.update(part.events)
         told.comparison.add(part.events, part.conversation, part.arm)
@@ -99,10 +101,10 @@ def newest(path: Path) -> Trialled:
     return told
 
 
-def _parts(path: Path, id: str, more: str = "") -> Iterator[tuple[dict[str, Any], Part]]:
-    for record in found(path, _PART + more, f'"id": "{id}"'):
-        part = checked(Part, record["canary"], _where(record))
-        if part.id == id:
+def _parts(path: Path, begun: Moment, more: str = "") -> Iterator[tuple[dict[str, Any], Part]]:
+    for record in found(path, _PART + more, begun.seq, f'"id": "{begun.canary}"'):
+        part = checked(Part, record.get("canary"), _where(record))
+        if part.id == begun.canary:
             yield record, part
 
 

@@ -15,6 +15,7 @@ from ascl.serve.gateway import Gateway, api_error
 from ascl.serve.keys import Key
 
 Verdict = Literal["over_refusal", "harmful", "good"]
+LONGEST = 4096  # bytes of a body
 OF_CANARY = ("over_refusal", "harmful")  # what a canary can be ended by
 
 
@@ -28,7 +29,9 @@ class Feedback(BaseModel):
 
 
 def read_feedback(content: bytes) -> Feedback:
-    """The verdict in a body. Raises ApiError (400)."""
+    """The verdict in a body. Raises ApiError (400, 413)."""
+    if len(content) > LONGEST:
+        raise ApiError(413, f"a verdict has {LONGEST} bytes at most")
     body = read_json(content)
     refuse_unknown(body, Feedback.model_fields)
     return checked_fields(Feedback, body)

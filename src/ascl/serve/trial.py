@@ -68,8 +68,9 @@ class Trial:
         """Go on where the trail ends."""
         known, canary = moments(self.audit.path), self._canary
         self.stopped = {one.candidate: one.test for one in known if one.test and one.test in self.tests}
-        canary.recorded = any(one.canary == canary.id for one in known)
-        if worse := again(self.audit.path, canary.id, canary.comparison):
+        begun = next((one for one in known if one.canary == canary.id), None)
+        canary.recorded = begun is not None
+        if begun and (worse := again(self.audit.path, begun, canary.comparison)):
             self.stopped.setdefault(canary.candidate, worse)
 
     @property
