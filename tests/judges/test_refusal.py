@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ascl.judges.lexical.refusal import classify_refusal, normalise, sentences, unquoted
+from ascl.judges.lexical.refusal import classify_refusal, normalise, refuses, sentences, unquoted
 from ascl.judges.verdict import Refusal
 
 REFUSALS = """
@@ -134,6 +134,7 @@ KNOWN = (
 @pytest.mark.parametrize(("answer", "prompt", "found"), [(a, asked, found) for of, asked, found in KNOWN for a in of])
 def test_refusals_and_what_only_looks_like_one(answer: str, prompt: str, found: Refusal) -> None:
     assert classify_refusal(prompt, answer) is found
+    assert refuses(prompt, answer) == (found is Refusal.FULL_REFUSAL)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +279,7 @@ def test_never_raises_and_is_deterministic(prompt: str, answer: str) -> None:
     verdict = classify_refusal(prompt, answer)
     assert verdict in Refusal
     assert classify_refusal(prompt, answer) is verdict
+    assert refuses(prompt, answer) == (verdict is Refusal.FULL_REFUSAL)
 
 
 @given(texts | wordy, texts | wordy, st.text(" \t\n\r\u2003", max_size=4))

@@ -143,18 +143,6 @@ def export(path: Path, tenant: str | None = None, since: float = 0.0) -> Iterato
             yield row | {"queries": texts[id]} if kind != "begun" and id in texts else row
 
 
-def found(path: Path, condition: str, *values: Any) -> Iterator[dict[str, Any]]:
-    """The records for which a SQL condition on the columns holds, in the form of `export` without texts."""
-    query = f"SELECT seq, id, kind, at, tenant, record FROM events WHERE {condition} ORDER BY seq"
-    try:
-        with closing(_reading(path)) as connection:
-            for seq, id, kind, at, tenant, record in connection.execute(query, values):
-                columns = {"seq": seq, "id": id, "kind": kind, "at": at, "tenant": tenant}
-                yield _said(path, seq, record) | columns
-    except sqlite3.Error as error:
-        raise InputError(f"{path}: it is no audit trail ({error})") from error
-
-
 def erase(path: Path, tenant: str | None = None, before: float | None = None) -> int:
     """Delete the texts kept of a tenant, or from before a time, so that the file no longer holds them; how many."""
     clauses = [("tenant = ?", tenant), ("at < ?", before)]

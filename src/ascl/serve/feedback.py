@@ -8,11 +8,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ascl.errors import InputError
 from ascl.serve.asked import checked_fields, read_json, refuse_unknown
-from ascl.serve.audit import AuditError, Entry, found
+from ascl.serve.audit import AuditError, Entry
 from ascl.serve.errors import ApiError
 from ascl.serve.gateway import Gateway, api_error
 from ascl.serve.keys import Key
+from ascl.serve.records import found
 
 Verdict = Literal["over_refusal", "harmful", "good"]
 LONGEST = 4096  # bytes of a body
@@ -39,7 +41,10 @@ def read_feedback(content: bytes) -> Feedback:
 
 async def take(gateway: Gateway, key: Key, given: Feedback) -> dict[str, Any]:
     """Write a verdict into the trail; what the client is told. Raises ApiError."""
-    events = await asyncio.to_thread(lambda: list(found(gateway.audit.path, "id = ?", given.request)))
+    try:
+        events = await asyncio.to_thread(lambda: list(found(gateway.audit.path, "id = ?", given.request)))
+    except InputError as error:
+        raise api_error(AuditError(str(error))) from error
     begun = next((one for one in events if one["kind"] == "begun"), None)
     if begun is None or begun["tenant"] != key.tenant:
         raise ApiError(404, "there is no request of this id", "request_not_found", "request")

@@ -3,29 +3,24 @@
 The trail knows how an answer ended and what was looked up, never what was said: refusals are not in it.
 """
 
-import json
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from ascl.errors import InputError
 from ascl.saved import checked
 from ascl.serve.drift import first_move
 from ascl.serve.keys import DAY
+from ascl.serve.records import COLUMNS, event_of, reading
 from ascl.stats import Estimate, proportion
 
 MOST = 20_000  # events that figures are made of: 0.4 s
 LISTED = 100
 KINDS = ("begun", "finished", "failed", "aborted", "crashed", "feedback", "canary")
 _HOUR = 3600.0
-_COLUMNS = "seq, id, kind, at, tenant, record"
 
 
 class _Choice(BaseModel):
@@ -120,14 +115,14 @@ def figures(path: Path, now: float) -> Figures:
 
 def recent(path: Path, most: int = MOST) -> Iterator[dict[str, Any]]:
     """The newest events, oldest first, in the form of `audit.export`. Raises InputError where one is damaged."""
-    with _reading(path) as trail:
+    with reading(path) as trail:
         first = trail.execute("SELECT MAX(seq) FROM events").fetchone()[0] or 0
         since = trail.execute("SELECT at FROM events WHERE seq > ? ORDER BY seq LIMIT 1", (first - most,)).fetchone()
         texts: dict[str, list[str]] = {}
         for id, text in trail.execute("SELECT id, text FROM texts WHERE at >= ? ORDER BY rowid", since or (0.0,)):
             texts.setdefault(id, []).append(text)
-        for row in trail.execute(f"SELECT {_COLUMNS} FROM events WHERE seq > ? ORDER BY seq", (first - most,)):
-            event = _event(row)
+        for row in trail.execute(f"SELECT {COLUMNS} FROM events WHERE seq > ? ORDER BY seq", (first - most,)):
+            event = event_of(row)
             yield event | {"queries": texts[row[1]]} if row[2] != "begun" and row[1] in texts else event
 
 
@@ -135,7 +130,7 @@ def listed(path: Path, tenant: str, kind: str) -> list[dict[str, Any]]:
     """The newest LISTED events without their records, newest first; of a tenant and of a kind alone where given."""
     given = [(f"{name} = ?", value) for name, value in (("tenant", tenant), ("kind", kind)) if value]
     where = " AND ".join(clause for clause, _ in given) or "1"
-    with _reading(path) as trail:
+    with reading(path) as trail:
         rows = trail.execute(
             f"SELECT seq, id, kind, at, tenant FROM events WHERE {where} ORDER BY seq DESC LIMIT {LISTED}",
             [value for _, value in given],
@@ -145,29 +140,9 @@ def listed(path: Path, tenant: str, kind: str) -> list[dict[str, Any]]:
 
 def one(path: Path, seq: int) -> dict[str, Any] | None:
     """An event with its record and the texts kept of its request. Raises InputError where it is damaged."""
-    with _reading(path) as trail:
-        row = trail.execute(f"SELECT {_COLUMNS} FROM events WHERE seq = ?", (seq,)).fetchone()
+    with reading(path) as trail:
+        row = trail.execute(f"SELECT {COLUMNS} FROM events WHERE seq = ?", (seq,)).fetchone()
         if row is None:
             return None
         texts = [text for (text,) in trail.execute("SELECT text FROM texts WHERE id = ? ORDER BY rowid", (row[1],))]
-    return _event(row) | ({"queries": texts} if texts else {})
-
-
-def _event(row: tuple[Any, ...]) -> dict[str, Any]:
-    seq, id, kind, at, tenant, record = row
-    try:
-        said = json.loads(record)
-    except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        raise InputError(f"record {seq} of the trail is damaged (`ascl audit verify` checks all)")
-    return said | {"seq": seq, "id": id, "kind": kind, "at": at, "tenant": tenant}
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=10)) as connection:
-            yield connection
-    except sqlite3.Error as error:
-        raise InputError(f"{path}: the audit trail can't be read ({error})") from error
+    return event_of(row) | ({"queries": texts} if texts else {})
