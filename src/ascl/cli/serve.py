@@ -70,9 +70,9 @@ def serve(
         trust,
         admin_host,
         admin_port,
-        candidate,
-        canary,
-        refusals_may_move,
+        candidate=candidate,
+        canary=canary,
+        refusals_may_move=refusals_may_move,
     )
     settings.check()
     source: Upstream
