@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ascl.serve.canary import LESS, MORE, OF_REFUSALS, TESTS, Arm, Comparison, log_evidence
@@ -68,7 +68,12 @@ answers = st.tuples(
 )
 
 
+ENDED_AND_FAULTY: list[tuple[list[str], str, Arm]] = [(["refused"], name, "candidate") for name in "ab"]
+ENDED_AND_FAULTY.append((["refused", "fault"], "c", "candidate"))
+
+
 @given(st.lists(answers, max_size=40), shares)
+@example(ENDED_AND_FAULTY, 1 / 64)
 def test_a_conversation_counts_once_for_each_kind_of_event(
     seen: list[tuple[list[str], str, Arm]], share: float
 ) -> None:

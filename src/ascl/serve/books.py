@@ -63,9 +63,9 @@ class Books:
 
     def load(self) -> None:
         """Read every book. Raises InputError where one can't be read."""
-        for name, source in self.sources.items():
-            self._seen[name] = _mark(source)
-            self._put(name, self._read(name, source))
+        self._seen = {name: _mark(source) for name, source in self.sources.items()}
+        for pinned in [self._read(name, source) for name, source in self.sources.items()]:
+            self._put(pinned.name, pinned)
 
     def pin(self, name: str) -> Pinned:
         """The version in force now."""

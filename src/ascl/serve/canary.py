@@ -81,17 +81,18 @@ class Comparison:
 
     def add(self, events: Iterable[str], conversation: str, arm: Arm) -> Test | None:
         """Take what happened in an answer; returns the test that shows with it that the candidate is worse."""
+        found: list[Test] = []
         for event in events:
             if (event, conversation) in self._seen or len(self._seen) >= MOST:
                 continue
             self._seen.add((event, conversation))
             k, n = self.counts.get(event, (0, 0))
             self.counts[event] = k + (arm == "candidate"), n + 1
-            found = [name for name in self.tests if TESTS[name][0] == event and self.evidence(name) >= self.enough]
-            if found and self.worse is None:
-                self.worse = found[0]
-                return self.worse
-        return None
+            found += [name for name in self.tests if TESTS[name][0] == event and self.evidence(name) >= self.enough]
+        if self.worse is not None or not found:
+            return None
+        self.worse = found[0]
+        return self.worse
 
     def evidence(self, test: Test) -> float:
         """log E of a test as things stand."""
