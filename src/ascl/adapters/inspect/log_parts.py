@@ -72,7 +72,7 @@ def _archive(path: Path) -> Iterator[ZipFile]:
         except InputError:
             raise
         except _DAMAGE as error:
-            raise InputError(f"{path}: not a log of Inspect, or a damaged one ({_line(error)})") from error
+            raise InputError(f"{path}: not a log of Inspect, or a damaged one ({line_of(error)})") from error
         yield archive
 
 
@@ -86,7 +86,7 @@ def _unpacked(path: Path, archive: ZipFile, part: ZipInfo, longest: int) -> byte
             while len(content) <= part.file_size and (piece := file.read(_PIECE)):
                 content += piece
     except _DAMAGE as error:
-        raise InputError(f"{where}: can't be unpacked ({_line(error)})") from error
+        raise InputError(f"{where}: can't be unpacked ({line_of(error)})") from error
     if len(content) != part.file_size or zlib.crc32(content) != part.CRC:
         raise InputError(f"{where}: is damaged; it unpacks to something else than was packed")
     if too_many_values(content, MOST_VALUES):
@@ -106,5 +106,6 @@ def _opened(archive: ZipFile, part: ZipInfo) -> Any:
     return ZstdDecompressor(max_window_size=LONGEST_SAMPLE).stream_reader(archive.open(packed), read_across_frames=True)
 
 
-def _line(error: Exception) -> str:
+def line_of(error: Exception) -> str:
+    """What an error says, in a short line."""
     return " ".join(str(error).split())[:200] or type(error).__name__

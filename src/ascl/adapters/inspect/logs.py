@@ -29,7 +29,7 @@ from inspect_ai.model import ChatCompletionChoice, ChatMessage, ChatMessageAssis
 from inspect_ai.tool import ToolCall
 from pydantic import BaseModel, ValidationError
 
-from ascl.adapters.inspect.log_parts import read_header, read_samples
+from ascl.adapters.inspect.log_parts import line_of, read_header, read_samples
 from ascl.adapters.inspect.messages import output_content, to_inspect
 from ascl.adapters.inspect.scorer import METRICS, score_of
 from ascl.adapters.inspect.solver import TRAJECTORY, prompt_of, trajectory_of
@@ -173,7 +173,7 @@ def read_log(path: Path) -> tuple[Evaluation, Iterator[Sampled]]:
     try:
         header = read_eval_log(BytesIO(content), header_only=True, format="json")
     except Exception as error:  # whatever a text makes the library stumble over
-        raise InputError(f"{path}: not a log of Inspect ({_line(error)})") from error
+        raise InputError(f"{path}: not a log of Inspect ({line_of(error)})") from error
     try:
         return _evaluation(header), _answers(path)
     except KeyError as error:
@@ -181,7 +181,7 @@ def read_log(path: Path) -> tuple[Evaluation, Iterator[Sampled]]:
     except ValidationError as error:
         raise InputError(f"{path}: not a log of an ascl task ({first_problem(error)})") from error
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"{path}: not a log of an ascl task ({_line(error)})") from error
+        raise InputError(f"{path}: not a log of an ascl task ({line_of(error)})") from error
 
 
 class _Sample(BaseModel):
@@ -251,7 +251,3 @@ def _time(created: str) -> datetime:
         return datetime.fromisoformat(created.replace(" UTC", "+00:00")).astimezone(UTC)
     except ValueError as error:
         raise InputError(f"evaluation.json: created: {created!r} is no time as in 2026-11-20 10:00 UTC") from error
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
