@@ -96,6 +96,7 @@ TRAITS: dict[str, Callable[[], Evil]] = {
     "list": lambda: sent([]),
     "page": lambda: sent("<html>hello</html>", Content_Type="text/html"),
     "deep": lambda: sent(nested(100_000)),
+    "many_values": lambda: sent(json.dumps(completion())[:-1] + ', "more": [' + "[]," * 150_000 + "1]}"),
     "nan": lambda: sent('{"choices": NaN, "data": [{"embedding": [NaN, NaN]}]}'),
     "huge_number": lambda: sent('{"choices": ' + "9" * 9999 + "}"),
     "bom": lambda: sent("\ufeff" + json.dumps(completion())),

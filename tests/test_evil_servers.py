@@ -28,6 +28,7 @@ from ascl.rules.book import RuleBook
 from ascl.rules.search import searcher
 
 BOUND = 2**20  # bytes of a body; the real bound makes no other paths, only a slower test
+VALUES = 2**18  # in a body
 BUFFERS = 2**24  # bytes that a connection may hold on its way
 
 FAILS = {
@@ -35,7 +36,8 @@ FAILS = {
     "gzip_bomb": "not_a_completion", "deflate_bomb": "not_a_completion", "twice_packed_bomb": "not_a_completion",
     "charset_bomb": "http_400", "error_endless": "http_500", "refusal_endless": "http_400", "error_bomb": "http_400",
     "error_deep": "http_400", "torn_gzip": "not_a_completion", "list": "not_a_completion", "page": "not_a_completion",
-    "deep": "not_a_completion", "odd_error": "unfinished", "wait_year": "http_429", "wait_list": "http_429",
+    "deep": "not_a_completion", "many_values": "not_a_completion", "odd_error": "unfinished",
+    "wait_year": "http_429", "wait_list": "http_429",
     "moved_host": "redirected", "moved_port": "redirected", "moved_scheme": "redirected", "moved_file": "redirected",
     "moved_short": "redirected", "moved_user": "redirected", "moved_nowhere": "http_307", "moved_circle": "connection",
 }  # fmt: skip
@@ -51,6 +53,7 @@ def running() -> Iterator[EvilServer]:
 @pytest.fixture
 def server(running: EvilServer, monkeypatch: pytest.MonkeyPatch) -> EvilServer:
     monkeypatch.setattr(http_client, "MAX_BODY", BOUND)
+    monkeypatch.setattr(http_client, "MAX_VALUES", VALUES)
     running.evil, running.bytes_sent = 10**9, 0
     running.hosts.clear()
     running.paths.clear()
@@ -122,9 +125,12 @@ def test_a_first_look_passes_or_is_an_input_error(server: EvilServer, trait: str
     assert set(server.hosts) == {f"127.0.0.1:{server.port}"}
 
 
-def test_a_body_too_long_is_not_asked_for_again(server: EvilServer) -> None:
-    with pytest.raises(RequestFailed, match="the reply is longer than 1 MB"):
-        ask(server.url("gzip_bomb"), attempts=5)
+@pytest.mark.parametrize(
+    ("trait", "told"), [("gzip_bomb", "is longer than 1 MB"), ("many_values", "holds more than 262,144 values")]
+)
+def test_a_body_too_long_is_not_asked_for_again(server: EvilServer, trait: str, told: str) -> None:
+    with pytest.raises(RequestFailed, match=f"the reply {told}"):
+        ask(server.url(trait), attempts=5)
     assert len(server.paths) == 1
 
 

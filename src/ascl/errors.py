@@ -18,7 +18,7 @@ EXTRAS = {
     ),
     "dense": ("sentence_transformers",),
     "verl": ("verl", "ray"),
-    "eval": ("inspect_ai",),
+    "eval": ("inspect_ai", "zstandard"),
     "serve": ("aiohttp", "jinja2", "prometheus_client", "starlette", "uvicorn"),
 }  # fmt: skip
 

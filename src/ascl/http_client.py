@@ -5,6 +5,7 @@ whoever asks puts one around it (`asyncio.timeout`), or does not wait for the th
 
 - A reply's body is read up to MAX_BODY bytes after decompression, piece by piece; a longer one is a failure. Of a reply
   with an error status the first MAX_ERROR bytes are kept.
+- A body may hold MAX_VALUES values as JSON: as Python's objects they take many times the memory of their text.
 - A redirect is followed only to the scheme, host and port that were asked. The request's texts go nowhere else.
 - Cookies are not kept. A body is UTF-8, whatever charset the server names: some of Python's codecs decompress.
 """
@@ -21,12 +22,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 
+from ascl.json_values import too_many_values
+
 if TYPE_CHECKING:
     import ssl
 
 T = TypeVar("T")
 
 MAX_BODY = 64 * 2**20  # bytes; a reply of a million tokens has a twelfth of it
+MAX_VALUES = 4 * 10**6  # 256 embeddings of 12,000 numbers have three quarters of them
 MAX_ERROR = 2**16  # bytes
 MAX_REDIRECTS = 5
 
@@ -42,7 +46,7 @@ def run_here(work: Coroutine[Any, Any, T]) -> T:
 
 
 class BodyTooLong(httpx2.RequestError):
-    """A body of more than MAX_BODY bytes."""
+    """A body of more than MAX_BODY bytes, or MAX_VALUES values."""
 
 
 class OtherServer(httpx2.RequestError):
@@ -114,7 +118,10 @@ class _Body:
         return True
 
     def whole(self) -> httpx2.Response:
-        """The response with its body read."""
+        """The response with its body read. Raises BodyTooLong."""
+        if self._response.is_success and too_many_values(self._read, MAX_VALUES):
+            request = self._response.request
+            raise BodyTooLong(f"the reply holds more than {MAX_VALUES:,} values", request=request)
         headers = self._response.headers.copy()
         for about_the_wire in ("content-encoding", "content-length", "transfer-encoding"):
             headers.pop(about_the_wire, None)

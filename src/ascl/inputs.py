@@ -214,7 +214,7 @@ def records(path: Path) -> Iterator[tuple[int, int, dict[str, Any]]]:
     offset = 0
     for number, line in lines(path):
         if line.strip(b"\xef\xbb\xbf \t\r\n"):  # a byte order mark may stand in front
-            yield number, offset, _record(path, number, line)
+            yield number, offset, json_object(line, f"{path}, line {number}")
         offset += len(line)
 
 
@@ -233,17 +233,18 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
             raise _unreadable(path, error.strerror) from error
 
 
-def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
+def json_object(content: bytes, where: str) -> dict[str, Any]:
+    """The object in a JSON text. Raises InputError that begins with `where`."""
     try:
-        text = line.decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}, line {number}: can't be read as UTF-8 text ({error})") from error
+        raise InputError(f"{where}: can't be read as UTF-8 text ({error})") from error
     try:
         row = json.loads(text)
         if "\\u" in text:  # half a surrogate pair is JSON, but no text that could be written again
             json.dumps(row, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}, line {number}: not JSON ({error})") from error
+        raise InputError(f"{where}: not JSON ({error})") from error
     if not isinstance(row, dict):
-        raise InputError(f"{path}, line {number}: a JSON object is expected")
+        raise InputError(f"{where}: a JSON object is expected")
     return row

@@ -85,7 +85,7 @@ def check_call(name: Any, arguments: Any) -> ParsedCall | str:
         return "tool call has no name"
     if not isinstance(arguments, dict):
         return "tool call has no arguments object"
-    if not _within(arguments, MAX_DEPTH):
+    if not within(arguments, MAX_DEPTH):
         return "tool call is nested too deep"
     try:
         json.dumps([name, arguments], ensure_ascii=False, allow_nan=False).encode()
@@ -94,6 +94,7 @@ def check_call(name: Any, arguments: Any) -> ParsedCall | str:
     return ParsedCall(name, arguments)
 
 
-def _within(value: Any, depth: int) -> bool:
+def within(value: Any, depth: int) -> bool:
+    """Whether a JSON value has at most `depth` objects and lists inside each other."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    return inner is None or (depth > 0 and all(_within(item, depth - 1) for item in inner))
+    return inner is None or (depth > 0 and all(within(item, depth - 1) for item in inner))

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
+from io import BytesIO
 from itertools import repeat
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 from inspect_ai.log import (
     EvalConfig,
@@ -22,30 +22,31 @@ from inspect_ai.log import (
     EvalSpec,
     EvalStats,
     read_eval_log,
-    read_eval_log_samples,
     recompute_metrics,
     write_eval_log,
 )
 from inspect_ai.model import ChatCompletionChoice, ChatMessage, ChatMessageAssistant, ModelOutput, ModelUsage
 from inspect_ai.tool import ToolCall
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from ascl.adapters.inspect.log_parts import line_of, read_header, read_samples
 from ascl.adapters.inspect.messages import output_content, to_inspect
 from ascl.adapters.inspect.scorer import METRICS, score_of
 from ascl.adapters.inspect.solver import TRAJECTORY, prompt_of, trajectory_of
 from ascl.adapters.inspect.tasks import UNTRUSTED, VERSION, generate_config, sample_of
 from ascl.chat.messages import Message, StopReason, Trajectory
-from ascl.chat.turn import Turn
+from ascl.chat.turn import Turn, within
 from ascl.errors import InputError, first_problem
 from ascl.evals.results import Asked, Evaluation, Sampled, read_evaluation, read_records, read_sampled, slug
-from ascl.files import append_jsonl, index_jsonl, sort_jsonl, write_json
+from ascl.files import index_jsonl, sort_jsonl, write_json, write_jsonl
 from ascl.folders import is_empty, working_in
+from ascl.inputs import json_object
 from ascl.judges.record import Record
 from ascl.models.sampling import Sampling
 from ascl.sampling.to_file import prompt_id
 
 OURS = "ascl/"  # our model API, as whose answers all are logged
-_UNREAD = {"events", "messages", "output", "scores", "attachments", "events_data", "timelines"}
+_DEEPEST = 100  # objects and lists in each other in a sample; a call's arguments may have 32
 
 
 def write_logs(folder: Path, out: Path, judge: str | None = None) -> list[Path]:
@@ -153,7 +154,7 @@ def evaluation_from_log(log: Path, folder: Path) -> Path:
     with working_in(work):
         shutil.rmtree(made, ignore_errors=True)  # what a killed process left
         try:
-            append_jsonl(path, (one.model_dump(mode="json") for one in sampled))
+            write_jsonl(path, (one.model_dump(mode="json") for one in sampled))
             sort_jsonl(path, index_jsonl(path, prompt_id))
             write_json(made / "evaluation.json", evaluation.model_dump(mode="json"))
             made.rename(folder)
@@ -168,26 +169,50 @@ def read_log(path: Path) -> tuple[Evaluation, Iterator[Sampled]]:
     """What a log of ours says of its evaluation, and its answers, read one by one. Raises InputError."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    content = read_header(path)
     try:
-        header = read_eval_log(path, header_only=True)
-    except (ValueError, KeyError, BadZipFile, OSError) as error:
-        raise InputError(f"{path}: not a log of Inspect ({_line(error)})") from error
+        header = read_eval_log(BytesIO(content), header_only=True, format="json")
+    except Exception as error:  # whatever a text makes the library stumble over
+        raise InputError(f"{path}: not a log of Inspect ({line_of(error)})") from error
     try:
         return _evaluation(header), _answers(path)
     except KeyError as error:
         raise InputError(f"{path}: not a log of an ascl task (its metadata has no {error})") from error
     except ValidationError as error:
         raise InputError(f"{path}: not a log of an ascl task ({first_problem(error)})") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{path}: not a log of an ascl task ({line_of(error)})") from error
+
+
+class _Sample(BaseModel):
+    """What is read of a sample."""
+
+    id: int | str
+    epoch: int
+    error: Any = None
+    metadata: dict[str, Any] = {}
+    store: dict[str, Any] = {}
 
 
 def _answers(path: Path) -> Iterator[Sampled]:
-    for sample in read_eval_log_samples(path, all_samples_required=False, exclude_fields=_UNREAD):
+    for where, content in read_samples(path):
+        sample = _sample_in(content, where)
         if sample.error is None:
             try:
                 prompt, trajectory = prompt_of(sample.metadata), trajectory_of(sample.store)
             except InputError as error:
                 raise InputError(f"{path}, sample {sample.id}, epoch {sample.epoch}: {error}") from error
             yield Sampled(prompt=prompt, epoch=sample.epoch - 1, trajectory=_finished(trajectory))
+
+
+def _sample_in(content: bytes, where: str) -> _Sample:
+    value = json_object(content, where)
+    if not within(value, _DEEPEST):
+        raise InputError(f"{where}: is nested deeper than {_DEEPEST} levels")
+    try:
+        return _Sample.model_validate(value)
+    except ValidationError as error:
+        raise InputError(f"{where}: not a sample of Inspect ({first_problem(error)})") from error
 
 
 def _finished(trajectory: Trajectory) -> Trajectory:
@@ -226,7 +251,3 @@ def _time(created: str) -> datetime:
         return datetime.fromisoformat(created.replace(" UTC", "+00:00")).astimezone(UTC)
     except ValueError as error:
         raise InputError(f"evaluation.json: created: {created!r} is no time as in 2026-11-20 10:00 UTC") from error
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
