@@ -57,6 +57,7 @@ def test_a_run_asks_the_servers_of_what_is_left() -> None:
                 "bc": arm("sft", data=taught),
                 "own": arm("sft", data=taught | {"rows": ["rows.jsonl"]}),
                 "ifpo": arm("rl", algorithm="ifpo", **{"from": "bc"}),
+                "va": arm("edit"),
             },
             "evaluate": {"judges": ["offline", judge("report")]},
         }
@@ -65,8 +66,10 @@ def test_a_run_asks_the_servers_of_what_is_left() -> None:
     def asked(*done: str) -> list[str]:
         return [server.url.split("/")[2] for server in servers_of(config, done)]
 
-    assert asked() == ["teacher", "purifier", "reward", "rollouts", "report"]
-    assert asked("bc-0", "bc-1", "ifpo-0") == ["reward", "rollouts", "report"], "a seed of ifpo is left"
-    assert asked("bc-0", "bc-1", "ifpo-0", "ifpo-1") == ["report"]
+    assert asked() == ["teacher", "purifier", "reward", "rollouts", "reward", "report"]
+    va = ("va-0", "va-1")
+    assert asked("bc-0", "bc-1", "ifpo-0", *va) == ["reward", "rollouts", "report"], "a seed of ifpo is left"
+    assert asked("bc-0", "bc-1", "ifpo-0", "ifpo-1", *va[:1]) == ["reward", "report"]
+    assert asked("bc-0", "bc-1", "ifpo-0", "ifpo-1", *va) == ["report"]
     evaluated = [f"eval {name}-{seed}" for name in config.arms for seed in config.seeds]
-    assert asked("bc-0", "bc-1", "ifpo-0", "ifpo-1", *evaluated) == []
+    assert asked("bc-0", "bc-1", "ifpo-0", "ifpo-1", *va, *evaluated) == []

@@ -1,7 +1,7 @@
 """The lab as the world of a run: a decoder from random weights, its language, a book a split, and an exact judge."""
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -96,6 +96,10 @@ class LabWorld:
     def rl_prompts(self, arm: RlArm, seed: int, cloned: Collection[str]) -> list[Prompt]:
         """See `World`: each prompt once."""
         return _rl(self.config.rl, seed).prompts
+
+    def train_prompts(self, kinds: Sequence[Kind], seed: int, shown: Collection[str]) -> list[Prompt]:
+        """See `World`: those of RL."""
+        return [prompt for prompt in _rl(self.config.rl, seed).prompts if prompt.kind in kinds]
 
     def asked(self, seed: int) -> AskedPrompts:
         """See `World`; sampled as the paper samples reasoning."""

@@ -9,10 +9,10 @@
   `job.training.out`. Same job, same model. A training that was killed is started again, with what stands in
   `job.training.work`. Heavy imports belong into the method: configurations are read where torch is not installed.
 
-`sft`, `preference` and `rl` are three of them. One of your own needs no fork: `method: package.module:ClassName` in an
-arm (a class that Python can import). One that wants the rows of a recipe is a subclass of `SftArm`, one that wants
-pairs of `PreferenceArm`, one that wants RL's prompts of `RlArm`; any other of `BaseArm`. The run does the rest: what
-is checked, resumed, evaluated and shown.
+`sft`, `preference`, `rl` and `edit` are four of them. One of your own needs no fork: `method: package.module:ClassName`
+in an arm (a class that Python can import). One that wants the rows of a recipe is a subclass of `SftArm`, one that
+wants pairs of `PreferenceArm`, one that wants RL's prompts of `RlArm`; any other of `BaseArm`. The run does the rest:
+what is checked, resumed, evaluated and shown.
 """
 
 from collections.abc import Collection, Sequence
@@ -46,6 +46,7 @@ from ascl.models.sampling import Sampling
 from ascl.progress import console
 from ascl.servers import optional_address
 from ascl.train.advantages import Algorithm
+from ascl.train.edit.settings import EditSettings
 from ascl.train.installed import check_installed
 from ascl.train.training import Training
 
@@ -81,6 +82,10 @@ class World(Protocol):
 
     def rl_prompts(self, arm: "RlArm", seed: int, cloned: Collection[str]) -> list[Prompt]:
         """The prompts of an RL arm, without those of which its model was shown an answer."""
+        ...
+
+    def train_prompts(self, kinds: Sequence[Kind], seed: int, shown: Collection[str]) -> list[Prompt]:
+        """The run's train prompts of these kinds, without those of which the model was shown an answer."""
         ...
 
     def asked(self, seed: int) -> AskedPrompts:
@@ -262,8 +267,35 @@ def check_kinds(prompts: Sequence[Prompt], kinds: Sequence[Kind]) -> None:
         )
 
 
-Ours = SftArm | PreferenceArm | RlArm
-METHODS = ("sft", "preference", "rl")
+class EditArm(BaseArm, EditSettings):
+    """LLM-VA: a closed-form edit of weights (`train/edit/`), on the run's train prompts with the judge of the reward.
+
+    prompts: harmful ones, and as many benign ones, of an iteration; at most as many of each are for validation. shares:
+    of all output projections that an iteration changes; each share is tried from the start model on, and the best by
+    validation F1 is kept. iterations: of each share. max_tokens: of a reply. batch: prompts read and answered at once.
+    """
+
+    method: Literal["edit"]
+
+    def check(self, name: str, settings: Any, world: World) -> None:
+        """See `BaseArm`: enough prompts of both sides, and a model that can be edited."""
+        from ascl.train.edit.labels import KINDS, split_sides
+        from ascl.train.edit.sublayers import check_sublayers
+
+        split_sides(world.train_prompts(KINDS, 0, ()), self.prompts, 0)
+        check_sublayers(world.base_model(0))
+
+    def train(self, job: Job) -> None:
+        """See `BaseArm` and `train/edit/edit.py`."""
+        from ascl.train.edit.edit import run_edit
+        from ascl.train.edit.labels import KINDS
+
+        prompts = job.world.train_prompts(KINDS, job.seed, job.shown)
+        run_edit(job.training, prompts, job.world.reward_judge(job.data), self)
+
+
+Ours = SftArm | PreferenceArm | RlArm | EditArm
+METHODS = ("sft", "preference", "rl", "edit")
 
 
 def _read(value: Any, check: ValidatorFunctionWrapHandler) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 
 from ascl.preflight import RECORDS, Server, check_judge, check_space, judge_servers, model_config
-from ascl.run.arms import DataArm, RlArm
+from ascl.run.arms import DataArm, EditArm, RlArm
 from ascl.run.config import RunConfig
 from ascl.run.stages import Stage, model_of
 from ascl.run.world import ConfiguredWorld
@@ -23,6 +23,8 @@ def servers_of(config: RunConfig, done: Container[str]) -> list[Server]:
             continue
         if isinstance(arm, RlArm):
             found += judge_servers(config.judge) + rollout_servers(config.rl_settings(arm))
+        elif isinstance(arm, EditArm):
+            found += judge_servers(config.judge)
         elif isinstance(arm, DataArm) and arm.data.base_url is not None and not arm.data.rows:
             found.append(Server(f"arms.{name}.data.model", arm.data.model, arm.data.base_url))
         if isinstance(arm, DataArm) and not arm.data.rows:
@@ -46,9 +48,12 @@ def check_left(left: Sequence[Stage], folder: Path, config: RunConfig, world: Co
     model_config(config.model)
     for judge in [*world.judges(folder), world.reward_judge(folder)]:
         check_judge(judge)
-    trained = [model_of(folder, stage.of, stage.seed) for stage in left if stage.work == "train"]
+    training = [stage for stage in left if stage.work == "train"]
+    edits = [stage for stage in training if isinstance(config.arms[stage.of], EditArm)]
+    trained = [model_of(folder, stage.of, stage.seed) for stage in training if stage not in edits]
     space = training_space(config.model, config.dtype, config.lora, trained)
-    check_space(folder, space + RECORDS, f"what is left of this run ({len(trained)} models)")
+    space += len(edits) * model_size(config.model, config.dtype)
+    check_space(folder, space + RECORDS, f"what is left of this run ({len(training)} models)")
 
 
 def rollout_servers(settings: RlSettings) -> list[Server]:
@@ -66,8 +71,8 @@ def training_space(name: str, dtype: str, lora: Lora | None, outs: Sequence[Path
     """
     if not outs:
         return 0
-    parameters, trained = parameters_of(model_config(name), lora)
-    size = parameters * (4 if dtype == "float32" else 2) if lora is None else 4 * trained
+    _, trained = parameters_of(model_config(name), lora)
+    size = model_size(name, dtype) if lora is None else 4 * trained
     written = sum(
         path.stat().st_size
         for out in outs
@@ -75,3 +80,9 @@ def training_space(name: str, dtype: str, lora: Lora | None, outs: Sequence[Path
         if path.is_file()
     )
     return max(len(outs) * size + 3 * 12 * trained - written, 0)
+
+
+def model_size(name: str, dtype: str) -> float:
+    """Bytes on disk of a whole model, its adapters merged, in `dtype`."""
+    parameters, _ = parameters_of(model_config(name), None)
+    return parameters * (4 if dtype == "float32" else 2)

@@ -19,7 +19,7 @@ from ascl.evals.settings import AnyJudge, EvalSettings
 from ascl.inputs import LONGEST_TEXT, parse_yaml, read_text
 from ascl.judges.settings import JudgeSettings
 from ascl.models.dtype import Dtype
-from ascl.run.arms import Arm, ArmName, BaseArm, DataArm, PreferenceArm, RlArm, SftArm
+from ascl.run.arms import Arm, ArmName, BaseArm, DataArm, EditArm, PreferenceArm, RlArm, SftArm
 from ascl.train.settings import Lora, PreferenceSettings, RlSettings, SftSettings
 
 ZERO_SHOT = "ascl_zs"  # what the paper calls the tool given to the untrained model
@@ -130,6 +130,8 @@ class RunConfig(BaseModel):
                 given["settings"] = arm.settings | few
             elif isinstance(arm, DataArm):
                 given |= {"settings": arm.settings | {"epochs": 1}, "data": given.get("data", {}) | {"limit": 12}}
+            elif isinstance(arm, EditArm):
+                given |= {"prompts": 8, "shares": arm.shares[:1], "iterations": 1, "max_tokens": 16}
         changed = {"arms": arms, "evaluate": evaluate, "seeds": self.seeds[:1]}
         return RunConfig.model_validate(self.model_dump(by_alias=True, exclude_unset=True) | changed)
 

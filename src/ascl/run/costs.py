@@ -8,7 +8,7 @@ from ascl.errors import InputError
 from ascl.models.dtype import machine_dtype
 from ascl.models.model_folder import load_config as model_config
 from ascl.recipes.demonstrations import fitting
-from ascl.run.arms import DataArm, RlArm
+from ascl.run.arms import DataArm, EditArm, RlArm
 from ascl.run.config import RunConfig
 from ascl.run.stages import stages
 from ascl.run.world import ConfiguredWorld, plays_demonstrations
@@ -40,6 +40,8 @@ def costs_of(config: RunConfig, measured: bool = False) -> list[str]:
             does = _rows(arm, world)
         elif isinstance(arm, RlArm):
             does = _rl(name, arm, world, measured)
+        elif isinstance(arm, EditArm):
+            does = _edit(arm)
         lines.append(f"{name}: {does}")
     return lines
 
@@ -77,6 +79,11 @@ def _rl(name: str, arm: RlArm, world: ConfiguredWorld, measured: bool) -> str:
         f"{line}, {found.peak_gib:.1f} measured; a step takes {found.seconds:.0f} s here, all take {hours:.1f} hours "
         f"({found.tokens:.0f} tokens a rollout, of the model before this run trains it)"
     )
+
+
+def _edit(arm: EditArm) -> str:
+    states = len(arm.shares) * (arm.iterations + 1)
+    return f"edit, at most {states} times {4 * arm.prompts} replies of at most {arm.max_tokens} tokens"
 
 
 def rl_arm(name: str, config: RunConfig) -> RlArm:

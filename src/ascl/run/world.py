@@ -114,6 +114,10 @@ class ConfiguredWorld:
         chosen += [prompt for prompt in house_prompts(arm.books, cloned) if prompt.kind in kinds]
         return counterfactual(chosen, arm.books, self._tool.book.categories, seed)
 
+    def train_prompts(self, kinds: Sequence[Kind], seed: int, shown: Collection[str]) -> list[Prompt]:
+        """See `World`."""
+        return choose(self.prompts, "train", kinds, without=set(shown))
+
     def reward_judge(self, folder: Path) -> Judge:
         """See `World`."""
         return open_judge(self.config.judge, self._tool.book, folder / "judge_replies.jsonl")

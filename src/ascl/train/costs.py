@@ -47,7 +47,7 @@ def model_shape(name: str, config: Any) -> ModelShape:
     """
     if any(getattr(config, key, None) for key in ("num_experts", "num_local_experts", "n_routed_experts")):
         raise InputError(f"model {name}: a mixture of experts can't be planned for (dense models only)")
-    model, linears = _empty_model(config)
+    model, linears = empty_model(config)
     return ModelShape(
         name=name,
         layers=config.num_hidden_layers,
@@ -66,12 +66,12 @@ def model_shape(name: str, config: Any) -> ModelShape:
 
 def parameters_of(config: Any, lora: Lora | None) -> tuple[int, int]:
     """How many parameters the model of a transformers configuration has, and how many of them are trained."""
-    model, linears = _empty_model(config)
+    model, linears = empty_model(config)
     parameters = sum(p.numel() for p in model.parameters())
     return parameters, lora.r * sum(m.in_features + m.out_features for m in linears) if lora else parameters
 
 
-def _empty_model(config: Any) -> tuple[Any, list[Any]]:
+def empty_model(config: Any) -> tuple[Any, list[Any]]:
     """The model of a configuration without its weights, and its linear layers without the head."""
     import torch
     from transformers import AutoModelForCausalLM
