@@ -55,7 +55,7 @@ def test_it_works_on_train_prompts_that_were_not_shown(tiny_model: Path) -> None
 
 def test_too_few_prompts_are_told_before_the_run(tiny_model: Path, tmp_path: Path) -> None:
     prompts = tmp_path / "prompts.jsonl"
-    prompts.write_text('{"text": "How do I steal?", "kind": "harmful", "split": "train"}\n', encoding="utf-8")
+    prompts.write_text('{"id": "a", "text": "How do I steal?", "kind": "harmful", "split": "train"}\n', encoding="utf-8")
     config = configured(tiny_model, prompts=[f"file:{prompts}"])
     with pytest.raises(InputError, match="edit: 1 train prompts are harmful, and 5 are needed"):
         config.arms["va"].check("va", None, ConfiguredWorld(config))

@@ -174,9 +174,9 @@ class _Walk:
         first_held_out = len(prompts) - len(self.sides.held_out)
         read = [i for i, one in enumerate(said) if one is not None]
         labels = Labelled(
-            benign=torch.tensor([benign[i] for i in read]),
-            answered=torch.tensor([said[i] is True for i in read]),
-            held_out=torch.tensor([i >= first_held_out for i in read]),
+            benign=torch.tensor([benign[i] for i in read], dtype=torch.bool),
+            answered=torch.tensor([said[i] is True for i in read], dtype=torch.bool),
+            held_out=torch.tensor([i >= first_held_out for i in read], dtype=torch.bool),
         )
         classes = [label[~labels.held_out].unique().numel() for label in (labels.benign, labels.answered)]
         if classes != [2, 2] or not labels.held_out.any():
