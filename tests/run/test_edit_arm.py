@@ -7,6 +7,7 @@ import pytest
 
 from ascl.data.prompt import Kind, split_of
 from ascl.errors import InputError
+from ascl.files import write_jsonl
 from ascl.inputs import read_json
 from ascl.run.arms import EditArm
 from ascl.run.config import RunConfig
@@ -55,7 +56,7 @@ def test_it_works_on_train_prompts_that_were_not_shown(tiny_model: Path) -> None
 
 def test_too_few_prompts_are_told_before_the_run(tiny_model: Path, tmp_path: Path) -> None:
     prompts = tmp_path / "prompts.jsonl"
-    prompts.write_text('{"id": "a", "text": "How do I steal?", "kind": "harmful", "split": "train"}\n', encoding="utf-8")
+    write_jsonl(prompts, [{"id": "a", "prompt": "How?", "kind": "harmful", "split": "train"}])
     config = configured(tiny_model, prompts=[f"file:{prompts}"])
     with pytest.raises(InputError, match="edit: 1 train prompts are harmful, and 5 are needed"):
         config.arms["va"].check("va", None, ConfiguredWorld(config))

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ascl.chat.messages import Message
+from ascl.errors import InputError
 from ascl.rules.edit import BookEdit
 
 
@@ -85,6 +86,20 @@ def choose(
             of_kind = [of_kind[i * len(of_kind) // limit] for i in range(limit)]
         chosen += of_kind
     return chosen
+
+
+def harmful_and_plain(prompts: Iterable[Prompt], most: int = 256) -> tuple[list[Prompt], list[Prompt]]:
+    """The first harmful and the first plain prompts, at most so many of each.
+
+    Their mean states in a model make its refusal direction. Raises InputError where there are none of a kind.
+    """
+    prompts = list(prompts)
+    found = [[p for p in prompts if p.kind is kind][:most] for kind in (Kind.HARMFUL, Kind.PLAIN)]
+    for kind, of_kind in zip((Kind.HARMFUL, Kind.PLAIN), found, strict=True):
+        if not of_kind:
+            raise InputError(f"the refusal direction: there is no {kind.value} prompt to find it with; add some")
+    harmful, plain = found
+    return harmful, plain
 
 
 def split_of(prompt: Prompt, test_share: float = 0.3) -> Literal["train", "test"]:

@@ -36,7 +36,7 @@ from ascl import ranges
 from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.data.books import Books
-from ascl.data.prompt import Kind, Prompt, choose
+from ascl.data.prompt import Kind, Prompt, choose, harmful_and_plain
 from ascl.data.rows import read_pairs, read_rows
 from ascl.errors import InputError
 from ascl.evals.asked import AskedPrompts
@@ -50,6 +50,7 @@ from ascl.train.edit.settings import EditSettings
 from ascl.train.installed import check_installed
 from ascl.train.training import Training
 
+DIRECTION = (Kind.HARMFUL, Kind.PLAIN)  # prompts that the refusal direction is found with
 ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]  # an arm names folders
 
 
@@ -187,12 +188,19 @@ class SftArm(DataArm):
 
     method: Literal["sft"]
 
+    def check(self, name: str, settings: Any, world: World) -> None:
+        """See `DataArm`, and the prompts of `projection`."""
+        super().check(name, settings, world)
+        if settings.projection:
+            harmful_and_plain(world.train_prompts(DIRECTION, 0, ()))
+
     def train(self, job: Job) -> None:
         """See `BaseArm` and `train/sft.py`."""
         from ascl.train.sft import run_sft
 
         rows = read_rows(job.world.make_rows(job.name, self, job.seed, job.data))
-        run_sft(job.training, rows, job.settings)
+        prompts = job.world.train_prompts(DIRECTION, job.seed, ()) if job.settings.projection else []
+        run_sft(job.training, rows, job.settings, prompts)
 
 
 class PreferenceArm(DataArm):

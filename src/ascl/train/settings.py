@@ -26,7 +26,8 @@ class SftSettings(BaseModel):
     form: `native` keeps a trajectory as one multi-turn sample; `split` makes one sample per model turn, in the text
     dialect of Qwen-Agent, as the paper does. benign_loss: of rows that are not harmful; `forward_kl` keeps the model
     near to what it was there (ThinkSafe), and `branch_weights` says how it and the cross-entropy of harmful rows are
-    added: the means of both, or by their tokens.
+    added: the means of both, or by their tokens. projection: the weight of a penalty on drift along the refusal
+    direction (ProCon, `losses/projection.py`; 0: none).
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -40,6 +41,7 @@ class SftSettings(BaseModel):
     micro_batch_size: int = Field(default=8, ge=1, le=ranges.BATCH)
     warmup: float = Field(default=0.05, ge=0, lt=1)
     max_length: int = Field(default=4096, ge=16, le=ranges.TOKENS)
+    projection: float = Field(default=0.0, ge=0, le=ranges.WEIGHT)
     save_steps: int = Field(default=50, ge=1, le=ranges.STEPS)
     gradient_checkpointing: bool = False
     report_to: Literal["none", "trackio", "wandb", "tensorboard"] = "none"
@@ -48,6 +50,10 @@ class SftSettings(BaseModel):
     def _check(self) -> "SftSettings":
         if self.batch_size % min(self.micro_batch_size, self.batch_size):
             raise ValueError("micro_batch_size must divide batch_size")
+        if self.projection and self.gradient_checkpointing:
+            raise ValueError("projection does not go with gradient_checkpointing")
+        if self.projection and self.benign_loss != "cross_entropy":
+            raise ValueError(f"projection does not go with benign_loss {self.benign_loss}")
         return self
 
 

@@ -1,8 +1,9 @@
 """Supervised fine-tuning with TRL: loss on model tokens only, resumable, LoRA or full."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from ascl.data.prompt import Kind
+from ascl.data.prompt import Kind, Prompt
 from ascl.data.row import Row
 from ascl.errors import InputError
 from ascl.train.checkpoints import (
@@ -39,12 +40,14 @@ def _mark_branches(rows: list[Row], encoded: list[dict[str, Any]], settings: Sft
     return branch_weights(tokens[False], tokens[True], settings.branch_weights)
 
 
-def run_sft(training: Training, rows: list[Row], settings: SftSettings) -> None:
+def run_sft(training: Training, rows: list[Row], settings: SftSettings, prompts: Sequence[Prompt] = ()) -> None:
     """Fine-tune a model on `rows` and leave a loadable folder at `training.out` (weights, tokenizer, template).
 
     A run that was killed goes on from the last whole checkpoint in `training.work`. Raises InputError where no row is
     left or a row is longer than max_length (the end of a trace is never cut), where the loss of benign rows is one of
     its own and a branch has no rows, and where the checkpoints are of another run.
+
+    prompts: harmful and plain ones, with which `sft.projection` finds the refusal direction.
     """
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
@@ -92,12 +95,18 @@ def run_sft(training: Training, rows: list[Row], settings: SftSettings) -> None:
         "processing_class": training.renderer.tokenizer,
         "callbacks": callbacks(training.out.name),
     }
-    if weights is None:
-        trainer = SFTTrainer(**given)
-    else:
+    trainer: SFTTrainer
+    if weights is not None:
         from ascl.train.kl_sft import KlTrainer
 
         trainer = KlTrainer(training=training, weights=weights, **given)
+    elif settings.projection:
+        from ascl.train.projected import ProjectedTrainer, start_projection
+
+        start = start_projection(given["model"], training, encoded, prompts, settings.projection)
+        trainer = ProjectedTrainer(projection=start, **given)
+    else:
+        trainer = SFTTrainer(**given)
     train(trainer, last_checkpoint(training.work))
     tools = next((row.tools for row in rows if row.tools), [])
     recipes = sorted({row.recipe for row in rows if row.recipe})

@@ -15,20 +15,21 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save
 
+from ascl.data.load import question
 from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.files import write_json, written
 from ascl.judges.judge import Judge
-from ascl.models.activations import last_token_outputs
+from ascl.models.activations import answer_contexts, decoder_layers, last_token_outputs
 from ascl.models.models import load_model
 from ascl.progress import progress_bar
 from ascl.provenance import changes
 from ascl.saved import read_saved
 from ascl.train.checkpoints import digest
 from ascl.train.edit.alignment import Edit, Labelled, aligned, plan_edits
-from ascl.train.edit.labels import Sides, answered, contexts, f1, split_sides
+from ascl.train.edit.labels import Sides, answered, f1, split_sides
 from ascl.train.edit.settings import EditSettings
-from ascl.train.edit.sublayers import decoder_layers, sublayers
+from ascl.train.edit.sublayers import sublayers
 from ascl.train.portable import write_facts
 from ascl.train.training import LOG, Training
 
@@ -183,7 +184,7 @@ class _Walk:
             return {}
         modules: dict[str, torch.nn.Module] = {**sublayers(model, training.model)}
         modules["residual"] = decoder_layers(model, training.model)[-1]
-        ids = contexts([prompts[i] for i in read], training.renderer)
+        ids = answer_contexts([question(prompts[i]) for i in read], training.renderer)
         outputs = last_token_outputs(model, modules, ids, training.renderer.end_ids[0], self.settings.batch)
         if not all(bool(found.isfinite().all()) for found in outputs.values()):
             return {}

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ascl.chat.messages import Opening
 from ascl.chat.render import Renderer
 from ascl.consult.rollout import rollout, start
 from ascl.data.load import question
@@ -13,6 +12,7 @@ from ascl.data.prompt import Kind, Prompt
 from ascl.errors import InputError
 from ascl.judges.judge import Case, Judge, judge_all
 from ascl.judges.verdict import Refusal
+from ascl.models.activations import NO_THOUGHT
 from ascl.models.in_process import InProcessClient
 from ascl.models.sampling import Sampling
 from ascl.train.edit.settings import EditSettings
@@ -20,7 +20,6 @@ from ascl.train.edit.settings import EditSettings
 KINDS = (Kind.HARMFUL, Kind.SENSITIVE, Kind.PLAIN)
 VALIDATION = 0.2  # of the prompts of each side
 _LEAST = 5  # of each side: one of them is for validation
-_NO_THOUGHT = Opening("", closed=True)  # thinking off
 
 
 @dataclass(frozen=True)
@@ -57,12 +56,6 @@ def split_sides(prompts: Sequence[Prompt], most: int, seed: int) -> Sides:
     return Sides(harmful_side, benign_side, first + second)
 
 
-def contexts(prompts: Sequence[Prompt], renderer: Renderer) -> list[list[int]]:
-    """The ids of each prompt up to where the answer begins: after an empty thought."""
-    opening = renderer.opening_ids(_NO_THOUGHT)
-    return [renderer.prompt_ids(question(prompt), []) + opening for prompt in prompts]
-
-
 def answered(
     model: Any, renderer: Renderer, prompts: Sequence[Prompt], judge: Judge, settings: EditSettings
 ) -> list[bool | None]:
@@ -76,7 +69,7 @@ def answered(
     cases: list[Case] = []
     for first in range(0, len(prompts), settings.batch):
         some = prompts[first : first + settings.batch]
-        walked = [start(p.id, question(p), _NO_THOUGHT) for p in some]
+        walked = [start(p.id, question(p), NO_THOUGHT) for p in some]
         rollout(client, walked, None, sampling, max_turns=1)
         cases += [Case(p, trajectory) for p, trajectory in zip(some, walked, strict=True)]
     said = [verdict.refusal if verdict else None for verdict in judge_all(judge, cases)]

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from ascl.errors import InputError
+from ascl.models.activations import decoder_layers
 from ascl.models.model_folder import load_config
 from ascl.train.costs import empty_model
 
@@ -26,14 +27,6 @@ def sublayers(model: Any, name: str) -> dict[str, torch.nn.Linear]:
                 raise InputError(f"model {name}: its layers have no plain linear {output}, which an edit changes")
             found[f"{number}.{output}"] = module
     return found
-
-
-def decoder_layers(model: Any, name: str) -> list[torch.nn.Module]:
-    """The decoder's layers. Raises InputError where there are none by that name."""
-    layers = list(getattr(model.get_decoder(), "layers", ()))
-    if not layers:
-        raise InputError(f"model {name}: its decoder has no `layers`")
-    return layers
 
 
 def check_sublayers(name: str) -> None:
