@@ -53,6 +53,7 @@ BESIDES = {
     "eval trace": {"folder": "."},
     "eval inspect": {"folder": "."},
     "eval calibrate": {"labels": "labels.jsonl"},
+    "eval refusal-direction": {"model": "./missing", "--base": "./missing", "--prompts": "file:rows.jsonl"},
     "data build": {"recipe": "vanilla", "--from": "file:rows.jsonl", "--model": "./missing", "--rules": "rules.yaml"},
     "data decontaminate": {"training_set": "rows.jsonl", "--against": "file:rows.jsonl", "--out": "clean.jsonl"},
     "data shift": {"sets": "rows.jsonl", "--model": "./missing"},

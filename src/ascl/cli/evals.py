@@ -261,3 +261,29 @@ def calibrate(
     rows = load_calibration(labels)
     cache = labels.with_name(f"{labels.name}.judge_replies.jsonl")
     echo(format_calibration(calibrate(rows, open_judge(judge_settings(judge), RuleBook.load("default"), cache))))
+
+
+@eval_app.command("refusal-direction")
+def refusal_direction(
+    model: Annotated[Path, typer.Argument(help="The folder of a trained model, e.g. runs/quickstart/arms/bc-0.")],
+    base: Annotated[str | None, typer.Option(help="What it was trained from, if its folder does not say.")] = None,
+    prompts: Annotated[str, typer.Option(help="A source of harmful and plain prompts, as a run names it.")] = "starter",
+    out: Annotated[Path | None, typer.Option(help="Also write the figures as JSON.")] = None,
+) -> None:
+    """How far training has moved the refusal direction of each layer."""
+    from rich.table import Table
+
+    from ascl.evals.refusal_direction import measure_drift
+    from ascl.files import is_replaced, write_json
+    from ascl.preflight import check_file
+    from ascl.progress import Screen
+
+    if out:
+        check_file(out)
+    found = measure_drift(str(model), base, prompts)
+    table = Table("layer", "cosine", "harmful moved", "plain moved", box=None, padding=(0, 2, 0, 0))
+    for one in found:
+        table.add_row(str(one.layer), f"{one.cosine:.3f}", f"{one.harmful:+.3f}", f"{one.plain:+.3f}")
+    Screen(stderr=out is not None and not is_replaced(out)).print(table)
+    if out:
+        write_json(out, [one.model_dump() for one in found])
