@@ -10,7 +10,7 @@ from ascl.data.prompt import Kind
 from ascl.errors import InputError
 from ascl.preflight import model_config
 from ascl.run.arms import check_kinds
-from ascl.run.checks import servers_of, training_space
+from ascl.run.checks import model_size, servers_of, training_space
 from ascl.run.config import RunConfig
 from ascl.train.costs import parameters_of
 from ascl.train.settings import Lora
@@ -36,6 +36,7 @@ def test_space_is_models_and_checkpoints_less_what_is_there(tiny_model: Path, tm
     layers = 2 * (16 + 16 + 2 * (16 + 8) + 16 + 16 + 3 * (16 + 32))
     assert adapters == (4 + 36) * 2 * layers
     assert training_space(str(tiny_model), "bfloat16", None, []) == 0
+    assert model_size(str(tiny_model), "float32") == 4 * parameters
 
 
 def test_a_run_asks_the_servers_of_what_is_left() -> None:

@@ -11,6 +11,7 @@ from ascl.files import write_jsonl
 from ascl.inputs import read_json
 from ascl.run.arms import EditArm
 from ascl.run.config import RunConfig
+from ascl.run.costs import costs_of
 from ascl.run.stages import Stage, do, stages
 from ascl.run.world import ConfiguredWorld
 from ascl.train.edit.settings import EditSettings
@@ -39,6 +40,7 @@ def test_an_arm_of_a_run_is_checked_and_trained(tiny_model: Path, tmp_path: Path
     config = configured(tiny_model)
     world = ConfiguredWorld(config)
     assert "data va-0" not in [stage.name for stage in stages(config, world)]
+    assert costs_of(config)[-1] == "va: edit, at most 2 times 20 replies of at most 4 tokens"
     config.arms["va"].check("va", None, world)
     do(Stage("train", "va", 0), tmp_path, config, world)
     facts = read_json(tmp_path / "arms" / "va-0" / "training.json")

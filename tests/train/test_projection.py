@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_runs import log_of, same, sft, training
+from training_runs import LORA, SFT, log_of, rows, same, tool, training
 
 from ascl.chat.messages import Message
 from ascl.data.prompt import Kind, Prompt, harmful_and_plain
@@ -15,6 +15,7 @@ from ascl.train.checkpoints import trainable_model
 from ascl.train.losses.projection import projection_drift, projections
 from ascl.train.projected import context
 from ascl.train.settings import SftSettings
+from ascl.train.sft import run_sft
 
 PROMPTS = [
     Prompt(id=f"{kind.value}-{i}", messages=[Message(role="user", content=f"{text} {i}?")], kind=kind)
@@ -67,28 +68,23 @@ def test_a_context_ends_where_the_loss_begins() -> None:
     assert context([5, 6], [-100, -100]) == [5, 6]
 
 
-def test_the_penalty_holds_the_projections_and_weight_0_is_plain_sft(tiny_model: Path, tmp_path: Path) -> None:
-    from training_runs import rows, tool
-
-    from ascl.train.sft import run_sft
-
+def test_the_penalty_holds_the_projections_and_without_weight_it_is_plain_sft(
+    tiny_model: Path, cloned: Path, tmp_path: Path
+) -> None:
     def trained(name: str, weight: float) -> Path:
-        settings = SftSettings(
-            learning_rate=1e-2, epochs=2, batch_size=4, micro_batch_size=2, save_steps=9, warmup=0.5, projection=weight
-        )
+        settings = SFT.model_copy(update={"projection": weight})
         run_sft(training(tiny_model, tmp_path / name), rows(tool()), settings, PROMPTS)
         return tmp_path / name
 
-    plain, held = trained("plain", 0), trained("held", 1e4)
-    sft(tiny_model, tmp_path / "stock", warmup=0.5, save_steps=9)
-    assert same(plain, tmp_path / "stock")
-    assert not same(plain, held)
+    # A weight that is 0 in float32 and none in the settings: the trainer with the penalty, and the one without.
+    assert same(trained("zero", 1e-300), cloned)
+    held = trained("held", 1e4)
+    assert not same(held, cloned)
 
     # The first step is taken from where nothing has drifted: its loss is the plain one.
     assert log_of(held)[0]["projection_drift"] == pytest.approx(0, abs=1e-10)
-    assert log_of(held)[0]["loss"] == pytest.approx(log_of(plain)[0]["loss"], rel=1e-5)
-    drift = {path.name: drifted(tiny_model, path) for path in (plain, held)}
-    assert drift["held"] < 0.5 * drift["plain"]
+    assert log_of(held)[0]["loss"] == pytest.approx(log_of(cloned)[0]["loss"], rel=1e-5)
+    assert drifted(tiny_model, held) < 0.5 * drifted(tiny_model, cloned)
 
 
 def drifted(base: Path, model: Path) -> float:
@@ -106,8 +102,6 @@ def drifted(base: Path, model: Path) -> float:
 
 
 def test_adapters_are_read_through(tiny_model: Path, tmp_path: Path) -> None:
-    from training_runs import LORA
-
     given = training(tiny_model, tmp_path / "out", LORA)
     asked = [PROMPTS[0].messages]
     states = layer_states(trainable_model(given), "lora", given.renderer, asked, 8)
