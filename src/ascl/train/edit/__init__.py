@@ -12,10 +12,11 @@ svm.py         the direction that separates two classes
 alignment.py   which projections are changed, and how
 edit.py        the iterations, resumable, and the model in the end
 
-Deviations from the paper and its code: the prompts are the run's, not chosen as hard for each model; a fifth of them is
-for validation (there a ninth). The judge is the run's; a partial refusal is no answer. Prompts on whose reply the judge
-says nothing are left out of the directions, and in F1 they count as not answered. The SVM is solved exactly (there
-LinearSVC, stopped after 2000 passes). L, the number of projections, is chosen by validation F1 among shares of all of
-them (there one number a model, without the rule it was found by). A projection's bias is changed with its weight. The
-iterations end where every reply is an answer or none is: there is no direction then.
+Deviations from the paper and its code: the prompts are the run's, drawn from all of a side (there 64 of each of four
+sets), and not chosen as hard for each model; a fifth of them is for validation (there a ninth). The judge is the run's;
+a partial refusal is no answer. Prompts on whose reply the judge says nothing are left out of the directions, and in F1
+they count as not answered. The SVM is solved exactly (there LinearSVC, stopped after 2000 passes). L, the number of
+projections, is chosen by validation F1 among shares of all of them (there one number a model, without the rule it was
+found by). A projection's bias is changed with its weight. The iterations end where every reply is an answer or none is:
+there is no direction then.
 """
