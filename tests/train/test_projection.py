@@ -114,3 +114,5 @@ def test_what_the_penalty_needs_is_said_in_one_line() -> None:
     assert [len(side) for side in harmful_and_plain(PROMPTS, most=2)] == [2, 2]
     with pytest.raises(ValueError, match="projection does not go with gradient_checkpointing"):
         SftSettings(projection=0.1, gradient_checkpointing=True)
+    with pytest.raises(ValueError, match="projection does not go with benign_loss forward_kl"):
+        SftSettings(projection=0.1, benign_loss="forward_kl")
