@@ -40,6 +40,29 @@ def _mark_branches(rows: list[Row], encoded: list[dict[str, Any]], settings: Sft
     return branch_weights(tokens[False], tokens[True], settings.branch_weights)
 
 
+def _trainer(
+    given: dict[str, Any],
+    training: Training,
+    settings: SftSettings,
+    weights: tuple[float, float] | None,
+    encoded: list[dict[str, Any]],
+    prompts: Sequence[Prompt],
+) -> Any:
+    """TRL's trainer, or the one whose loss the settings ask for. weights: of the two branches, where they are apart."""
+    if weights is not None:
+        from ascl.train.kl_sft import KlTrainer
+
+        return KlTrainer(training=training, weights=weights, **given)
+    if settings.projection:
+        from ascl.train.projected import ProjectedTrainer, start_projection
+
+        start = start_projection(given["model"], training, encoded, prompts, settings.projection)
+        return ProjectedTrainer(projection=start, **given)
+    from trl import SFTTrainer
+
+    return SFTTrainer(**given)
+
+
 def run_sft(training: Training, rows: list[Row], settings: SftSettings, prompts: Sequence[Prompt] = ()) -> None:
     """Fine-tune a model on `rows` and leave a loadable folder at `training.out` (weights, tokenizer, template).
 
@@ -50,7 +73,7 @@ def run_sft(training: Training, rows: list[Row], settings: SftSettings, prompts:
     prompts: harmful and plain ones, with which `sft.projection` finds the refusal direction.
     """
     from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTConfig
 
     from ascl.train.cpu import fit_trl_to_cpu
 
@@ -95,18 +118,7 @@ def run_sft(training: Training, rows: list[Row], settings: SftSettings, prompts:
         "processing_class": training.renderer.tokenizer,
         "callbacks": callbacks(training.out.name),
     }
-    trainer: SFTTrainer
-    if weights is not None:
-        from ascl.train.kl_sft import KlTrainer
-
-        trainer = KlTrainer(training=training, weights=weights, **given)
-    elif settings.projection:
-        from ascl.train.projected import ProjectedTrainer, start_projection
-
-        start = start_projection(given["model"], training, encoded, prompts, settings.projection)
-        trainer = ProjectedTrainer(projection=start, **given)
-    else:
-        trainer = SFTTrainer(**given)
+    trainer = _trainer(given, training, settings, weights, encoded, prompts)
     train(trainer, last_checkpoint(training.work))
     tools = next((row.tools for row in rows if row.tools), [])
     recipes = sorted({row.recipe for row in rows if row.recipe})
