@@ -23,46 +23,6 @@ from ascl.train.tokens import IGNORED, batch_order, encode_row
 from ascl.train.training import Training
 
 
-def _mark_branches(rows: list[Row], encoded: list[dict[str, Any]], settings: SftSettings) -> tuple[float, float]:
-    """Mark the benign rows, in place, and weigh a token of each branch. Raises InputError where one has no row."""
-    from ascl.train.losses.forward_kl import branch_weights
-
-    needs = f"sft.benign_loss: {settings.benign_loss} needs"
-    tokens = {True: 0, False: 0}
-    for row, one in zip(rows, encoded, strict=True):
-        if row.kind is None:
-            raise InputError(f"{needs} the kind of every row, and row {row.id} has none")
-        one["benign"] = row.kind is not Kind.HARMFUL
-        tokens[one["benign"]] += sum(label != IGNORED for label in one["labels"][1:])
-    for benign, name in ((True, "benign"), (False, "harmful")):
-        if not tokens[benign]:
-            raise InputError(f"{needs} harmful and benign rows, and this set has no {name} ones")
-    return branch_weights(tokens[False], tokens[True], settings.branch_weights)
-
-
-def _trainer(
-    given: dict[str, Any],
-    training: Training,
-    settings: SftSettings,
-    weights: tuple[float, float] | None,
-    encoded: list[dict[str, Any]],
-    prompts: Sequence[Prompt],
-) -> Any:
-    """TRL's trainer, or the one whose loss the settings ask for. weights: of the two branches, where they are apart."""
-    if weights is not None:
-        from ascl.train.kl_sft import KlTrainer
-
-        return KlTrainer(training=training, weights=weights, **given)
-    if settings.projection:
-        from ascl.train.projected import ProjectedTrainer, start_projection
-
-        start = start_projection(given["model"], training, encoded, prompts, settings.projection)
-        return ProjectedTrainer(projection=start, **given)
-    from trl import SFTTrainer
-
-    return SFTTrainer(**given)
-
-
 def run_sft(training: Training, rows: list[Row], settings: SftSettings, prompts: Sequence[Prompt] = ()) -> None:
     """Fine-tune a model on `rows` and leave a loadable folder at `training.out` (weights, tokenizer, template).
 
@@ -124,3 +84,43 @@ def run_sft(training: Training, rows: list[Row], settings: SftSettings, prompts:
     recipes = sorted({row.recipe for row in rows if row.recipe})
     data = f"{len(rows)} rows" + (f" of the recipe {', '.join(recipes)}" if recipes else "")
     finish(trainer, training, {"method": "sft", "data": data, "tools": tools})
+
+
+def _mark_branches(rows: list[Row], encoded: list[dict[str, Any]], settings: SftSettings) -> tuple[float, float]:
+    """Mark the benign rows, in place, and weigh a token of each branch. Raises InputError where one has no row."""
+    from ascl.train.losses.forward_kl import branch_weights
+
+    needs = f"sft.benign_loss: {settings.benign_loss} needs"
+    tokens = {True: 0, False: 0}
+    for row, one in zip(rows, encoded, strict=True):
+        if row.kind is None:
+            raise InputError(f"{needs} the kind of every row, and row {row.id} has none")
+        one["benign"] = row.kind is not Kind.HARMFUL
+        tokens[one["benign"]] += sum(label != IGNORED for label in one["labels"][1:])
+    for benign, name in ((True, "benign"), (False, "harmful")):
+        if not tokens[benign]:
+            raise InputError(f"{needs} harmful and benign rows, and this set has no {name} ones")
+    return branch_weights(tokens[False], tokens[True], settings.branch_weights)
+
+
+def _trainer(
+    given: dict[str, Any],
+    training: Training,
+    settings: SftSettings,
+    weights: tuple[float, float] | None,
+    encoded: list[dict[str, Any]],
+    prompts: Sequence[Prompt],
+) -> Any:
+    """TRL's trainer, or the one whose loss the settings ask for. weights: of the two branches, where they are apart."""
+    if weights is not None:
+        from ascl.train.kl_sft import KlTrainer
+
+        return KlTrainer(training=training, weights=weights, **given)
+    if settings.projection:
+        from ascl.train.projected import ProjectedTrainer, start_projection
+
+        start = start_projection(given["model"], training, encoded, prompts, settings.projection)
+        return ProjectedTrainer(projection=start, **given)
+    from trl import SFTTrainer
+
+    return SFTTrainer(**given)
