@@ -109,7 +109,9 @@ def test_the_admin_page_has_a_port_and_a_password_of_its_own(tmp_path: Path) -> 
         ("serve", "--model", "x", "--upstream", "ftp://x"),
         ("serve", "--model", "x", "--upstream", "http://127.0.0.1:9/v1", "--rules", "missing.yaml"),
         ("serve", "--model", "x", "--upstream", "http://127.0.0.1:9/v1", "--host", "0.0.0.0"),
+        ("serve", "--model", "x", "--upstream", "http://127.0.0.1:9/v1", "--guard", "qwen3guard"),
         ("serve", "key", "t", "--show", "some"),
+        ("serve", "key", "t", "--guard", "open"),
         ("audit", "verify"),
         ("audit", "export", "--folder", "missing"),
         ("audit", "erase"),
@@ -135,9 +137,11 @@ def test_bad_input_is_one_line(arguments: tuple[str, ...], tmp_path: Path, monke
 
 def test_check_looks_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    code, said = run("serve", "--model", "x", "--upstream", "http://127.0.0.1:9/v1", "--check")
+    guard = "qwen3guard:m@http://127.0.0.1:9/v1"
+    code, said = run("serve", "--model", "x", "--upstream", "http://127.0.0.1:9/v1", "--guard", guard, "--check")
     assert code == 0
-    assert "does not answer yet" in " ".join(said.split())
+    assert "the model's server does not answer yet" in " ".join(said.split())
+    assert "the guard's server does not answer yet" in " ".join(said.split())
 
 
 DRINKS = {"tea": "Serving cold tea to a guest.", "bread": "Eating bread of a guest.", "milk": "Selling sour milk."}

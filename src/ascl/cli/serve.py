@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from ascl.judges.named import HELP, judge_settings
+
 serve_app = typer.Typer(help="Answer OpenAI clients with a model that consults the rules.", invoke_without_command=True)
 audit_app = typer.Typer(help="Read, check and erase what a gateway recorded.", no_args_is_help=True)
 
@@ -45,6 +47,9 @@ def serve(
     refusals_may_move: Annotated[
         bool, typer.Option("--refusals-may-move", help="Other refusals under --candidate do not end the canary.")
     ] = False,
+    guard: Annotated[
+        str, typer.Option(help=f"What judges answers before they are sent, and texts at /v1/moderations: {HELP}.")
+    ] = "",
     check: Annotated[bool, typer.Option("--check", help="Check everything that is needed, and stop.")] = False,
 ) -> None:
     """Answer OpenAI clients with a model that consults the rules. Ctrl-C lets requests under way end."""
@@ -59,6 +64,7 @@ def serve(
 
     if not model:
         raise InputError("--model: name a trained folder, or the name of the model behind --upstream")
+    judge = judge_settings(guard, "--guard") if guard else None
     settings = ServeSettings(
         rules,
         top_k,
@@ -73,6 +79,7 @@ def serve(
         candidate=candidate,
         canary=canary,
         refusals_may_move=refusals_may_move,
+        guard=judge,
     )
     settings.check()
     source: Upstream
@@ -113,6 +120,9 @@ def key(
     requests_per_minute: Annotated[int, typer.Option(min=0, max=10**9, help="0: no limit.")] = 0,
     tokens_per_day: Annotated[int, typer.Option(min=0, max=10**12, help="0: no limit.")] = 0,
     metrics: Annotated[bool, typer.Option("--metrics", help="It may read /metrics.")] = False,
+    guard: Annotated[
+        str, typer.Option(help="on: the guard judges each answer before it is sent; fail_open: if it can; off.")
+    ] = "off",
 ) -> None:
     """Make a key and print it, this once. Where there is one, nobody may ask without."""
     from ascl.serve.keys import make_key
@@ -127,6 +137,7 @@ def key(
         requests_per_minute=requests_per_minute,
         tokens_per_day=tokens_per_day,
         metrics=metrics,
+        guard=guard,
     )
     echo(made)
 

@@ -9,8 +9,8 @@ DEFAULT = "qwen3guard:Qwen/Qwen3Guard-Gen-0.6B"
 HELP = "`offline`, KIND:MODEL (in this process), KIND:MODEL@URL (a server), or a class: package.module:ClassName"
 
 
-def judge_settings(text: str) -> "JudgeSettings":
-    """The settings of a judge. Raises InputError naming the forms."""
+def judge_settings(text: str, option: str = "--judge") -> "JudgeSettings":
+    """The settings of a judge that `option` names. Raises InputError naming the forms."""
     from pydantic import ValidationError
 
     from ascl.errors import InputError, first_problem
@@ -24,4 +24,4 @@ def judge_settings(text: str) -> "JudgeSettings":
     try:
         return JudgeSettings.model_validate(given)
     except ValidationError as error:
-        raise InputError(f"--judge {text}: {first_problem(error)}; use {HELP}, e.g. {DEFAULT}") from error
+        raise InputError(f"{option} {text}: {first_problem(error)}; use {HELP}, e.g. {DEFAULT}") from error

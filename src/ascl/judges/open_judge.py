@@ -32,7 +32,7 @@ def open_judge(settings: JudgeSettings, book: RuleBook, cache_path: Path) -> Jud
     """
     if is_import_path(settings.kind):
         return _own(settings)
-    guard, by = _guard(settings, book)
+    guard, by = guard_of(settings, book)
     if guard is None and settings.hallucination is None:
         return OfflineJudge()
     cache = ReplyCache(cache_path)
@@ -91,8 +91,8 @@ def _with(model: str, weights: str | None) -> str:
     return f"{model} ({weights[:8]})" if weights else model
 
 
-def _guard(settings: JudgeSettings, book: RuleBook) -> tuple[Guard | None, Callable[[Case], Guard | None] | None]:
-    """The guard, and the guard of each case where it hangs on the prompt's own book."""
+def guard_of(settings: JudgeSettings, book: RuleBook) -> tuple[Guard | None, Callable[[Case], Guard | None] | None]:
+    """The guard, if the kind is one, and the guard of each case where it hangs on the prompt's own book."""
     match settings.kind:
         case "qwen3guard":
             return QWEN3GUARD, None

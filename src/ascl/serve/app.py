@@ -22,6 +22,7 @@ from ascl.serve.errors import ApiError, bad_request
 from ascl.serve.feedback import read_feedback, take
 from ascl.serve.gateway import Gateway, api_error
 from ascl.serve.keys import Key
+from ascl.serve.moderations import moderated
 from ascl.serve.responses import read_response
 from ascl.serve.responses_wire import ResponsesWire
 from ascl.serve.wire import Wire
@@ -51,6 +52,8 @@ def build_app(gateway: Gateway) -> Starlette:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
             await gateway.upstream.close()
+            if gateway.guard is not None:
+                await gateway.guard.close()
             gateway.audit.close()
 
     handlers: dict[Any, Any] = {HTTPException: _http_error, ApiError: _api_error, Exception: _any_error}
@@ -58,6 +61,7 @@ def build_app(gateway: Gateway) -> Starlette:
         Route("/v1/chat/completions", _Endpoint(gateway, _chat, Wire), methods=["POST"]),
         Route("/v1/responses", _Endpoint(gateway, _response, ResponsesWire), methods=["POST"]),
         Route("/v1/models", _models(gateway), methods=["GET"]),
+        Route("/v1/moderations", _moderations(gateway), methods=["POST"]),
         Route("/v1/rules/search", _search(gateway), methods=["POST"]),
         Route("/v1/feedback", _feedback(gateway), methods=["POST"]),
         Route("/metrics", _metrics(gateway), methods=["GET"]),
@@ -195,6 +199,14 @@ def _feedback(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
         return JSONResponse(await take(gateway, key, read_feedback(await _body(request))))
 
     return feedback
+
+
+def _moderations(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
+    async def moderations(request: HttpRequest) -> Response:
+        key = gateway.keys.find(request.headers.get("authorization"))
+        return JSONResponse(await moderated(gateway, key, await _body(request)))
+
+    return moderations
 
 
 def _metrics(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:

@@ -16,6 +16,8 @@ from ascl.serve.asked import Asked
 from ascl.serve.audit import AuditError, AuditStore, Entry
 from ascl.serve.books import Books, Pinned
 from ascl.serve.errors import ApiError
+from ascl.serve.guard import GatewayGuard, GuardFailed
+from ascl.serve.guarded import guarded
 from ascl.serve.keys import Key, Keys
 from ascl.serve.loop import Choice, LoopSettings, Piece, Walked
 from ascl.serve.metrics import Metrics
@@ -45,6 +47,7 @@ class Gateway:
     keep_queries: bool = False
     metrics: Metrics = field(default_factory=Metrics)
     trial: Trial | None = None
+    guard: GatewayGuard | None = None
     draining: bool = False
 
     def start(self, asked: Asked, key: Key, id: str) -> "Request":
@@ -157,7 +160,7 @@ class Request:
     async def _pieces(self) -> AsyncGenerator[tuple[int, Piece], None]:
         """The pieces of all choices, which are walked at the same time. Raises what the first that fails raises."""
         if len(self.choices) == 1:
-            async with aclosing(self.choices[0].pieces()) as only:
+            async with aclosing(self._seen(self.choices[0])) as only:
                 async for piece in only:
                     yield 0, piece
             return
@@ -165,7 +168,7 @@ class Request:
 
         async def walk(index: int, choice: Choice) -> None:
             try:
-                async with aclosing(choice.pieces()) as pieces:
+                async with aclosing(self._seen(choice)) as pieces:
                     async for piece in pieces:
                         await found.put((index, piece))
                 await found.put(None)
@@ -187,6 +190,12 @@ class Request:
             for task in walking:
                 task.cancel()
             await asyncio.gather(*walking, return_exceptions=True)
+
+    def _seen(self, choice: Choice) -> AsyncGenerator[Piece, None]:
+        """The pieces of a choice that may be sent."""
+        if self.key.guard == "off":
+            return choice.pieces()
+        return guarded(choice, self.gateway.guard, self.pinned, self.key.guard == "fail_open")
 
     async def _begin(self) -> None:
         record = {
@@ -218,6 +227,8 @@ class Request:
             "usage": total_usage(walks),
             "choices": [_choice_record(walked, lambda text: hashed(self.key.tenant, text)) for walked in walks],
         }
+        if self.key.guard != "off":
+            record["guard"] = self.gateway.guard and self.gateway.guard.name
         if error is not None:
             record["error"] = error
         if self.tried is not None:
@@ -240,6 +251,7 @@ class Request:
         left = isinstance(error, asyncio.CancelledError)
         kind, status = ("aborted", 499) if left else ("failed", api_error(error).status)
         reason = error.kind if isinstance(error, RequestFailed) else type(error).__name__
+        reason = f"guard {reason}" if isinstance(error, GuardFailed) else reason
         with suppress(AuditError):
             await asyncio.shield(asyncio.gather(begun, return_exceptions=True))
             await asyncio.shield(self._finish(kind, status, reason))
@@ -249,6 +261,8 @@ def api_error(error: BaseException) -> ApiError:
     """What a client is told of a failure; nothing of the upstream's own words."""
     if isinstance(error, AuditError):
         return ApiError(503, "the audit trail can't be written", "overloaded", wait=10)
+    if isinstance(error, GuardFailed):
+        return ApiError(503, "the guard gave no verdict", "guard_failed", wait=error.wait or 5)
     if isinstance(error, RequestFailed):
         if error.kind in ("http_400", "http_413", "http_422"):
             return ApiError(400, "the model's server refused the request", "invalid_value")
@@ -284,4 +298,6 @@ def _choice_record(walked: Walked, hashed: Callable[[str], str]) -> dict[str, An
         "limit_reached": walked.limit_reached,
         "calls": len(walked.calls),
         "turns": walked.usage,
+        "verdict": walked.verdict,
+        "unjudged": walked.unjudged,
     }

@@ -30,7 +30,8 @@ class Key(BaseModel):
 
     book: the rule book's name. form: `ascl` (the model looks rules up) or `rag` (they are given to it). show: what the
     client sees of the work. fields: request fields that are forwarded besides those of every key. metrics: whether it
-    may read the figures of all requests.
+    may read the figures of all requests. guard: whether the guard judges each answer before it is sent; `fail_open`
+    sends it too where the guard gives no verdict.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -45,6 +46,7 @@ class Key(BaseModel):
     tokens_per_day: int = Field(default=0, ge=0)
     fields: list[str] = []
     metrics: bool = False
+    guard: Literal["off", "on", "fail_open"] = "off"
 
     @property
     def shows_thoughts(self) -> bool:
@@ -88,10 +90,10 @@ class Meter:
 
 
 class Keys:
-    """The keys of a file (JSONL), or none."""
+    """The keys of a file (JSONL), or none. anybody: the policy of those who need no key."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.mark = path, ""
+    def __init__(self, path: Path, anybody: Key = ANYBODY) -> None:
+        self.path, self.anybody, self.mark = path, anybody, ""
         self._keys: dict[str, Key] = {}
         self._meters: dict[str, Meter] = {}
         self.load()
@@ -123,7 +125,7 @@ class Keys:
     def find(self, authorization: str | None) -> Key:
         """The key of a request's header. Raises ApiError (401)."""
         if self.open:
-            return ANYBODY
+            return self.anybody
         scheme, _, given = (authorization or "").partition(" ")
         id, _, secret = given.strip().removeprefix(PREFIX).partition("-")
         key = self._keys.get(id)

@@ -28,6 +28,7 @@ from ascl.serve.hold_back import HoldBack
 from ascl.serve.upstream import Upstream
 
 Form = Literal["ascl", "rag"]
+Verdict = Literal["safe", "unsafe", "unjudged", "no_text"]  # on the text of an answer
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Piece(NamedTuple):
 class Walked:
     """What a choice came to. calls: of the client's tools, in OpenAI's form. deferred: calls of theirs that were
     dropped because the model consulted in the same turn. usage: of each turn. given: all that came out, in its order.
+    verdict: the guard's, where the key has one; unjudged: why there is none.
     """
 
     trajectory: Trajectory
@@ -65,6 +67,8 @@ class Walked:
     limit_reached: bool = False
     usage: list[dict[str, int]] = field(default_factory=list)
     given: list[Piece] = field(default_factory=list)
+    verdict: Verdict | None = None
+    unjudged: str | None = None
 
     @property
     def text(self) -> str:

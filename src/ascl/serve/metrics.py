@@ -29,6 +29,12 @@ class Metrics:
         self.deferred = Counter(
             "ascl_deferred_calls", "Calls of clients' tools dropped for a consultation.", registry=registry
         )
+        self.verdicts = Counter(
+            "ascl_guard_verdicts",
+            "Verdicts of the guard on answers and on texts for moderation (unjudged: there was none).",
+            ["on", "verdict"],
+            registry=registry,
+        )
         self.tokens = Counter(
             "ascl_tokens", "Tokens of all turns, as the server counts them.", ["kind"], registry=registry
         )
@@ -72,6 +78,8 @@ class Metrics:
         for walked in walks:
             self.consultations.inc(len(walked.trajectory.consultations))
             self.deferred.inc(walked.deferred)
+            if walked.verdict is not None:
+                self.verdicts.labels("answer", walked.verdict).inc()
             self.tokens.labels("prompt").inc(walked.total["prompt_tokens"])
             self.tokens.labels("completion").inc(walked.total["completion_tokens"])
 

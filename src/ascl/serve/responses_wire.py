@@ -24,6 +24,7 @@ _TEXTS = {
     "message": ("content_part", "output_text", "content"),
     "reasoning": ("reasoning_summary_part", "reasoning_summary_text", "summary"),
 }
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}  # by how the answer ended
 _ERRORS = {400: "invalid_prompt", 429: "rate_limit_exceeded"}
 
 
@@ -165,7 +166,7 @@ class ResponsesWire:
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": total["total_tokens"],
         }
-        details = {"reason": "max_output_tokens"} if status == "incomplete" else None
+        details = {"reason": _INCOMPLETE[walks[0].finish_reason]} if status == "incomplete" else None
         response = self._response(status, usage=usage, incomplete_details=details)
         shown = ours(self.key, self.version, walks)
         return response | {"ascl": shown} if shown else response
@@ -204,7 +205,7 @@ class ResponsesWire:
 
 
 def _status(walked: Walked) -> str:
-    return "incomplete" if walked.finish_reason == "length" else "completed"
+    return "incomplete" if walked.finish_reason in _INCOMPLETE else "completed"
 
 
 def _part(kind: str, text: str) -> dict[str, Any]:

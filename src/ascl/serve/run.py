@@ -12,6 +12,7 @@ from typing import Any, cast
 import uvicorn
 
 from ascl.errors import InputError
+from ascl.judges.settings import JudgeSettings
 from ascl.progress import tell
 from ascl.serve.admin.session import ADMIN, Sessions, read_password
 from ascl.serve.app import build_app
@@ -20,7 +21,8 @@ from ascl.serve.books import Books, Pinned
 from ascl.serve.canary import OF_REFUSALS, TESTS
 from ascl.serve.connection import Bounds, Connection
 from ascl.serve.gateway import Gateway
-from ascl.serve.keys import Keys
+from ascl.serve.guard import GatewayGuard, open_guard
+from ascl.serve.keys import ANYBODY, Keys
 from ascl.serve.loop import LoopSettings
 from ascl.serve.metrics import Metrics
 from ascl.serve.trial import CANDIDATE, Trial
@@ -41,6 +43,7 @@ class ServeSettings:
     trust: the public key whose holder must have signed the rule book. admin_port: 0 for no admin page. candidate: an
     edited book that is tried beside `rules` (empty: none). canary: the share of conversations that is answered under
     it. refusals_may_move: more or fewer refusals than now do not end that.
+    guard: the judge of answers, and of texts for moderation.
     """
 
     rules: str
@@ -56,6 +59,7 @@ class ServeSettings:
     candidate: str = ""
     canary: float = 0.0
     refusals_may_move: bool = False
+    guard: JudgeSettings | None = None
 
     def check(self) -> None:
         """Raise InputError where the gateway could not listen, or anybody at all could ask or administer it."""
@@ -80,7 +84,8 @@ class ServeSettings:
 
 def open_gateway(settings: ServeSettings, models: list[str], upstream: Upstream) -> Gateway:
     """The gateway with its books, keys and audit trail open. Raises InputError."""
-    keys, metrics = Keys(settings.folder / KEYS), Metrics()
+    anybody = ANYBODY.model_copy(update={"guard": "on" if settings.guard else "off"})
+    keys, metrics = Keys(settings.folder / KEYS, anybody), Metrics()
 
     def changed(pinned: Pinned) -> None:
         metrics.versions.inc()
@@ -96,6 +101,9 @@ def open_gateway(settings: ServeSettings, models: list[str], upstream: Upstream)
     books.load()
     if unknown := keys.books - {"default"}:
         raise InputError(f"{keys.path}: there is no rule book {sorted(unknown)[0]}")
+    if settings.guard is None and any(key.guard != "off" for key in keys.all):
+        raise InputError(f"{keys.path}: a key has a guard; name one (ascl serve --guard)")
+    guard = None if settings.guard is None else open_guard(settings.guard, books.pin("default").tool.book)
     audit = AuditStore(settings.folder, metrics.commits.observe)
     tests = [test for test in TESTS if not (settings.refusals_may_move and test in OF_REFUSALS)]
     return Gateway(
@@ -108,13 +116,14 @@ def open_gateway(settings: ServeSettings, models: list[str], upstream: Upstream)
         keep_queries=settings.keep_queries,
         metrics=metrics,
         trial=Trial(books, audit, metrics, settings.canary, tests) if settings.candidate else None,
+        guard=guard,
     )
 
 
 def serve_forever(gateway: Gateway, settings: ServeSettings, check_only: bool = False) -> None:
     """Serve until a signal; new requests are then refused, and those under way have ten minutes to end."""
-    if not asyncio.run(_ready(gateway)):
-        tell("the model's server does not answer yet; requests get status 503 until it does")
+    for line in asyncio.run(_not_ready(gateway)):
+        tell(line)
     if check_only:
         gateway.audit.close()
         tell("all that is needed is there")
@@ -188,8 +197,14 @@ class _Beside(uvicorn.Server):
         return nullcontext()
 
 
-async def _ready(gateway: Gateway) -> bool:
-    try:
-        return await gateway.upstream.ready()
-    finally:
-        await gateway.upstream.close()
+async def _not_ready(gateway: Gateway) -> list[str]:
+    """What is not there yet, a line each."""
+    parts: list[tuple[str, Upstream | GatewayGuard]] = [("model", gateway.upstream)]
+    if gateway.guard is not None:
+        parts.append(("guard", gateway.guard))
+    lines = []
+    for name, part in parts:
+        if not await part.ready():
+            lines.append(f"the {name}'s server does not answer yet; requests get status 503 until it does")
+        await part.close()
+    return lines

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ascl.chat.inline_thought import CLOSES
 from ascl.chat.messages import Trajectory
 from ascl.chat.neutralise import neutralise
+from ascl.chat.turn import Turn
 from ascl.judges.asking.spoken import END_OF_THOUGHT
 from ascl.judges.guards.guard import Messages
 from ascl.models.openai_server import OpenAIClient
@@ -31,6 +32,15 @@ MAX_STRIKES = 3  # a text that fails so often, while nothing else does, is left 
 MAX_PAGES = 3  # looks that found something else than a model before an address that never answered is taken for wrong
 MAX_REPLY = 100_000  # characters; no judge is asked for so much, and a longer reply is none
 HARMLESS: Messages = [{"role": "user", "content": "Hello."}]
+
+
+def said(turn: Turn) -> str:
+    """What a judging model said, its thought before it; empty where it was cut, out of form or endless."""
+    sound = turn.ended and turn.stop is None and not turn.calls and len(turn.content) <= MAX_REPLY
+    if not sound:
+        return ""
+    # A thought may be none, but words that come before a text the model quotes: `after_thought` looks at it.
+    return f"{END_OF_THOUGHT.sub('', turn.thought)}{CLOSES}{turn.content}" if turn.thought else turn.content
 
 
 @dataclass
@@ -99,7 +109,7 @@ class ServedModel:
                     failed = error
 
     async def _say(self, server: "openai.AsyncOpenAI", messages: Messages, sampling: Sampling, attempts: int) -> str:
-        """The model's reply, its thought before it; empty where it was cut, out of form or endless.
+        """What the model said (`said`).
 
         Raises RequestFailed; InputError for ENDS_RUN.
         """
@@ -112,11 +122,7 @@ class ServedModel:
                 raise self.client.input_error(failed) from failed
             raise
         self.answered = True
-        sound = turn.ended and turn.stop is None and not turn.calls and len(turn.content) <= MAX_REPLY
-        if not sound:
-            return ""
-        # A thought may be none, but words that come before a text the model quotes: `after_thought` looks at it.
-        return f"{END_OF_THOUGHT.sub('', turn.thought)}{CLOSES}{turn.content}" if turn.thought else turn.content
+        return said(turn)
 
     async def _until_up(self, server: "openai.AsyncOpenAI") -> None:
         """Wait until the server answers something harmless. Raises InputError where it can't be used as it is named."""

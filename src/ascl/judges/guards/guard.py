@@ -62,7 +62,17 @@ class Guard:
 
     def ask(self, prompt: str, answer: str) -> Messages:
         """What the guard is asked, with every control token and line of its own question broken in both texts."""
-        return self.messages(*(break_phrases(neutralise(text), self.markers) for text in (prompt, answer)))
+        return self.messages(self._broken(prompt), self._broken(answer))
+
+    def ask_alone(self, text: str) -> Messages:
+        """As `ask`, of a text that may be anybody's: what a user says where the guard's template knows such a question,
+        else an answer to nothing.
+        """
+        text = self._broken(text)
+        return [{"role": "user", "content": text}] if self.messages is exchange else self.messages("", text)
+
+    def _broken(self, text: str) -> str:
+        return break_phrases(neutralise(text), self.markers)
 
 
 def one_line(text: str, phrases: Iterable[str]) -> str:
