@@ -70,7 +70,7 @@ def test_a_trained_folder_answers_and_leaves_its_records(tiny_model: Path, tmp_p
     assert (code, said) == (0, "2 records, all in the chain\n")
     code, said = run("audit", "export", "--folder", str(folder))
     assert [json.loads(line)["kind"] for line in said.splitlines()] == ["begun", "finished"]
-    assert run("audit", "erase", "--folder", str(folder)) == (0, "0 texts erased\n")
+    assert run("audit", "erase", "--folder", str(folder)) == (0, "0 queries and 0 conversations erased\n")
 
 
 def test_the_admin_page_has_a_port_and_a_password_of_its_own(tmp_path: Path) -> None:

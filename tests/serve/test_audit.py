@@ -20,7 +20,8 @@ from scripted import answers, consults, scripted
 
 from ascl.errors import InputError
 from ascl.serve import audit
-from ascl.serve.audit import AuditError, AuditStore, Entry, erase, export, verify
+from ascl.serve.audit import AuditError, AuditStore, Entry, export, verify
+from ascl.serve.erasure import Erased, erase
 
 TRAIL = "audit.sqlite"
 
@@ -79,11 +80,11 @@ def test_erased_texts_are_gone_from_the_file_and_the_chain_holds(tmp_path: Path)
     write(store, entries)
     store.close()
     assert [one["queries"] for one in export(tmp_path / TRAIL, "a")] == [[f"{secret} a"]]
-    assert erase(tmp_path / TRAIL, "a") == 1
+    assert erase(tmp_path / TRAIL, "a") == Erased(1, 0)
     left = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert f"{secret} a".encode() not in left
     assert f"{secret} b".encode() in left
-    assert erase(tmp_path / TRAIL) == 1
+    assert erase(tmp_path / TRAIL) == Erased(1, 0)
     assert verify(tmp_path / TRAIL) == (2, None)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, cast
 import typer
 
 from ascl import ranges
+from ascl.cli.contents import contents, rows
 from ascl.cli.data import data_app
 from ascl.cli.entry import InputErrorGroup, finite
 from ascl.cli.evals import eval_app
@@ -34,6 +35,8 @@ app.add_typer(eval_app, name="eval")
 app.command()(report)
 app.command()(lab)
 app.add_typer(serve_app, name="serve")
+audit_app.command("contents")(contents)
+audit_app.command("rows")(rows)
 app.add_typer(audit_app, name="audit")
 audit_app.command("shadow")(audit_shadow)
 audit_app.command("canary")(audit_canary)

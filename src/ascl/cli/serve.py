@@ -31,6 +31,9 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
     strict: Annotated[bool, typer.Option(help="Send an answer when its turn is whole, not as it comes.")] = False,
     keep_queries: Annotated[bool, typer.Option(help="Keep the texts of look-ups (`ascl audit erase`).")] = False,
+    keep_days: Annotated[
+        int, typer.Option(min=0, max=100_000, help="Delete queries and contents after so many days (0: never).")
+    ] = 0,
     trust: Annotated[
         Path | None, typer.Option(help="Take only rules that the holder of this key signed (`ascl rules sign`).")
     ] = None,
@@ -80,6 +83,7 @@ def serve(
         canary=canary,
         refusals_may_move=refusals_may_move,
         guard=judge,
+        keep_days=keep_days,
     )
     settings.check()
     source: Upstream
@@ -123,6 +127,9 @@ def key(
     guard: Annotated[
         str, typer.Option(help="on: the guard judges each answer before it is sent; fail_open: if it can; off.")
     ] = "off",
+    contents: Annotated[
+        bool, typer.Option("--contents", help="The tenant consents that its conversations are kept, sealed.")
+    ] = False,
 ) -> None:
     """Make a key and print it, this once. Where there is one, nobody may ask without."""
     from ascl.serve.keys import make_key
@@ -138,6 +145,7 @@ def key(
         tokens_per_day=tokens_per_day,
         metrics=metrics,
         guard=guard,
+        contents=contents,
     )
     echo(made)
 
@@ -218,17 +226,21 @@ def audit_export(
 @audit_app.command("erase")
 def audit_erase(
     folder: Folder = Path("gateway"),
-    tenant: Annotated[str, typer.Option(help="The texts of one tenant alone.")] = "",
-    days: Annotated[int, typer.Option(min=0, max=100_000, help="Texts older than this alone (0: all).")] = 0,
+    tenant: Annotated[str, typer.Option(help="Of one tenant alone.")] = "",
+    older_than: Annotated[
+        int, typer.Option(min=0, max=100_000, help="What is older than so many days alone (0: all, and the keys).")
+    ] = 0,
 ) -> None:
-    """Delete the texts of look-ups that were kept. The records stay, and their chain holds."""
+    """Delete what is kept of queries and conversations. The records stay, and their chain holds."""
     import time
 
-    from ascl.serve.audit import AUDIT, erase
+    from ascl.serve.audit import AUDIT
+    from ascl.serve.erasure import erase
     from ascl.terminal import echo
 
-    before = time.time() - days * 86_400 if days else None
-    echo(f"{erase(folder / AUDIT, tenant or None, before)} texts erased")
+    before = time.time() - older_than * 86_400 if older_than else None
+    erased = erase(folder / AUDIT, tenant or None, before)
+    echo(f"{erased.queries} queries and {erased.conversations} conversations erased")
 
 
 @audit_app.command("coverage")

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from ascl.errors import InputError
 from ascl.serve.asked import Asked, read_asked
+from ascl.serve.erasure import keep_for
 from ascl.serve.errors import ApiError, bad_request
 from ascl.serve.feedback import read_feedback, take
 from ascl.serve.gateway import Gateway, api_error
@@ -45,6 +46,8 @@ def build_app(gateway: Gateway) -> Starlette:
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
         watching = [asyncio.create_task(gateway.books.watch()), asyncio.create_task(_watch_keys(gateway))]
+        if gateway.keep_days:
+            watching.append(asyncio.create_task(keep_for(gateway.audit.path, gateway.keep_days)))
         try:
             yield
         finally:

@@ -3,7 +3,8 @@
 `begun` is on disk before the first byte leaves, `finished` before the last one; after a crash the open ones are marked
 `crashed` at the next start. Records are appended and chained: the hash of each holds that of the one before, so that
 `verify` names the first record that was changed or taken out. Texts of queries are kept apart (if at all), and only
-their keyed hash stands in the record: they can be erased and the chain still holds.
+their keyed hash stands in the record. So are the contents of conversations, each sealed with its tenant's key, with the
+hash of what was sealed in the record. Both can be erased (`erasure.py`) and the chain still holds.
 
 SQLite in WAL mode, synchronous=FULL: one thread writes, everything that waits in one transaction.
 """
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ascl.errors import InputError
+from ascl.serve.tenant_keys import TENANT_KEYS, TenantKeys
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
@@ -31,19 +33,26 @@ CREATE TABLE IF NOT EXISTS events (
 );
 CREATE INDEX IF NOT EXISTS events_id ON events (id);
 CREATE TABLE IF NOT EXISTS texts (id TEXT NOT NULL, tenant TEXT NOT NULL, at REAL NOT NULL, text TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS contents (seq INTEGER PRIMARY KEY, sealed BLOB NOT NULL);
 """
 AUDIT = "audit.sqlite"  # the name of the trail's file
 FIRST = "0" * 64
+_EVENTS = "SELECT seq, id, kind, at, tenant, record, chain FROM events ORDER BY seq"
+_WITH_CONTENTS = (
+    "SELECT e.seq, e.id, e.kind, e.at, e.tenant, e.record, e.chain, c.sealed"
+    " FROM events e LEFT JOIN contents c ON c.seq = e.seq ORDER BY e.seq"
+)
 
 
 class Entry(NamedTuple):
-    """What is to be written. texts: queries, kept apart from the record."""
+    """What is to be written. texts: queries, kept apart from the record. content: of the conversation, to be sealed."""
 
     id: str
     kind: str
     tenant: str
     record: dict[str, Any]
     texts: tuple[str, ...] = ()
+    content: bytes = b""
 
 
 class AuditError(Exception):
@@ -51,7 +60,7 @@ class AuditError(Exception):
 
 
 class AuditStore:
-    """The trail in one folder: `audit.sqlite`, and `audit.key` for the hashes of texts.
+    """The trail in one folder: `audit.sqlite`, `audit.key` for the hashes of texts, and the keys of tenants.
 
     committed: is told of the seconds that each writing took, in the thread that writes.
     """
@@ -60,12 +69,12 @@ class AuditStore:
         self.committed = committed
         folder.mkdir(parents=True, exist_ok=True)
         self.path, self.secret = folder / AUDIT, _secret(folder / "audit.key")
+        self.tenant_keys = TenantKeys(folder / TENANT_KEYS)
         self._queue: queue.SimpleQueue[tuple[Entry, asyncio.Future[None], asyncio.AbstractEventLoop] | None] = (
             queue.SimpleQueue()
         )
         try:
             with closing(_open(self.path)) as connection:
-                connection.executescript(SCHEMA)
                 self._mark_crashed(connection)
         except sqlite3.Error as error:
             raise InputError(f"{self.path}: it is no audit trail that can be written ({error})") from error
@@ -92,7 +101,7 @@ class AuditStore:
         still_open = connection.execute(
             "SELECT id, tenant FROM events GROUP BY id HAVING SUM(kind != 'begun') = 0 ORDER BY MIN(seq)"
         ).fetchall()
-        _append(connection, [Entry(id, "crashed", tenant, {}) for id, tenant in still_open])
+        _append(connection, [Entry(id, "crashed", tenant, {}) for id, tenant in still_open], self.tenant_keys)
 
     def _write(self) -> None:
         connection: sqlite3.Connection | None = None
@@ -107,9 +116,9 @@ class AuditStore:
             try:
                 connection = connection or _open(self.path)
                 began = time.monotonic()
-                _append(connection, [entry for entry, _, _ in batch])
+                _append(connection, [entry for entry, _, _ in batch], self.tenant_keys)
                 self.committed(time.monotonic() - began)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError, ValueError) as error:
                 problem, connection = AuditError(str(error)), None
             for loop in {loop for _, _, loop in batch}:
                 waiting_there = [written for _, written, its_loop in batch if its_loop is loop]
@@ -120,19 +129,30 @@ class AuditStore:
 
 
 def verify(path: Path) -> tuple[int, int | None]:
-    """How many records the trail has, and the number of the first that does not fit the chain (None: all fit)."""
-    chain, count, expected = FIRST, 0, 1
-    for seq, id, kind, at, tenant, record, found in _rows(path):
-        chain = _chained(chain, seq, id, kind, at, tenant, record)
-        if seq != expected or chain != found:
-            return count, expected
-        count, expected = count + 1, expected + 1
-    return count, None
+    """How many records the trail has, and the number of the first that does not fit the chain (None: all fit).
+
+    A record does not fit either where the content kept of it is not the one that was sealed for it. An erased one fits.
+    """
+    chain, count = FIRST, 0
+    try:
+        with closing(opened(path)) as connection, connection:
+            connection.execute("BEGIN")  # all of it is read as it is now
+            for *columns, found, sealed in connection.execute(_WITH_CONTENTS):
+                chain = _chained(chain, *columns)
+                told = sealed is None or _digest(sealed) in columns[-1]
+                if columns[0] != count + 1 or chain != found or not told:
+                    return count, count + 1
+                count += 1
+            beyond = "SELECT EXISTS (SELECT 1 FROM contents WHERE seq NOT BETWEEN 1 AND ?)"
+            (cut,) = connection.execute(beyond, (count,)).fetchone()
+            return count, count + 1 if cut else None
+    except sqlite3.Error as error:
+        raise InputError(f"{path}: it is no audit trail ({error})") from error
 
 
 def export(path: Path, tenant: str | None = None, since: float = 0.0) -> Iterator[dict[str, Any]]:
     """The records of a trail, oldest first, each with its number, id, kind, time and tenant, and the texts kept."""
-    with closing(_reading(path)) as connection:
+    with closing(opened(path)) as connection:
         texts: dict[str, list[str]] = {}
         for id, text in connection.execute("SELECT id, text FROM texts ORDER BY rowid"):
             texts.setdefault(id, []).append(text)
@@ -143,21 +163,7 @@ def export(path: Path, tenant: str | None = None, since: float = 0.0) -> Iterato
             yield row | {"queries": texts[id]} if kind != "begun" and id in texts else row
 
 
-def erase(path: Path, tenant: str | None = None, before: float | None = None) -> int:
-    """Delete the texts kept of a tenant, or from before a time, so that the file no longer holds them; how many."""
-    clauses = [("tenant = ?", tenant), ("at < ?", before)]
-    given = [(clause, value) for clause, value in clauses if value is not None]
-    where = " AND ".join(clause for clause, _ in given) or "1"
-    with closing(_reading(path)) as connection:
-        connection.execute("PRAGMA secure_delete=ON")
-        with connection:
-            count = connection.execute(f"DELETE FROM texts WHERE {where}", [value for _, value in given]).rowcount
-        connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return count
-
-
-def _append(connection: sqlite3.Connection, entries: list[Entry]) -> None:
+def _append(connection: sqlite3.Connection, entries: list[Entry], keys: TenantKeys) -> None:
     """Write entries in one transaction, each chained to the one before."""
     with connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -165,17 +171,25 @@ def _append(connection: sqlite3.Connection, entries: list[Entry]) -> None:
         seq, chain = last or (0, FIRST)
         for entry in entries:
             seq, at = seq + 1, time.time()
-            record = json.dumps(entry.record, ensure_ascii=False, sort_keys=True)
+            sealed = keys.seal(entry.tenant, seq, entry.content) if entry.content else None
+            said = entry.record | ({"content": _digest(sealed)} if sealed else {})
+            record = json.dumps(said, ensure_ascii=False, sort_keys=True)
             chain = _chained(chain, seq, entry.id, entry.kind, at, entry.tenant, record)
             row = (seq, entry.id, entry.kind, at, entry.tenant, record, chain)
             connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             for text in entry.texts:
                 connection.execute("INSERT INTO texts VALUES (?, ?, ?, ?)", (entry.id, entry.tenant, at, text))
+            if sealed:
+                connection.execute("INSERT INTO contents VALUES (?, ?)", (seq, sealed))
 
 
 def _chained(before: str, seq: int, id: str, kind: str, at: float, tenant: str, record: str) -> str:
     said = json.dumps([before, seq, id, kind, at, tenant, record], ensure_ascii=False)
     return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()
+
+
+def _digest(sealed: bytes) -> str:
+    return hashlib.sha256(sealed).hexdigest()
 
 
 def _settle(entries: "list[asyncio.Future[None]]", problem: AuditError | None) -> None:
@@ -192,10 +206,12 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
+    connection.executescript(SCHEMA)
     return connection
 
 
-def _reading(path: Path) -> sqlite3.Connection:
+def opened(path: Path) -> sqlite3.Connection:
+    """A connection to a trail that is there. Raises InputError or sqlite3.Error."""
     if not path.is_file():
         raise InputError(f"{path}: there is no audit trail")
     return _open(path)
@@ -203,8 +219,8 @@ def _reading(path: Path) -> sqlite3.Connection:
 
 def _rows(path: Path) -> Iterator[tuple[int, str, str, float, str, str, str]]:
     try:
-        with closing(_reading(path)) as connection:
-            yield from connection.execute("SELECT seq, id, kind, at, tenant, record, chain FROM events ORDER BY seq")
+        with closing(opened(path)) as connection:
+            yield from connection.execute(_EVENTS)
     except sqlite3.Error as error:
         raise InputError(f"{path}: it is no audit trail ({error})") from error
 

@@ -15,6 +15,7 @@ from ascl.models.retry import RequestFailed
 from ascl.serve.asked import Asked
 from ascl.serve.audit import AuditError, AuditStore, Entry
 from ascl.serve.books import Books, Pinned
+from ascl.serve.contents import content_of
 from ascl.serve.errors import ApiError
 from ascl.serve.guard import GatewayGuard, GuardFailed
 from ascl.serve.guarded import guarded
@@ -45,6 +46,7 @@ class Gateway:
     audit: AuditStore
     settings: LoopSettings
     keep_queries: bool = False
+    keep_days: int = 0  # what is kept of texts and contents, 0 for ever
     metrics: Metrics = field(default_factory=Metrics)
     trial: Trial | None = None
     guard: GatewayGuard | None = None
@@ -234,10 +236,11 @@ class Request:
         if self.tried is not None:
             self.tried.note(record)
         texts = tuple(queries) if self.gateway.keep_queries else ()
+        content = content_of(self.pinned.version, self.asked, self.choices) if self.key.contents else b""
         used = total_usage(walks)["completion_tokens"]
         self.gateway.keys.meter(self.key).settle(self.reserved, used)
         try:
-            await self.gateway.audit.write(Entry(self.id, kind, self.key.tenant, record, texts))
+            await self.gateway.audit.write(Entry(self.id, kind, self.key.tenant, record, texts, content))
         except AuditError as problem:
             kind, status = "failed", api_error(problem).status
             raise

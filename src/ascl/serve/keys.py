@@ -31,7 +31,7 @@ class Key(BaseModel):
     book: the rule book's name. form: `ascl` (the model looks rules up) or `rag` (they are given to it). show: what the
     client sees of the work. fields: request fields that are forwarded besides those of every key. metrics: whether it
     may read the figures of all requests. guard: whether the guard judges each answer before it is sent; `fail_open`
-    sends it too where the guard gives no verdict.
+    sends it too where the guard gives no verdict. contents: the tenant consents that its conversations are kept.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -47,6 +47,7 @@ class Key(BaseModel):
     fields: list[str] = []
     metrics: bool = False
     guard: Literal["off", "on", "fail_open"] = "off"
+    contents: bool = False
 
     @property
     def shows_thoughts(self) -> bool:

@@ -42,8 +42,8 @@ class ServeSettings:
 
     trust: the public key whose holder must have signed the rule book. admin_port: 0 for no admin page. candidate: an
     edited book that is tried beside `rules` (empty: none). canary: the share of conversations that is answered under
-    it. refusals_may_move: more or fewer refusals than now do not end that.
-    guard: the judge of answers, and of texts for moderation.
+    it. refusals_may_move: more or fewer refusals than now do not end that. guard: the judge of answers, and of texts
+    for moderation. keep_days: after which kept queries and contents are deleted, 0 for never.
     """
 
     rules: str
@@ -60,6 +60,7 @@ class ServeSettings:
     canary: float = 0.0
     refusals_may_move: bool = False
     guard: JudgeSettings | None = None
+    keep_days: int = 0
 
     def check(self) -> None:
         """Raise InputError where the gateway could not listen, or anybody at all could ask or administer it."""
@@ -114,6 +115,7 @@ def open_gateway(settings: ServeSettings, models: list[str], upstream: Upstream)
         audit=audit,
         settings=LoopSettings(strict=settings.strict),
         keep_queries=settings.keep_queries,
+        keep_days=settings.keep_days,
         metrics=metrics,
         trial=Trial(books, audit, metrics, settings.canary, tests) if settings.candidate else None,
         guard=guard,
