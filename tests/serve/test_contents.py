@@ -272,8 +272,10 @@ def test_a_gateway_deletes_what_is_too_old_while_it_serves(
         write(tmp_path / "gateway", [Entry("old", "finished", "t", {}, ("old query",), b"old")])
     with serving(answers("Yes."), keep_days=1) as served:
         key, asked = a_key(served), set()
-        while conversations_left(served.folder / AUDIT)[:1] in ([], [1]):
+        for _ in range(300):
             asked.add(ask(served, key))
+            if 1 not in conversations_left(served.folder / AUDIT):
+                break
         assert {one.id for one in conversations(served.folder / AUDIT)} == asked
         assert verify(served.folder / AUDIT)[1] is None
 
