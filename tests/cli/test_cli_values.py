@@ -64,6 +64,8 @@ BESIDES = {
     "rules lint": {"source": "rules.yaml"},
     "rules diff": {"old": "rules.yaml", "new": "rules.yaml"},
     "rules ids": {"source": "rules.md"},
+    "audit contents": {"request": "x"},
+    "audit rows": {"--out": "out.jsonl"},
     "serve replay": {"--book": "rules.yaml", "--golden": "golden.jsonl"},
 }  # fmt: skip
 

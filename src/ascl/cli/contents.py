@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ascl.cli.entry import since
 from ascl.cli.serve import Days, Folder
 from ascl.terminal import echo
 
@@ -76,7 +77,6 @@ def rows(
 ) -> None:
     """Write the conversations that were kept and ended well as training data. What is left out is counted."""
     import tempfile
-    import time
 
     from ascl.errors import InputError
     from ascl.files import write_jsonl
@@ -89,8 +89,7 @@ def rows(
 
     if kind not in ("sft", "prompts"):
         raise InputError(f"--kind {kind}: use sft or prompts")
-    since = time.time() - days * 86_400 if days else 0.0
-    past, taken = conversations(folder / AUDIT, tenant or None, since), Taken()
+    past, taken = conversations(folder / AUDIT, tenant or None, since(days)), Taken()
     if kind == "sft":
         write_jsonl(out, (row.dump() for row in sft_rows(past, taken)))
     else:

@@ -3,6 +3,7 @@
 import io
 import math
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -107,3 +108,8 @@ def checked_options() -> Iterator[None]:
         field, colon, problem = first_problem(error).partition(": ")
         option = f"--{field.replace('_', '-')}" if colon else field
         raise InputError(f"{option}{colon}{problem}") from error
+
+
+def since(days: int) -> float:
+    """When the last so many days began; 0 for all of them."""
+    return time.time() - days * 86_400 if days else 0.0

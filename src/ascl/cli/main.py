@@ -9,6 +9,7 @@ from ascl.cli.contents import contents, rows
 from ascl.cli.data import data_app
 from ascl.cli.entry import InputErrorGroup, finite
 from ascl.cli.evals import eval_app
+from ascl.cli.replay import replay
 from ascl.cli.report import report
 from ascl.cli.rules import rules_app
 from ascl.cli.run import config_app, init, lab, plan, run
@@ -34,6 +35,7 @@ for command in (sft, rl, score, plan, merge, push):
 app.add_typer(eval_app, name="eval")
 app.command()(report)
 app.command()(lab)
+serve_app.command()(replay)
 app.add_typer(serve_app, name="serve")
 audit_app.command("contents")(contents)
 audit_app.command("rows")(rows)

@@ -2,11 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ascl.cli.entry import since
 from ascl.judges.named import HELP, judge_settings
+
+if TYPE_CHECKING:
+    from ascl.serve.upstream import Upstream
 
 serve_app = typer.Typer(help="Answer OpenAI clients with a model that consults the rules.", invoke_without_command=True)
 audit_app = typer.Typer(help="Read, check and erase what a gateway recorded.", no_args_is_help=True)
@@ -58,12 +62,8 @@ def serve(
     """Answer OpenAI clients with a model that consults the rules. Ctrl-C lets requests under way end."""
     if context.invoked_subcommand is not None:
         return
-    from ascl.cli.talk import open_model
     from ascl.errors import InputError
-    from ascl.serve.local import LocalUpstream
     from ascl.serve.run import ServeSettings, open_gateway, serve_forever
-    from ascl.serve.upstream import HttpUpstream, Upstream
-    from ascl.servers import checked_address
 
     if not model:
         raise InputError("--model: name a trained folder, or the name of the model behind --upstream")
@@ -86,14 +86,22 @@ def serve(
         keep_days=keep_days,
     )
     settings.check()
-    source: Upstream
-    if upstream:
-        source = HttpUpstream(checked_address(upstream).rstrip("/"), os.environ.get("OPENAI_API_KEY") or "none")
-        own = model
-    else:
-        source, own = LocalUpstream(open_model(model, None)), Path(model).name or model
+    source = open_source(model, upstream)
+    own = model if upstream else Path(model).name or model
     gateway = open_gateway(settings, [own, *([name] if name else [])], source)
     serve_forever(gateway, settings, check)
+
+
+def open_source(model: str, upstream: str) -> "Upstream":
+    """Where turns come from: a server, or a model that is loaded into this process. Raises InputError."""
+    from ascl.cli.talk import open_model
+    from ascl.serve.local import LocalUpstream
+    from ascl.serve.upstream import HttpUpstream
+    from ascl.servers import checked_address
+
+    if upstream:
+        return HttpUpstream(checked_address(upstream).rstrip("/"), os.environ.get("OPENAI_API_KEY") or "none")
+    return LocalUpstream(open_model(model, None))
 
 
 @serve_app.command()
@@ -150,50 +158,6 @@ def key(
     echo(made)
 
 
-@serve_app.command()
-def replay(
-    book: Annotated[str, typer.Option(help="The edited rules: `default`, a file or a folder.")],
-    folder: Folder = Path("gateway"),
-    days: Days = 0,
-    tenant: Annotated[str, typer.Option(help="Of one tenant alone.")] = "",
-    golden: Annotated[
-        Path | None, typer.Option(help="JSONL of {query, rules, top_k}: rules that must come back (else exit code 1).")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Look past queries up in an edited rule book: which find other rules. It needs `--keep-queries`, and no model."""
-    import json
-    from dataclasses import asdict
-
-    from ascl.cli.serve_tables import show_golden, show_replay
-    from ascl.rules.book import RuleBook
-    from ascl.serve import replay as again
-    from ascl.serve.audit import AUDIT, export
-    from ascl.serve.consultations import recorded
-    from ascl.terminal import echo
-
-    edited = RuleBook.load(book)
-    asked = [] if golden is None else again.read_golden(golden)
-    found: again.Replay | None = None
-    if golden is None or (folder / AUDIT).exists():
-        past = recorded(export(folder / AUDIT, tenant or None), _since(days))
-        found = again.replay(past, edited)
-    missed = [(one, rules) for one in asked if (rules := again.missing(one, edited))]
-    if as_json:
-        told = None if found is None else asdict(found) | {"not_seen": again.NOT_SEEN}
-        lost = [{"query": one.query, "top_k": one.top_k, "missing": rules} for one, rules in missed]
-        print(json.dumps({"replay": told, "golden": {"queries": len(asked), "missed": lost}}))
-    else:
-        if found is None:
-            echo(f"{folder / AUDIT}: there is no audit trail, so the golden queries alone are looked up")
-        else:
-            show_replay(found)
-        if golden is not None:
-            show_golden(len(asked), missed)
-    if missed:
-        raise typer.Exit(1)
-
-
 @audit_app.command("verify")
 def audit_verify(folder: Folder = Path("gateway")) -> None:
     """Check the chain of records; exit code 1 where one was changed or taken out."""
@@ -219,7 +183,7 @@ def audit_export(
     from ascl.serve.audit import AUDIT, export
     from ascl.terminal import echo
 
-    for record in export(folder / AUDIT, tenant or None, _since(days)):
+    for record in export(folder / AUDIT, tenant or None, since(days)):
         echo(json.dumps(record, ensure_ascii=False))
 
 
@@ -261,18 +225,12 @@ def audit_coverage(
     from ascl.serve.consultations import recorded
     from ascl.serve.coverage import coverage
 
-    past = recorded(export(folder / AUDIT), _since(days))
+    past = recorded(export(folder / AUDIT), since(days))
     found = coverage(past, RuleBook.load(rules), top_k)
     if as_json:
         print(json.dumps(asdict(found)))
     else:
         show_coverage(found, top_k)
-
-
-def _since(days: int) -> float:
-    import time
-
-    return time.time() - days * 86_400 if days else 0.0
 
 
 @audit_app.command("drift")
@@ -281,11 +239,9 @@ def audit_drift(
     expected: Annotated[
         float, typer.Option(min=0, max=1, help="The consult rate to compare with (0: that of the first 500 answers).")
     ] = 0.0,
-    days: Annotated[int, typer.Option(min=0, max=100_000, help="Of the last days alone (0: all).")] = 0,
+    days: Days = 0,
 ) -> None:
     """Say whether the model's consult rate has moved; exit code 1 where it has."""
-    import time
-
     from ascl.errors import InputError
     from ascl.serve.audit import AUDIT, export
     from ascl.serve.drift import FROM, first_move
@@ -293,8 +249,7 @@ def audit_drift(
 
     if expected == 1:
         raise InputError("--expected: a rate below 1 is needed")
-    since = time.time() - days * 86_400 if days else 0.0
-    records = [record for record in export(folder / AUDIT, since=since) if record["kind"] == "finished"]
+    records = [record for record in export(folder / AUDIT, since=since(days)) if record["kind"] == "finished"]
     answers = [bool(choice["consultations"]) for record in records for choice in record["choices"]]
     rate, count, moved = first_move(answers, expected or None)
     if rate is None:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -15,8 +15,10 @@ from ascl.chat.messages import Trajectory
 from ascl.errors import InputError, first_problem
 from ascl.serve.asked import Asked
 from ascl.serve.audit import opened
-from ascl.serve.loop import Choice
 from ascl.serve.tenant_keys import TENANT_KEYS, TenantKeys
+
+if TYPE_CHECKING:
+    from ascl.serve.loop import Choice  # needs aiohttp, which whoever only reads may lack
 
 
 class Answer(BaseModel):
@@ -53,7 +55,7 @@ class Kept(NamedTuple):
     conversation: Conversation | None
 
 
-def content_of(rules: str, asked: Asked, choices: Sequence[Choice]) -> bytes:
+def content_of(rules: str, asked: Asked, choices: Sequence["Choice"]) -> bytes:
     """What is kept of a request as it stands."""
     answers = [
         Answer(
