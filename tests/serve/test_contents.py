@@ -259,6 +259,16 @@ def test_old_texts_and_contents_go_in_batches_and_the_chain_holds(
     assert json.loads((tmp_path / TENANT_KEYS).read_text()).keys() == {"t"}, "by age, keys stay"
 
 
+def test_an_erasure_that_a_reader_holds_up_says_so(sealed: dict[str, bytes], tmp_path: Path) -> None:
+    path = laid_out(sealed, tmp_path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT sealed FROM contents").fetchone()
+        with pytest.raises(InputError, match="still holds what was deleted"):
+            erase(path)
+    assert erase(path) == Erased(0, 0)
+
+
 def conversations_left(path: Path) -> list[int]:
     with closing(sqlite3.connect(path)) as connection:
         return [seq for (seq,) in connection.execute("SELECT seq FROM contents ORDER BY seq")]

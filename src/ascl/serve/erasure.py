@@ -32,7 +32,8 @@ def erase(path: Path, tenant: str | None = None, before: float | None = None) ->
     """Delete the texts and contents kept of a tenant, or from before a time, so that the files no longer hold them.
 
     Where their age does not matter, the key of the tenant (or of all) is destroyed first: what copies of the trail hold
-    can't be read either. At last the trail is written anew, while its gateway waits. Raises InputError.
+    can't be read either. At last the trail is written anew, while its gateway waits. Raises InputError, also where the
+    files still hold what was deleted because another process reads them.
     """
     try:
         with closing(opened(path)) as connection:
@@ -44,7 +45,10 @@ def erase(path: Path, tenant: str | None = None, before: float | None = None) ->
             while any(deleted := _delete_some(connection, tenant, before)):
                 queries, conversations = queries + deleted.queries, conversations + deleted.conversations
             connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if not _emptied(connection):
+                raise InputError(
+                    f"{path}: another process reads it, so it still holds what was deleted; erase again later"
+                )
     except sqlite3.Error as error:
         raise InputError(f"{path}: it is no audit trail that can be written ({error})") from error
     return Erased(queries, conversations)
@@ -63,12 +67,22 @@ async def keep_for(path: Path, days: int) -> None:
 
 
 def _expire(path: Path, before: float) -> Erased:
-    """Delete a batch. What of it the write-ahead log holds goes as well, unless somebody reads it right now."""
+    """Delete a batch; after the last one, empty the write-ahead log, unless another process reads it right now."""
     with closing(opened(path)) as connection:
         deleted = _delete_some(connection, None, before)
-        if any(deleted):
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if not any(deleted):
+            _emptied(connection)
     return deleted
+
+
+def _emptied(connection: sqlite3.Connection) -> bool:
+    """Bring the write-ahead log into the database and empty it; False where others read it for longer than a second.
+
+    Nobody can write in that second, and a gateway waits for ten.
+    """
+    connection.execute("PRAGMA busy_timeout=1000")
+    busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 def _delete_some(connection: sqlite3.Connection, tenant: str | None, before: float | None) -> Erased:
