@@ -81,6 +81,15 @@ def test_every_answer_is_a_row_or_counted_with_its_reason(served: Served) -> Non
     assert rows[0].provenance["tenant"] == "team"
 
 
+def test_what_the_guard_withheld_is_not_learnt(served: Served) -> None:
+    kept, taken = next(conversations(served.folder / AUDIT)), Taken()
+    assert kept.conversation is not None
+    withheld = kept.conversation.answers[0].model_copy(update={"finish_reason": "content_filter"})
+    changed = kept._replace(conversation=kept.conversation.model_copy(update={"answers": [withheld]}))
+    assert list(sft_rows([changed], taken)) == []
+    assert taken.left_out == {"withheld by the guard": 1}
+
+
 def test_rows_are_read_by_training(served: Served, tmp_path: Path, embedded: Path) -> None:
     out = tmp_path / "rows.jsonl"
     code, said = run("audit", "rows", "--out", str(out), "--folder", str(served.folder), "--days", "1")

@@ -37,7 +37,8 @@ def contents(
         _show_completion(answer.trajectory)
         for call in answer.calls:
             _show("calls", f"{call['function']['name']} {call['function']['arguments']}")
-        ended = "; ".join([answer.trajectory.stop or answer.finish_reason, *answer.trajectory.faults])
+        withheld = ["withheld by the guard"] if answer.finish_reason == "content_filter" else []
+        ended = "; ".join([answer.trajectory.stop or answer.finish_reason, *withheld, *answer.trajectory.faults])
         echo(f"ended: {' '.join(ended.split())}")
 
 

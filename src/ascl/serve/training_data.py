@@ -84,6 +84,7 @@ def _shortcoming(kind: str, said: Conversation, answer: Answer) -> str | None:
         "parts that are no text": not _is_text(said.asked),
         "rules were given, not looked up": said.tool is None,
         "faults": bool(trajectory.faults),
+        "withheld by the guard": answer.finish_reason == "content_filter",
         "look-ups without an end": answer.limit_reached,
         "no whole answer": trajectory.stop is not StopReason.ANSWERED or answer.finish_reason != "stop",
     }
