@@ -208,6 +208,18 @@ def test_a_purifiers_address_may_change_and_the_purifier_may_not(tmp_path: Path)
     assert "holds a data set made with another parameters.purifier (p, now q)" in line
 
 
+def test_another_judge_makes_another_data_set(tmp_path: Path) -> None:
+    with desk(tmp_path) as at:
+        guard = ["--judge", f"qwen3guard:g@{at.server.base_url}"]
+        done(*at.build("offline"))
+        line = refused(*at.build("offline", *guard))
+        done(*at.build("guarded", *guard))
+    assert "holds a data set made with another judge (offline, now qwen3guard g)" in line
+    assert lines(tmp_path / "guarded" / "judge_replies.jsonl")
+    assert "| judge | qwen3guard g |" in (tmp_path / "guarded" / "README.md").read_text()
+    assert "| judge | offline |" in (tmp_path / "offline" / "README.md").read_text()
+
+
 @pytest.mark.parametrize("left", ["nothing", "an empty stage", "a lock", "a draft"])
 def test_a_folder_without_samples_is_no_obstacle(server: Teacher, source: Path, out: Path, left: str) -> None:
     (out / "stages").mkdir(parents=True)

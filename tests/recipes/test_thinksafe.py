@@ -171,7 +171,8 @@ def test_a_model_in_this_process_is_filtered_like_any_other(tmp_path: Path, tiny
     settings = BuildSettings.model_validate(
         {
             "recipe": "thinksafe", "sources": ["starter"], "model": str(tiny_model),
-            "sampling": {"temperature": 0.6, "top_p": 0.95, "max_tokens": 24}, "parameters": {"open_thought": True, "attempts": 1},
+            "sampling": {"temperature": 0.6, "top_p": 0.95, "max_tokens": 24},
+            "parameters": {"open_thought": True, "attempts": 1},
         }
     )  # fmt: skip
     built = make_data_set(settings, tmp_path / "out", "", preview=4)

@@ -12,6 +12,7 @@ import typer
 from ascl import ranges
 from ascl.cli.entry import checked_options, finite
 from ascl.errors import InputError
+from ascl.judges.named import HELP
 from ascl.terminal import echo, printable
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def build(
         int, typer.Option(min=0, max=ranges.PROMPTS, help="Print the rows of this many prompts; write nothing.")
     ] = 0,
     sizes: Annotated[str, typer.Option(help="Nested subsets beside it, e.g. 10,50,100.")] = "",
+    judge: Annotated[str, typer.Option(help=f"Who judges what is sampled: {HELP}.")] = "offline",
     temperature: Annotated[float, typer.Option(min=0, max=ranges.TEMPERATURE, callback=finite)] = 0.6,
     top_p: Annotated[float, typer.Option(min=0.01, max=1, callback=finite)] = 0.95,
     max_tokens: Annotated[int, typer.Option(min=1, max=ranges.TOKENS, help="Tokens of one model turn.")] = 2048,
@@ -60,7 +62,9 @@ def build(
     ] = 0,
 ) -> None:
     """Turn prompts and a model into a training set that `ascl sft` reads. Run it again to resume."""
+    from ascl.judges.named import judge_settings
     from ascl.models.sampling import Sampling
+    from ascl.preflight import check_servers, judge_servers
     from ascl.recipes.data_set import BuildSettings, make_data_set, write_subsets
     from ascl.sampling.to_file import Budget
 
@@ -77,16 +81,17 @@ def build(
             seed=seed,
             parameters=dict(_assignment(text) for text in set_),
         )
-    wanted = _sizes(sizes)
+    wanted, judged = _sizes(sizes), judge_settings(judge)
+    check_servers(judge_servers(judged))
     command = shlex.join(["ascl", *sys.argv[1:]])
     budget = Budget(requests=budget_requests, tokens=budget_tokens)
     if preview:
         with tempfile.TemporaryDirectory() as scratch:
-            built = make_data_set(settings, Path(scratch), command, preview, batch, concurrency, budget)
+            built = make_data_set(settings, Path(scratch), command, preview, batch, concurrency, budget, judge=judged)
             _print_preview(built, Path(scratch))
         return
     folder = out or Path("data") / recipe
-    built = make_data_set(settings, folder, command, 0, batch, concurrency, budget)
+    built = make_data_set(settings, folder, command, 0, batch, concurrency, budget, judge=judged)
     write_subsets(built.rows, folder, wanted)
     _print_report(folder)
     echo(f"{len(built.rows)} rows: {folder / 'train.jsonl'}")
