@@ -296,15 +296,18 @@ def shift(
     tuned: Annotated[str | None, typer.Option(help="A model trained from it, for the forward KL.")] = None,
     prompts: Annotated[str, typer.Option(help="Held-out reasoning prompts for the KL.")] = "gsm8k:32",
     embedding_model: Annotated[
-        str | None, typer.Option(help="Also the cosine of replies to the same prompt: folder, hub id, endpoint:NAME.")
+        str | None, typer.Option(help="Similarities also as the cosine of embeddings: folder, hub id, endpoint:NAME.")
     ] = None,
+    own: Annotated[
+        int, typer.Option(min=0, max=ranges.PROMPTS, help="Compare the replies to so many prompts with its own.")
+    ] = 0,
     limit: Annotated[
         int, typer.Option(min=0, max=ranges.PROMPTS, help="Rows scored of each set, spread over it (0: all).")
     ] = 0,
     batch: Annotated[int, typer.Option(min=1, max=ranges.BATCH)] = 4,
     out: Annotated[Path | None, typer.Option(help="Also write the figures as JSON.")] = None,
 ) -> None:
-    """How far training sets lie from a model's own distribution: token NLL by segment, cosine, forward KL."""
+    """How far training sets lie from a model's own distribution: token NLL by segment, similarity, forward KL."""
     from rich.table import Table
 
     from ascl.files import is_replaced, write_json
@@ -314,7 +317,7 @@ def shift(
 
     if out:
         check_file(out)
-    figures = measure_shift(sets, model, tuned, prompts, embedding_model, limit, batch)
+    figures = measure_shift(sets, model, tuned, prompts, embedding_model, limit, batch, own)
     table = Table(
         "set", "segment", "rows", "tokens", "NLL a token [95 %]", "perplexity", box=None, padding=(0, 2, 0, 0)
     )
