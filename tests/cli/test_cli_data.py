@@ -87,9 +87,8 @@ def test_a_preview_shows_what_was_rejected_and_why(folder: Path, source: Path, f
 
     with teacher(answer) as server:
         asked = ("--from", f"file:{source}", "--model", "target", "--base-url", server.base_url)
-        result = CliRunner().invoke(
-            app, ["data", "build", "dgr", *asked, "--preview", "3", "--set", f"fallback={fallback}"]
-        )
+        options = ["--preview", "3", "--set", f"fallback={fallback}", "--set", "attempts=1"]
+        result = CliRunner().invoke(app, ["data", "build", "dgr", *asked, *options])
     assert result.exit_code == 0, result.output
     assert "\x1b" not in result.stdout
     _, _, rejected = result.stdout.partition(f"\np0: {outcome} (refine: ")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
@@ -54,6 +54,7 @@ ASKED: dict[str, tuple[list[str], Callable[[str], list[Message]]]] = {
 
 
 @given(st.data())
+@settings(deadline=None)
 @pytest.mark.parametrize("name", ASKED)
 def test_no_text_forges_a_label(name: str, data: st.DataObject) -> None:
     labels, ask = ASKED[name]
