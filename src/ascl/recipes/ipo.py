@@ -11,7 +11,7 @@ is harmful.
 Reconstruction (second-hand facts): the six triggers are ours; one continuation each. The sentence is found by asking a
 locator about numbered sentences: a model of its own where one is named (the paper: GPT-4o, mean harm of thoughts 16.2;
 the target itself 21.8), else the target. Which trigger is taken hangs on prompt and round. The steering of the benign
-stage is ThinkSafe's. Training by DPO is not part of this. A thought is safe if the judge finds it so with its answer,
+stage is ThinkSafe's. Training is `train/preference.py`. A thought is safe if the judge finds it so with its answer,
 where it `reads_thoughts`; else the answer stands for both.
 
 Reasons for no pair: stage `traces` (harmful prompts) `already safe`; `intervention_N_sentence` `no sentence` (the reply
