@@ -9,7 +9,7 @@ many harmful as benign ones, and asked the same questions: no training (`none`);
 harmful replies rewritten by the model (`harmful`); the benign ones as well (`both`). First on `--main` examples of each
 side, then on nested subsets of each of `--sizes`. `--benign ""` leaves the benign side out: few harmful rows alone.
 
-`--held-out` harm categories of the source are never trained on. Every arm leaves `arms/ARM.json`: refusals on
+`--held-out` harm categories of the source (0: none) are never trained on. Every arm leaves `arms/ARM.json`: refusals on
 StrongREJECT, on prompts of the source of seen and of held-out categories, and beside them on XSTest's safe prompts;
 GSM8K and ARC-Challenge; of its training set the NLL under the frozen model and the similarity of its replies to the
 model's own; the forward KL of the trained model from the frozen one on the latter's GSM8K answers.
@@ -123,7 +123,7 @@ class Study:
         self.most = max([options.main, *self.sizes])
         harmful = spread_order(load_examples([options.source]))
         known = sorted({one for example in harmful for one in categories(example)}, key=_hash)
-        if options.held_out >= max(len(known), 1):
+        if options.held_out and options.held_out >= len(known):
             raise InputError(f"--held-out {options.held_out}: {options.source} has {len(known)} harm categories")
         self.held_out = set(known[: options.held_out])
         trained = [e for e in harmful if not categories(e) & self.held_out]
@@ -131,13 +131,11 @@ class Study:
         self.sides = {"harmful": trained[: self.most], "benign": benign[: self.most]}
         self.arms = [name for name, sides in ARMS.items() if options.benign or "benign" not in sides]
         held = [e.prompt for e in harmful if categories(e) & self.held_out]
-        self.evaluation = {
-            "held_out": spread(held, MOST),
-            "seen": spread([e.prompt for e in trained[self.most :]], MOST),
-        }
+        asked = {"held_out": spread(held, MOST), "seen": spread([e.prompt for e in trained[self.most :]], MOST)}
         for name, count in PUBLIC.items():
             chosen = [p for p in load_prompts([name]) if name != "xstest" or p.kind is Kind.SENSITIVE]
-            self.evaluation[name] = spread(chosen, count)
+            asked[name] = spread(chosen, count)
+        self.evaluation = {name: prompts for name, prompts in asked.items() if prompts}
 
     @cached_property
     def renderer(self) -> Renderer:

@@ -48,7 +48,7 @@ def table(arms: dict[str, Figures]) -> list[str]:
         cells = [label, str(figures.get("rows", ""))]
         cells += [_nll(figures.get("nll", {}).get(segment)) for segment in ("thought", "answer")]
         cells += ["" if value is None else f"{value:.3f}" for value in (alike, figures.get("kl"))]
-        cells += [_percent(figures[name], figures[f"{name} no answer"]) for name in COLUMNS]
+        cells += [_percent(figures[name], figures[f"{name} no answer"]) if name in figures else "" for name in COLUMNS]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -64,14 +64,14 @@ def correlations(arms: dict[str, Figures]) -> list[str]:
         "1 - similarity": [1 - f["similarity"]["value"] for f in trained],
         "KL on held-out reasoning": [f["kl"] for f in trained],
     }
-    lines = ["| correlation over arms | r [95 %] |", "|---|---:|"]
+    lines = []
     for task in REASONING:
         lost = [arms["none"][task]["value"] - f[task]["value"] for f in trained]
         for name, shift in shifts.items():
             r = pearson(shift, lost)
             if r.value is not None and r.low is not None and r.high is not None:
                 lines.append(f"| {name}, loss on {task} | {r.value:.2f} [{r.low:.2f}, {r.high:.2f}] |")
-    return lines
+    return ["| correlation over arms | r [95 %] |", "|---|---:|", *lines] if lines else []
 
 
 def _percent(estimate: Figures, no_answer: int) -> str:
