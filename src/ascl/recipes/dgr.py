@@ -134,7 +134,7 @@ def build(examples: list[Example], parameters: Parameters, workshop: Workshop) -
         else:
             rejected.append(why)
     harmful = [prompt.id for prompt in prompts if prompt.kind is Kind.HARMFUL]
-    report = {
+    report: dict[str, dict[str, int | float]] = {
         "refinement": outcomes(prompts, list(climbed.rejected.values())),
         "harmful prompts covered after": climbed.coverage(harmful),
         "other prompts covered after": climbed.coverage([p.id for p in prompts if p.kind is not Kind.HARMFUL]),

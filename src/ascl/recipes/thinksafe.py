@@ -103,7 +103,7 @@ def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> 
             rows.append(reply_row(prompt, question(prompt), reply.thought, reply.answer, "thinksafe", made))
     rejected = list(climbed.rejected.values())
     harmful = [prompt.id for prompt in prompts if prompt.kind is Kind.HARMFUL]
-    report = {
+    report: dict[str, dict[str, int | float]] = {
         "replies": outcomes(prompts, rejected),
         "accepted by stage": dict(
             sorted(Counter(f"{by_id[i].kind.value}: {name}" for i, name in climbed.rungs.items()).items())
