@@ -13,7 +13,7 @@ prompts from the third attempt on with a stronger text of ours. The texts of the
 the build's judge: one that `reads_thoughts` reads the whole reply, the offline one the answer alone (and both texts for
 a look-up that did not happen). Beside safe, replies to sensitive and plain prompts have to be full answers, solutions
 of reasoning prompts right (no guard reads these). `open_thought` is for models that do not think of themselves. The KL
-term that replaces the loss on benign rows is training, not part of this.
+term that replaces the loss on benign rows is `train/losses/forward_kl.py`.
 
 Reasons for no row, of the last attempt: `request failed`, `no reply` (cut, empty or malformed), `no thought`,
 `verdict`.
