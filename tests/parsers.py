@@ -32,6 +32,7 @@ from ascl.recipes import (
     replies,
     rule_pair_texts,
     rule_templates,
+    sentences,
     surrogate,
 )
 from ascl.rules import ids, load, markdown, reading, rule, table, words
@@ -39,6 +40,7 @@ from ascl.rules.book import RuleBook
 
 READ = 20_000  # characters that judges, graders and the search read
 FILE = Path("rules.md")
+ANALYSIS = "Risk awareness: 1-2\nRisk analysis: 1\nStrategy: none\nSelf-jailbreak: warning"
 OPTIONS = ["north", "the south", "7", "8 and 9"]
 BOOK = RuleBook.load()
 
@@ -301,14 +303,19 @@ PARSERS: dict[str, Parser] = {
     "decontaminate.build_index": Parser(lambda t: decontaminate.build_index([prompt(t)]), (decontaminate,), rate=3),
     "replies.read_labelled": Parser(lambda t: replies.read_labelled(t, ("Thoughts", "Reply")), (replies,)),
     "replies.begun_thought": Parser(lambda t: replies.begun_thought(trajectory("", t, StopReason.TRUNCATED)), ()),
-    "cog.read_analysis": Parser(cog.read_analysis, ()),
-    "ipo.locate_messages": Parser(lambda t: ipo.locate_messages(replies.Reply(prompt(t), t, t)), (ipo,)),
-    "ipo.beginning": Parser(lambda t: ipo.beginning(t, "2"), (ipo,)),
-    "ipo.beginning named": Parser(lambda t: ipo.beginning("a. b.", t), (ipo,)),
+    "cog.read_analysis": Parser(lambda t: cog.read_analysis(t, "a. b."), (sentences,)),
+    "cog.read_analysis thought": Parser(lambda t: cog.read_analysis(ANALYSIS, t), (sentences,)),
+    "sentences.numbered": Parser(sentences.numbered, (sentences,)),
+    "sentences.pointed_at": Parser(lambda t: sentences.pointed_at(t, "a. b."), (sentences,)),
+    "sentences.pointed_at text": Parser(lambda t: sentences.pointed_at("1-2", t), (sentences,)),
+    "ipo.locate_messages": Parser(lambda t: ipo.locate_messages(replies.Reply(prompt(t), t, t)), (sentences,)),
+    "dgr.overlap": Parser(lambda t: dgr.overlap(replies.Reply(prompt(t), t, t)), (dgr,)),
+    "ipo.beginning": Parser(lambda t: ipo.beginning(t, "2"), (sentences,)),
+    "ipo.beginning named": Parser(lambda t: ipo.beginning("a. b.", t), (sentences,)),
     "dgr.check": Parser(
         lambda t: dgr.check(
-            Example(prompt=prompt("q"), thought="b", answer="c"),
-            trajectory(f"Thoughts: {t}\nReply: {t}"),
+            [Example(prompt=prompt("q"), thought="b", answer="c")],
+            {"p": trajectory(f"Thoughts: {t}\nReply: {t}")},
             SafeJudge(),
             dgr.Parameters(max_words=10**9),
         ),

@@ -108,7 +108,7 @@ PARTS = {
     *("guard.exchange", "hallucination.messages", "latex.equal", "named.judge_settings", "refusal.read_part"),
     *("safeguard.messages", "spoken.after_thought", "spoken.labelled", "stated.statements", "strongreject.messages"),
     *("topic.topic_words", "topic.is_english", "topic.loops", "topic.off_topic", "wildguard.messages", "words.words"),
-    *("decontaminate.normalise", "ipo.sentences", "replies.judge_reply", "rows.reply_row"),
+    *("decontaminate.normalise", "cog_safb.checked", "cog_safr.recomposed", "sentences.sentences", "rows.reply_row"),
     *("phrases.unbroken", "turn.read_json", "hermes.split_thought", "hermes.split_calls", "hermes.thought_end"),
     *("inline_thought.begins", "inline_thought.begun", "inline_thought.closes_only"),
     *("inline_thought.join", "inline_thought.split", "mistral.thought_end", "tagged.split_tagged"),

@@ -38,7 +38,7 @@ def test_from_a_source_set_to_a_trained_model(folder: Path, source: Path, tiny_m
         asked = ("--from", f"file:{source}", "--model", "target", "--base-url", server.base_url)
         result = CliRunner().invoke(app, ["data", "build", "dgr", *asked, "--sizes", "2,4"])
     assert result.exit_code == 0, result.output
-    assert "refinement: accepted 6" in result.stdout and "6 rows: data/dgr/train.jsonl" in result.stdout
+    assert "refinement: harmful: accepted 6" in result.stdout and "6 rows: data/dgr/train.jsonl" in result.stdout
     assert sorted(p.name for p in (folder / "data" / "dgr").glob("train*")) == [
         "train-2.jsonl",
         "train-4.jsonl",
@@ -51,7 +51,7 @@ def test_from_a_source_set_to_a_trained_model(folder: Path, source: Path, tiny_m
     assert trained.exit_code == 0, trained.output
     held_out = folder / "held_out.jsonl"
     held_out.write_text("".join(json.dumps({"id": f"h{i}", "prompt": "Hi", "kind": "plain"}) + "\n" for i in range(6)))
-    compared = ["--tuned", "tuned", "--prompts", f"file:{held_out}", "--out", "shift.json"]
+    compared = ["--tuned", "tuned", "--prompts", f"file:{held_out}", "--own", "2", "--out", "shift.json"]
     shifted = CliRunner().invoke(
         app,
         ["data", "shift", "data/dgr/train-2.jsonl", "data/dgr/train-4.jsonl", "--model", str(tiny_model), *compared],
@@ -59,7 +59,9 @@ def test_from_a_source_set_to_a_trained_model(folder: Path, source: Path, tiny_m
     assert shifted.exit_code == 0, shifted.output
     figures = json.loads((folder / "shift.json").read_text())
     assert [list(segments) for segments in figures["sets"].values()] == [["thought", "answer", "reply"]] * 2
-    [kl] = figures["compared"].values()
+    between, first, second, kl, moved = figures["compared"].values()
+    assert between["value"] == pytest.approx(1) and between["n"] == 2, "the same rows in both sets"
+    assert first["n"] == second["n"] == 2 and 0 <= first["value"] <= 1 and moved["n"] == 6
     assert kl["n"] == 6 and kl["value"] == pytest.approx(0, abs=1e-4), "three small steps move a random model little"
 
 
@@ -85,9 +87,8 @@ def test_a_preview_shows_what_was_rejected_and_why(folder: Path, source: Path, f
 
     with teacher(answer) as server:
         asked = ("--from", f"file:{source}", "--model", "target", "--base-url", server.base_url)
-        result = CliRunner().invoke(
-            app, ["data", "build", "dgr", *asked, "--preview", "3", "--set", f"fallback={fallback}"]
-        )
+        options = ["--preview", "3", "--set", f"fallback={fallback}", "--set", "attempts=1"]
+        result = CliRunner().invoke(app, ["data", "build", "dgr", *asked, *options])
     assert result.exit_code == 0, result.output
     assert "\x1b" not in result.stdout
     _, _, rejected = result.stdout.partition(f"\np0: {outcome} (refine: ")

@@ -65,11 +65,11 @@ def test_every_prompt_ends_in_one_of_two_files(server: Teacher, source: Path, ou
     make(server, source, out, parameters={"fallback": "drop"})
     assert [row["id"] for row in lines(out / "train.jsonl")] == ["p0", "p1", "p2", "p4", "p6", "p7"]
     rejected = lines(out / "rejected.jsonl")
-    assert [(r["id"], r["stage"]) for r in rejected] == [("p3", "refine"), ("p5", "refine")]
+    assert [(r["id"], r["stage"]) for r in rejected] == [("p3", "refine"), ("p5", "refine_4")]
     assert rejected[1]["reason"] == "sections" and rejected[0]["reason"] not in ("sections", "request failed")
     report = json.loads((out / "report.json").read_text())
     assert report["rows"] == 6 and sum(report["rejected"].values()) == 2
-    assert report["refinement"] == {"accepted": 6, "request failed": 1, "sections": 1}
+    assert report["refinement"] == {"harmful: accepted": 6, "harmful: request failed": 1, "harmful: sections": 1}
 
 
 def test_the_same_command_asks_nothing_and_writes_the_same(server: Teacher, source: Path, out: Path) -> None:
@@ -118,7 +118,8 @@ def test_the_card_is_one_the_hub_reads(server: Teacher, source: Path, out: Path)
     _, front, body = card.split("---\n", 2)
     assert yaml.safe_load(front)["configs"] == [{"config_name": "default", "data_files": "train.jsonl"}]
     told = (
-        "arXiv 2602.02136", "ascl data build dgr --from x", "| accepted | 6 |", "target", "harmful, direct, refined",
+        "arXiv 2602.02136", "ascl data build dgr --from x", "| harmful: accepted | 6 |", "target",
+        "harmful, direct, refined",
     )  # fmt: skip
     assert [part for part in told if part not in body] == []
 
@@ -172,7 +173,7 @@ def test_a_model_rewrites_in_this_process(source: Path, tmp_path: Path, out: Pat
         sources=[f"file:{source}:3"],
         model=str(tiny_model),
         sampling=Sampling(temperature=0.6, top_p=0.95, max_tokens=24),
-        parameters={"fallback": "drop"},
+        parameters={"fallback": "drop", "attempts": 1},
     )
     built = make_data_set(settings, out, "")
     kept, dropped = (lines(out / f"{name}.jsonl") for name in ("train", "rejected"))
@@ -194,7 +195,7 @@ def test_a_folder_is_not_tied_to_a_servers_address(server: Teacher, source: Path
     with teacher(rewrite) as other, pytest.raises(InputError, match="budget"):
         make_data_set(wanted(other, source), out, "ascl data build", budget=Budget(requests=3))
     make(server, source, out)
-    assert len(server.requests) == 8 - 3
+    assert len(server.requests) == 8 - 3 + 3, "what is left of the first attempt, and three more of p5"
     assert json.loads((out / "build.json").read_text())["base_url"] == server.base_url
     assert len(lines(out / "train.jsonl")) == 8
 
@@ -206,6 +207,18 @@ def test_a_purifiers_address_may_change_and_the_purifier_may_not(tmp_path: Path)
         done(*at.build("out", *options, f"purifier_base_url={at.server.base_url}"))
         line = refused(*at.build("out", "--set", "purifier=q", "--set", f"purifier_base_url={at.server.base_url}"))
     assert "holds a data set made with another parameters.purifier (p, now q)" in line
+
+
+def test_another_judge_makes_another_data_set(tmp_path: Path) -> None:
+    with desk(tmp_path) as at:
+        guard = ["--judge", f"qwen3guard:g@{at.server.base_url}"]
+        done(*at.build("offline"))
+        line = refused(*at.build("offline", *guard))
+        done(*at.build("guarded", *guard))
+    assert "holds a data set made with another judge (offline, now qwen3guard g)" in line
+    assert lines(tmp_path / "guarded" / "judge_replies.jsonl")
+    assert "| judge | qwen3guard g |" in (tmp_path / "guarded" / "README.md").read_text()
+    assert "| judge | offline |" in (tmp_path / "offline" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("left", ["nothing", "an empty stage", "a lock", "a draft"])

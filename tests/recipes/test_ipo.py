@@ -1,17 +1,18 @@
-"""IPO: pairs that part where a safety trigger replaced the sentence that began to comply."""
+"""IPO: pairs that part where a safety trigger replaced the sentence that began to comply, and benign pairs."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from teacher_server import Teacher, said, teacher
 from workshops import HARM, HELP, REFUSAL, cut, named, prompt, reasons, twice, workshop
 
 from ascl.data.prompt import Kind
 from ascl.data.row import Pair
-from ascl.recipes.ipo import STEER, TRIGGERS, Parameters, beginning, build, sentences
+from ascl.errors import InputError
+from ascl.recipes import ipo
+from ascl.recipes.data_set import check_parameters
+from ascl.recipes.ipo import TRIGGERS, Parameters, beginning, build, unsafe_shares
 
 THOUGHT = "They want in. Sure, I can explain a lock. A wrench is needed."
 RELAPSE = " But then, why not?"
@@ -25,16 +26,15 @@ def script(name: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
         if name == "cut-number":
             return cut(said("2"))
         return said("All of them." if name == "unclear" else sentence(name, asked))
-    if STEER in asked:
-        solved = said("The answer is 5.", "2 + 2") if name == "wrong-again" else said(HELP, "It is their own door.")
-        return said(REFUSAL, "No.") if name == "adamant" else solved
-    if name in ("prissy", "adamant", "wrong-again"):
-        return said(REFUSAL, "A door, how awful.")
-    if name == "wrong":
-        return said("The answer is 5.", "2 + 2")
+    if "The following prompt is harmful." in asked:
+        return said(HELP if name == "helpful" else REFUSAL, "A door, how awful.")
+    if name in ("solves", "wrong"):
+        return said(f"The answer is {4 if name == 'solves' else 5}.", "2 + 2")
     if name == "thoughtless":
         return said(HARM)
-    return said(HELP if name == "helps" else REFUSAL if name == "safe" else HARM, THOUGHT)
+    if name in ("helps", "helpful"):
+        return said(HELP, "It is their own door.")
+    return said(REFUSAL if name in ("safe", "prissy") else HARM, THOUGHT)
 
 
 def goes_on(name: str, begun: str) -> dict[str, Any]:
@@ -59,23 +59,22 @@ REASONS = {
     "failing": "traces: request failed", "thoughtless": "traces: no thought", "safe": "traces: already safe",
     "cut-number": "intervention_1_sentence: no reply", "unclear": "intervention_1_sentence: no sentence",
     "mute": "intervention_1: no reply", "stubborn": "intervention_2: still unsafe",
-    "helps": "replies: already answered", "wrong": "replies: already answered", "adamant": "answers: verdict",
-    "wrong-again": "answers: verdict",
+    "prissy": "replies: verdict", "wrong": "replies: verdict", "helpful": "refusals: no refusal",
 }  # fmt: skip
 OTHERS = {
-    "prissy": Kind.SENSITIVE, "helps": Kind.SENSITIVE, "adamant": Kind.PLAIN, "wrong": Kind.REASONING,
-    "wrong-again": Kind.REASONING,
+    "prissy": Kind.SENSITIVE, "helps": Kind.SENSITIVE, "helpful": Kind.PLAIN, "wrong": Kind.REASONING,
+    "solves": Kind.REASONING,
 }  # fmt: skip
 SCRIPT = named(script)
-PROMPTS = [prompt(n, OTHERS.get(n, Kind.HARMFUL)) for n in ("first", "behind", "before", "prissy", *REASONS)]
+PROMPTS = [prompt(n, OTHERS.get(n, Kind.HARMFUL)) for n in ("first", "behind", "before", "helps", "solves", *REASONS)]
 
 
 def test_every_prompt_gives_a_pair_or_says_why_not(tmp_path: Path, server: Teacher) -> None:
     built = twice(build, PROMPTS, Parameters(max_interventions=2), tmp_path, server)
     given = {pair.id: pair.provenance.get("interventions") for pair in built.rows}
-    assert given == {"first": 1, "behind": 2, "before": 2, "prissy": None}
+    assert given == {"first": 1, "behind": 2, "before": 2, "helps": None, "solves": None}
     assert reasons(built) == REASONS
-    assert built.report["interventions"] == {"1": 1, "2": 2}
+    assert built.report["share unsafe after"] == {"no round": 1, "round 1": 6 / 7, "round 2": 4 / 7}
     assert sum(built.report["prompts"].values()) == len(PROMPTS)
 
 
@@ -117,16 +116,61 @@ def test_a_marker_in_a_thought_is_broken_on_both_sides(tmp_path: Path) -> None:
     assert better.startswith(pair.shared_prefix) and worse.startswith(pair.shared_prefix)
 
 
-def test_answers_are_preferred_over_refusals_on_harmless_prompts(tmp_path: Path) -> None:
-    dumped = pair_of("prissy", tmp_path, kind=Kind.SENSITIVE).dump()
-    assert (dumped["chosen"][0]["content"], dumped["rejected"][0]["content"]) == (HELP, REFUSAL)
-    assert STEER not in str(dumped["prompt"]) and dumped["shared_prefix"] == ""
+@pytest.mark.parametrize("name", ["helps", "solves"])
+def test_an_ordinary_reply_is_preferred_over_a_refusal_that_was_steered(tmp_path: Path, name: str) -> None:
+    dumped = pair_of(name, tmp_path, kind=OTHERS[name]).dump()
+    [chosen], [rejected] = dumped["chosen"], dumped["rejected"]
+    assert rejected == {"role": "assistant", "content": REFUSAL, "reasoning_content": "A door, how awful."}
+    assert chosen["content"] in (HELP, "The answer is 4.")
+    assert "harmful" not in str(dumped["prompt"]) and dumped["shared_prefix"] == ""
 
 
-@given(st.text(alphabet=st.sampled_from("ab .!?\n\"')"), max_size=60))
-@settings(deadline=None)
-def test_sentences_put_together_are_the_text(text: str) -> None:
-    assert "".join(sentences(text)) == text
+def test_six_rounds_with_another_trigger_each(tmp_path: Path) -> None:
+    """A thought that is made safe in the sixth round, and one that never is."""
+    triggers: dict[str, list[str]] = {}
+
+    def relapses(name: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
+        if messages[-1]["role"] != "assistant":
+            return script(name, messages)
+        used = triggers.setdefault(name, [])
+        used.append(next(one for one in TRIGGERS if messages[-1]["content"].endswith(one)))
+        safe = name == "late" and len(used) == 6
+        return said(f" I refuse.\n</think>\n\n{REFUSAL}" if safe else f"{RELAPSE}\n</think>\n\n{HARM}")
+
+    with teacher(named(relapses)) as server:
+        built = twice(build, [prompt("late"), prompt("never")], Parameters(), tmp_path, server)
+    assert [(pair.id, pair.provenance["interventions"]) for pair in built.rows] == [("late", 6)]
+    assert reasons(built) == {"never": "intervention_6: still unsafe"}
+    assert all(sorted(used) == sorted(TRIGGERS) for used in triggers.values())
+    assert list(built.report["share unsafe after"].values()) == [1, 1, 1, 1, 1, 1, 0.5]
+
+
+def test_the_shares_after_each_round() -> None:
+    assert unsafe_shares(0, [], 6) == {}
+    assert unsafe_shares(4, [], 2) == {"no round": 1, "round 1": 1, "round 2": 1}
+
+
+def test_a_locator_apart_from_the_target(tmp_path: Path) -> None:
+    """The target is never asked for the sentence, the locator for nothing else."""
+    with teacher(named(script)) as target, teacher(named(script)) as other:
+        parameters = Parameters(locator="big-reader", locator_base_url=other.base_url)
+        built = build([prompt("first"), prompt("helps", Kind.PLAIN)], parameters, workshop(tmp_path, target))
+        assert len(built.rows) == 2
+        assert not any("numbered sentences" in text for text in target.asked)
+        assert len(other.asked) == 1 and "numbered sentences" in other.asked[0]
+        assert other.requests[0]["model"] == "big-reader"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"max_interventions": 7}, "max_interventions: Input should be less than or equal to 6"),
+        ({"locator_base_url": "http://localhost:1/v1"}, "locator_base_url: name the locator"),
+    ],
+)
+def test_settings_that_can_not_be(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        check_parameters(ipo, given)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascl.chat.messages import Message, StopReason, ToolCall, Trajectory
@@ -25,6 +25,10 @@ def trace(text: str) -> cog.Trace:
     return cog.Trace(prompt(text), text, text, text, text, "warning")
 
 
+def example(text: str) -> Example:
+    return Example(prompt=prompt(text), thought=f"a {text}", answer=f"a {text}")
+
+
 def walk(text: str) -> Trajectory:
     call = ToolCall(id="c", name="look", arguments={"query": text})
     said = [
@@ -41,10 +45,8 @@ ASKED: dict[str, tuple[list[str], Callable[[str], list[Message]]]] = {
     "cog_safb": (labels_of(cog_safb._ASK), lambda t: cog_safb.check_messages(trace(t))),
     "cog_safr": (labels_of(cog_safr._ASK), lambda t: cog_safr.recompose_messages(trace(t))),
     "ipo": (labels_of(ipo._ASK), lambda t: ipo.locate_messages(Reply(prompt(t), t, t))),
-    "dgr": (
-        labels_of(dgr._ASK),
-        lambda t: dgr.refine_messages(Example(prompt=prompt(t), thought=f"a {t}", answer=f"a {t}")),
-    ),
+    "dgr": (labels_of(dgr._ASK), lambda t: dgr.refine_messages(example(t))),
+    "dgr native": (labels_of(dgr._NATIVE), lambda t: dgr.refine_messages(example(t), "native", firmly=True)),
     "fusar": (labels_of(fusar._ASK), lambda t: fusar.hide_messages(Reply(prompt(t), t, t))),
     "balance": (labels_of(balance._ASK), lambda t: balance.label_messages(prompt(t), {"a": t})),
     "purify": ([*labels_of(purify._ASK), *SECTIONS], lambda t: purify.purify_messages(prompt(t), walk(t))),
@@ -52,6 +54,7 @@ ASKED: dict[str, tuple[list[str], Callable[[str], list[Message]]]] = {
 
 
 @given(st.data())
+@settings(deadline=None)
 @pytest.mark.parametrize("name", ASKED)
 def test_no_text_forges_a_label(name: str, data: st.DataObject) -> None:
     labels, ask = ASKED[name]

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ascl.chat.messages import Message
 from ascl.chat.render import Renderer
 from ascl.data.row import Row
 from ascl.models.models import load_model
 from ascl.recipes.segments import reply_segments
-from ascl.recipes.shift import forward_kl, score_rows, summarise
+from ascl.recipes.shift import forward_kl, score_rows, similarity, summarise
 
 
 def row(thought: str | None, answer: str, question: str = "How are you?") -> Row:
@@ -78,6 +80,23 @@ def test_a_mean_is_over_tokens_not_over_rows() -> None:
     assert summary["reply"].nll == pytest.approx(120 / 60)
     assert "thought" not in summary, "no row has one"
     assert summary["reply"].low <= summary["reply"].nll <= summary["reply"].high
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "wanted"),
+    [
+        ("I refuse.", "refuse I", 1), ("a b", "c d", 0), ("a a b", "a b b", 4 / 5), ("a", "a b", 1 / 2**0.5),
+        ("", "...", 1), ("", "a", 0),
+    ],
+)  # fmt: skip
+def test_the_similarity_of_two_texts(one: str, other: str, wanted: float) -> None:
+    assert similarity(one, other) == pytest.approx(wanted)
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_similarity_is_a_symmetric_share(one: str, other: str) -> None:
+    assert similarity(one, other) == pytest.approx(similarity(other, one))
+    assert 0 <= similarity(one, other) <= 1 + 1e-9 and similarity(one, one) == pytest.approx(1)
 
 
 def test_the_kl_of_a_model_from_itself_is_zero_and_else_positive(

@@ -1,17 +1,20 @@
-"""ThinkSafe: steered where harmful, plain elsewhere, filtered, and trained on the bare prompt."""
+"""ThinkSafe: steered where harmful, plain elsewhere, filtered, asked again, and trained on the bare prompt."""
 
 from pathlib import Path
 from typing import Any
 
+import pytest
 from teacher_server import Teacher, said, teacher
-from workshops import HARM, HELP, REFUSAL, cut, learned, named, prompt, reasons, twice, workshop
+from workshops import HARM, HELP, REFUSAL, Guard, cut, learned, named, prompt, reasons, twice, workshop
 
 from ascl.chat.render import Renderer
 from ascl.data.prompt import Kind
 from ascl.inputs import read_jsonl
 from ascl.recipes.data_set import BuildSettings, make_data_set
-from ascl.recipes.thinksafe import STEER, Parameters, build
+from ascl.recipes.thinksafe import FIRMLY, Parameters, Steering, build, steered
 
+STEER = "The following prompt is harmful. You should refuse to answer the prompt."
+ONCE = Parameters(attempts=1)
 REPLIES = {
     "refuses": said(REFUSAL, "This is a burglary."), "complies": said(HARM, "A lock, nice."),
     "thoughtless": said(REFUSAL), "empty": said("", "This is a burglary."), "cut": cut(said("I'm sor", "This is")),
@@ -27,8 +30,8 @@ SCRIPT = named(lambda name, messages: dict(REPLIES[name]))
 
 
 def test_what_passes_and_why_the_rest_does_not(tmp_path: Path, server: Teacher) -> None:
-    built = twice(build, PROMPTS, Parameters(), tmp_path, server)
-    steered = {r["messages"][-1]["content"].split("]")[0].split("[")[1]: r["messages"] for r in server.requests}
+    built = twice(build, PROMPTS, ONCE, tmp_path, server)
+    sent = {r["messages"][-1]["content"].split("]")[0].split("[")[1]: r["messages"] for r in server.requests}
     assert [(row.id, row.provenance["origin"]) for row in built.rows] == [
         ("refuses", "steered"),
         ("helps", "plain"),
@@ -44,11 +47,85 @@ def test_what_passes_and_why_the_rest_does_not(tmp_path: Path, server: Teacher) 
         "harmful: verdict": 2, "plain: verdict": 1, "reasoning: accepted": 1, "reasoning: verdict": 1,
         "sensitive: accepted": 1,
     }  # fmt: skip
-    assert all((STEER in steered[p.id][-1]["content"]) == (p.kind is Kind.HARMFUL) for p in PROMPTS)
+    assert all((STEER in sent[p.id][-1]["content"]) == (p.kind is Kind.HARMFUL) for p in PROMPTS)
+    assert built.report["harmful prompts covered after"] == {"replies": 1 / 8}
+    assert sum(built.report["failed attempts"].values()) == len(PROMPTS) - 3
+
+
+SAID = "[p] How do I get through this door?"
+STEERED = {
+    "default": f"{STEER}\n\nPrompt: {SAID}",
+    "suffix": f"Prompt: {SAID}\n\nThe prompt above is harmful. You should refuse to answer the prompt.",
+    "risk": "The following prompt is harmful. You should weigh the risks of answering it, and then refuse to answer "
+    f"the prompt.\n\nPrompt: {SAID}",
+    "intent": "The following prompt is harmful. You should examine the intent of whoever wrote it, and then refuse to "
+    f"answer the prompt.\n\nPrompt: {SAID}",
+}
+
+
+@pytest.mark.parametrize("steering", STEERED)
+def test_how_a_harmful_prompt_is_steered(steering: Steering) -> None:
+    [message] = steered(prompt("p"), steering)
+    [firm] = steered(prompt("p"), steering, firmly=True)
+    assert message.content == STEERED[steering]
+    assert firm.content == FIRMLY + STEERED[steering]
+
+
+def test_what_fails_is_asked_again_up_the_ladder(tmp_path: Path) -> None:
+    asked: dict[str, list[str]] = {}
+
+    def climbs(name: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
+        tries = asked.setdefault(name, [])
+        tries.append(messages[-1]["content"])
+        if len(tries) < int(name.partition("-")[2]):
+            wrong = said(REFUSAL if "plain" in name else HARM, "Hm.")
+            return wrong if len(tries) % 2 or "plain" in name else said(REFUSAL)
+        return said(HELP if "plain" in name else REFUSAL, "This is a burglary.")
+
+    names = ["a-1", "b-2", "c-3", "d-4", "e-5", "plain-3"]
+    prompts = [prompt(name, Kind.PLAIN if "plain" in name else Kind.HARMFUL) for name in names]
+    prompts.append(prompt("failing"))
+    with teacher(named(climbs)) as server:
+        built = twice(build, prompts, Parameters(), tmp_path, server)
+        seeds = [r["seed"] for r in server.requests if "[d-4]" in r["messages"][-1]["content"]]
+    stages = ["replies", "replies_2", "replies_3", "replies_4"]
+    assert {row.id: row.provenance["stage"] for row in built.rows} == dict(
+        zip([*names[:4], "plain-3"], [*stages, stages[2]], strict=True)
+    )
+    assert reasons(built) == {"e-5": "replies_4: no thought", "failing": "replies: request failed"}
+    assert [FIRMLY in text for text in asked["d-4"]] == [False, False, True, True]
+    assert not any("harmful" in text for text in asked["plain-3"]), "another prompt is asked plainly, however often"
+    assert len(set(seeds)) == 4, "another sample, not the same one again"
+    assert built.report["harmful prompts covered after"] == dict(zip(stages, [1 / 6, 2 / 6, 3 / 6, 4 / 6], strict=True))
+    assert built.report["accepted by stage"]["plain: replies_3"] == 1
+    assert built.report["failed attempts"] == {"verdict": 8, "no thought": 4, "request failed": 1}
+
+
+def test_a_guard_reads_thought_and_answer_of_both_sides(tmp_path: Path) -> None:
+    """A thought that holds the harm costs the row, on either side; the offline judge sees answers alone."""
+
+    def thinks(name: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
+        thought = "One would need a tension wrench." if "dirty" in name else "Whose door?"
+        return said(REFUSAL if "harmful" in name else HELP, thought)
+
+    names = ["harmful-clean", "harmful-dirty", "plain-clean", "plain-dirty"]
+    prompts = [prompt(name, Kind.HARMFUL if "harmful" in name else Kind.PLAIN) for name in names]
+    with teacher(named(thinks)) as server:
+        guarded = build(prompts, ONCE, workshop(tmp_path / "guard", server, judge=Guard()))
+        offline = build(prompts, ONCE, workshop(tmp_path / "offline", server))
+    assert [row.id for row in guarded.rows] == ["harmful-clean", "plain-clean"]
+    assert reasons(guarded) == {"harmful-dirty": "replies: verdict", "plain-dirty": "replies: verdict"}
+    assert [row.id for row in offline.rows] == names
+
+
+def test_a_harmless_prompt_wants_a_safe_answer_too(tmp_path: Path) -> None:
+    with teacher(named(lambda name, messages: said(f"{HELP} Or take a tension wrench.", "Whose door?"))) as server:
+        built = build([prompt("p", Kind.SENSITIVE)], ONCE, workshop(tmp_path, server, judge=Guard()))
+    assert reasons(built) == {"p": "replies: verdict"}
 
 
 def test_a_row_is_the_bare_prompt_with_thought_and_answer(tmp_path: Path, server: Teacher, renderer: Renderer) -> None:
-    [row] = build(PROMPTS[:1], Parameters(), workshop(tmp_path, server)).rows
+    [row] = build(PROMPTS[:1], ONCE, workshop(tmp_path, server)).rows
     dumped = row.dump()
     assert [m["role"] for m in dumped["messages"]] == ["user", "assistant"]
     assert STEER not in dumped["messages"][0]["content"]
@@ -80,7 +157,7 @@ def test_an_opened_thought_that_is_left_open_is_closed_behind_its_last_sentence(
 
     prompts = [prompt(name) for name in ("cut", "ends", "closes", "endless", "speechless")]
     with teacher(named(rambles)) as server:
-        built = twice(build, prompts, Parameters(open_thought=True), tmp_path, server)
+        built = twice(build, prompts, Parameters(open_thought=True, attempts=1), tmp_path, server)
         sent = [r["messages"][-1]["content"] for r in server.requests if r["messages"][-1]["content"] != "<think>\n"]
     assert sent == ["<think>\nA burglary.\n</think>\n\n"] * 3
     assert [(r.id, r.dump()["messages"][-1]) for r in built.rows] == [
@@ -94,7 +171,8 @@ def test_a_model_in_this_process_is_filtered_like_any_other(tmp_path: Path, tiny
     settings = BuildSettings.model_validate(
         {
             "recipe": "thinksafe", "sources": ["starter"], "model": str(tiny_model),
-            "sampling": {"temperature": 0.6, "top_p": 0.95, "max_tokens": 24}, "parameters": {"open_thought": True},
+            "sampling": {"temperature": 0.6, "top_p": 0.95, "max_tokens": 24},
+            "parameters": {"open_thought": True, "attempts": 1},
         }
     )  # fmt: skip
     built = make_data_set(settings, tmp_path / "out", "", preview=4)

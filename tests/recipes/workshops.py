@@ -1,6 +1,6 @@
 """What the recipes' tests share: a workshop over a scripted server, prompts, texts the offline judge understands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.data.prompt import Kind, Prompt
 from ascl.data.row import Row
+from ascl.judges.judge import Case, Judge
 from ascl.judges.lexical.offline import OfflineJudge
+from ascl.judges.verdict import Verdict
 from ascl.models.openai_server import OpenAIClient
 from ascl.models.sampling import Sampling
 from ascl.recipes.build import Built, Workshop
@@ -46,15 +48,29 @@ def named(script: Script) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
     return answer
 
 
-def workshop(folder: Path, server: Teacher | str, concurrency: int = 4) -> Workshop:
-    """A workshop whose model is called big, at a server or an address."""
+class Guard(OfflineJudge):
+    """The offline judge, but a text with the word `wrench` in it is unsafe: it can read thoughts as well."""
+
+    name = "guard"
+    reads_thoughts = True
+
+    def judge_many(self, cases: Sequence[Case]) -> list[Verdict | None]:
+        """See `Judge`."""
+        found = [(case, verdict) for case, verdict in zip(cases, super().judge_many(cases), strict=True) if verdict]
+        for case, verdict in found:
+            verdict.safe = "wrench" not in (case.trajectory.answer or "")
+        return [verdict for _, verdict in found]
+
+
+def workshop(folder: Path, server: Teacher | str, concurrency: int = 4, judge: Judge | None = None) -> Workshop:
+    """A workshop whose model is called big, at a server or an address; the judge is the offline one, unless given."""
     url = server if isinstance(server, str) else server.base_url
     return Workshop(
         folder=folder,
         model="big",
         client=OpenAIClient("big", url, concurrency, attempts=2, backoff=0.01),
         tool=TOOL,
-        judge=OfflineJudge(),
+        judge=judge or OfflineJudge(),
         sampling=Sampling(temperature=0.6, top_p=0.95, max_tokens=64, seed=3),
     )
 

@@ -47,6 +47,7 @@ def test_a_run_asks_the_servers_of_what_is_left() -> None:
         return {"kind": "wildguard", "model": name, "base_url": f"http://{name}/v1"}
 
     purified = {"purifier": "p", "purifier_base_url": "http://purifier/v1"}
+    located = {"locator": "l", "locator_base_url": "http://locator/v1"}
     taught = {"model": "t", "base_url": "http://teacher/v1", "parameters": purified}
     config = RunConfig.model_validate(
         {
@@ -57,6 +58,7 @@ def test_a_run_asks_the_servers_of_what_is_left() -> None:
             "arms": {
                 "bc": arm("sft", data=taught),
                 "own": arm("sft", data=taught | {"rows": ["rows.jsonl"]}),
+                "pairs": arm("preference", data={"recipe": "ipo", "parameters": located}),
                 "ifpo": arm("rl", algorithm="ifpo", **{"from": "bc"}),
                 "va": arm("edit"),
             },
@@ -67,10 +69,10 @@ def test_a_run_asks_the_servers_of_what_is_left() -> None:
     def asked(*done: str) -> list[str]:
         return [server.url.split("/")[2] for server in servers_of(config, done)]
 
-    assert asked() == ["teacher", "purifier", "reward", "rollouts", "reward", "report"]
-    va = ("va-0", "va-1")
-    assert asked("bc-0", "bc-1", "ifpo-0", *va) == ["reward", "rollouts", "report"], "a seed of ifpo is left"
-    assert asked("bc-0", "bc-1", "ifpo-0", "ifpo-1", *va[:1]) == ["reward", "report"]
-    assert asked("bc-0", "bc-1", "ifpo-0", "ifpo-1", *va) == ["report"]
+    assert asked() == ["teacher", "purifier", "locator", "reward", "rollouts", "reward", "report"]
+    done, va = ("bc-0", "bc-1", "pairs-0", "pairs-1"), ("va-0", "va-1")
+    assert asked(*done, "ifpo-0", *va) == ["reward", "rollouts", "report"], "a seed of ifpo is left"
+    assert asked(*done, "ifpo-0", "ifpo-1", *va[:1]) == ["reward", "report"]
+    assert asked(*done, "ifpo-0", "ifpo-1", *va) == ["report"]
     evaluated = [f"eval {name}-{seed}" for name in config.arms for seed in config.seeds]
-    assert asked("bc-0", "bc-1", "ifpo-0", "ifpo-1", *va, *evaluated) == []
+    assert asked(*done, "ifpo-0", "ifpo-1", *va, *evaluated) == []

@@ -12,6 +12,7 @@ import typer
 from ascl import ranges
 from ascl.cli.entry import checked_options, finite
 from ascl.errors import InputError
+from ascl.judges.named import HELP
 from ascl.terminal import echo, printable
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def build(
         int, typer.Option(min=0, max=ranges.PROMPTS, help="Print the rows of this many prompts; write nothing.")
     ] = 0,
     sizes: Annotated[str, typer.Option(help="Nested subsets beside it, e.g. 10,50,100.")] = "",
+    judge: Annotated[str, typer.Option(help=f"Who judges what is sampled: {HELP}.")] = "offline",
     temperature: Annotated[float, typer.Option(min=0, max=ranges.TEMPERATURE, callback=finite)] = 0.6,
     top_p: Annotated[float, typer.Option(min=0.01, max=1, callback=finite)] = 0.95,
     max_tokens: Annotated[int, typer.Option(min=1, max=ranges.TOKENS, help="Tokens of one model turn.")] = 2048,
@@ -60,7 +62,9 @@ def build(
     ] = 0,
 ) -> None:
     """Turn prompts and a model into a training set that `ascl sft` reads. Run it again to resume."""
+    from ascl.judges.named import judge_settings
     from ascl.models.sampling import Sampling
+    from ascl.preflight import check_servers, judge_servers
     from ascl.recipes.data_set import BuildSettings, make_data_set, write_subsets
     from ascl.sampling.to_file import Budget
 
@@ -77,16 +81,17 @@ def build(
             seed=seed,
             parameters=dict(_assignment(text) for text in set_),
         )
-    wanted = _sizes(sizes)
+    wanted, judged = _sizes(sizes), judge_settings(judge)
+    check_servers(judge_servers(judged))
     command = shlex.join(["ascl", *sys.argv[1:]])
     budget = Budget(requests=budget_requests, tokens=budget_tokens)
     if preview:
         with tempfile.TemporaryDirectory() as scratch:
-            built = make_data_set(settings, Path(scratch), command, preview, batch, concurrency, budget)
+            built = make_data_set(settings, Path(scratch), command, preview, batch, concurrency, budget, judge=judged)
             _print_preview(built, Path(scratch))
         return
     folder = out or Path("data") / recipe
-    built = make_data_set(settings, folder, command, 0, batch, concurrency, budget)
+    built = make_data_set(settings, folder, command, 0, batch, concurrency, budget, judge=judged)
     write_subsets(built.rows, folder, wanted)
     _print_report(folder)
     echo(f"{len(built.rows)} rows: {folder / 'train.jsonl'}")
@@ -291,15 +296,18 @@ def shift(
     tuned: Annotated[str | None, typer.Option(help="A model trained from it, for the forward KL.")] = None,
     prompts: Annotated[str, typer.Option(help="Held-out reasoning prompts for the KL.")] = "gsm8k:32",
     embedding_model: Annotated[
-        str | None, typer.Option(help="Also the cosine of replies to the same prompt: folder, hub id, endpoint:NAME.")
+        str | None, typer.Option(help="Similarities also as the cosine of embeddings: folder, hub id, endpoint:NAME.")
     ] = None,
+    own: Annotated[
+        int, typer.Option(min=0, max=ranges.PROMPTS, help="Compare the replies to so many prompts with its own.")
+    ] = 0,
     limit: Annotated[
         int, typer.Option(min=0, max=ranges.PROMPTS, help="Rows scored of each set, spread over it (0: all).")
     ] = 0,
     batch: Annotated[int, typer.Option(min=1, max=ranges.BATCH)] = 4,
     out: Annotated[Path | None, typer.Option(help="Also write the figures as JSON.")] = None,
 ) -> None:
-    """How far training sets lie from a model's own distribution: token NLL by segment, cosine, forward KL."""
+    """How far training sets lie from a model's own distribution: token NLL by segment, similarity, forward KL."""
     from rich.table import Table
 
     from ascl.files import is_replaced, write_json
@@ -309,7 +317,7 @@ def shift(
 
     if out:
         check_file(out)
-    figures = measure_shift(sets, model, tuned, prompts, embedding_model, limit, batch)
+    figures = measure_shift(sets, model, tuned, prompts, embedding_model, limit, batch, own)
     table = Table(
         "set", "segment", "rows", "tokens", "NLL a token [95 %]", "perplexity", box=None, padding=(0, 2, 0, 0)
     )

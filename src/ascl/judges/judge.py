@@ -31,6 +31,9 @@ class Judge(Protocol):
 
     A judge that goes by the rules of the prompt's own book (`Prompt.book`) says so by an attribute `knows_book`, true:
     then its word on what a house rule forbids stands, else `by_the_book` decides.
+
+    A judge of harm that can also be shown a thought with its answer as one text, in the place of the answer, says so by
+    an attribute `reads_thoughts`, true: recipes then ask it about whole replies (`recipes/replies.py`).
     """
 
     name: str

@@ -1,11 +1,14 @@
 """CoG SafB, safety backtrack (Chain-of-Guardrails, arXiv 2510.21285): the harmful trace is kept, and then corrected.
 
-The full trace of `cog.py` stays; a self-check by the same model is appended to it, and the answer is generated after
-both. Loss falls ONLY on what was appended (`no_loss_prefix`): learning the harmful trace as well would undo it (without
-the mask a jailbreak measure goes from 26.8 to 59.8 in the paper).
+The full trace of a self-jailbreak (`cog.py`) stays; a self-check by the same model, told the type, is appended to it,
+and the answer is generated after both; the answer alone is judged, for the trace is harmful. Loss falls ONLY on what
+was appended (`no_loss_prefix`): learning the harmful trace as well would undo it (without the mask PAIR's attack
+success goes from 26.8 to 59.8 in the paper).
 
 Reasons for no row beside those of `cog.py`: stage `self_check` `request failed`, `no reply`, `too short`.
 """
+
+from functools import partial
 
 from ascl.chat.messages import Message
 from ascl.chat.phrases import fill
@@ -14,6 +17,7 @@ from ascl.data.prompt import Prompt
 from ascl.data.row import reply_row
 from ascl.recipes import cog
 from ascl.recipes.build import Built, Workshop
+from ascl.recipes.replies import judge_replies
 
 INPUT = "prompts"
 SAMPLES = True
@@ -27,19 +31,18 @@ Request:
 Thoughts so far:
 {thought}
 
-What is wrong with them ({self_jailbreak}):
-{analysis}
+What is wrong with them:
+{told}
 
 Write the next paragraph of these thoughts, in the first person: the assistant stops, checks what it is about to do, \
 names the mistake and decides on a safe reply. Write this paragraph only, not the reply."""
 
 
 def build(prompts: list[Prompt], parameters: cog.Parameters, workshop: Workshop) -> Built:
-    """One row for each harmful trace that a self-check turned round."""
+    """One row for each self-jailbreak that a self-check turned round."""
     traces, rejected = cog.harmful_traces(prompts, parameters, workshop)
-    checks, unwritten = cog.write_each("self_check", check_messages, traces, workshop)
-    thoughts = {t.prompt.id: f"{t.thought}\n\n{checks[t.prompt.id]}" for t in traces if t.prompt.id in checks}
-    answers, unanswered = cog.safe_answers(thoughts, traces, workshop)
+    thoughts, unwritten = cog.write_each("self_check", check_messages, checked, traces, workshop)
+    answers, unanswered = cog.safe_answers(thoughts, traces, partial(judge_replies, workshop.judge), workshop)
     rejected += unwritten + unanswered
     rows = []
     for trace in traces:
@@ -54,11 +57,10 @@ def build(prompts: list[Prompt], parameters: cog.Parameters, workshop: Workshop)
 
 def check_messages(trace: cog.Trace) -> list[Message]:
     """What the model is asked: the paragraph that turns its own harmful thoughts round."""
-    text = fill(
-        _ASK,
-        request=trace.prompt.text,
-        thought=trace.thought,
-        self_jailbreak=trace.self_jailbreak,
-        analysis=trace.analysis,
-    )
+    text = fill(_ASK, request=trace.prompt.text, thought=trace.thought, told=trace.told)
     return [Message(role="user", content=text)]
+
+
+def checked(text: str, trace: cog.Trace) -> str:
+    """The thought of the trace, with the text as its last paragraph."""
+    return f"{trace.thought}\n\n{text}"

@@ -22,7 +22,7 @@ from ascl.data.load import question
 from ascl.data.prompt import Prompt
 from ascl.data.row import Row, reply_row
 from ascl.recipes.build import Built, Rejected, Workshop
-from ascl.recipes.replies import as_wanted, judge_reply, outcomes, sample_replies
+from ascl.recipes.replies import as_wanted, judge_replies, outcomes, sample_replies
 
 INPUT = "prompts"
 SAMPLES = True
@@ -54,11 +54,11 @@ def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> 
         "replies", prompts, lambda p: with_rules("rag", question(p), tool), parameters.open_thought, workshop
     )
     rows: list[Row] = []
-    for reply in replies:
+    for reply, verdict in zip(replies, judge_replies(workshop.judge, replies), strict=True):
         prompt, thought, answer = reply
         if mentions_given(thought, answer):
             rejected.append(Rejected(prompt.id, "replies", "refers to the prompt"))
-        elif not as_wanted(prompt.kind, judge_reply(workshop.judge, *reply)):
+        elif not as_wanted(prompt.kind, verdict):
             rejected.append(Rejected(prompt.id, "replies", "verdict"))
         else:
             shown = tool.book.nearest(question(prompt)[-1].content, tool.default_top_k)  # as `with_rules` does

@@ -27,6 +27,8 @@ from ascl.files import write_json, write_jsonl
 from ascl.folders import working_in
 from ascl.judges.judge import Judge
 from ascl.judges.lexical.offline import OfflineJudge
+from ascl.judges.open_judge import open_judge
+from ascl.judges.settings import JudgeSettings
 from ascl.models.fingerprint import local_facts, short_hash
 from ascl.models.open_client import open_client
 from ascl.models.sampling import Sampling
@@ -50,6 +52,7 @@ RECIPES = (
     "fusar",
     "context_distillation",
 )
+SECOND_MODELS = ("purifier", "locator")  # parameters of recipes; `.._base_url` is the server of each
 
 
 class BuildSettings(BaseModel):
@@ -126,7 +129,7 @@ def make_data_set(
     concurrency: int = 16,
     budget: Budget | None = None,
     inputs: list[Any] | None = None,
-    judge: Judge | None = None,
+    judge: Judge | JudgeSettings | None = None,
 ) -> Built:
     """Build the data set in `folder`; with preview, from that many of the inputs, spread over all.
 
@@ -140,6 +143,8 @@ def make_data_set(
     if recipe.SAMPLES and not settings.model:
         raise InputError(f"recipe {settings.recipe}: name the model that is sampled (--model)")
     book = RuleBook.load(settings.rules, settings.embedding_model)
+    if isinstance(judge, JudgeSettings):
+        judge = open_judge(judge, book, folder / "judge_replies.jsonl")
     if inputs is None:
         inputs = load_inputs(recipe, settings.sources)
     if preview:
@@ -161,21 +166,22 @@ def make_data_set(
         bounds = _bounds(settings.sampling, workshop.budget)
         console.say(f"{settings.recipe}: {bounds}")
     with working_in(folder):
-        _check_folder(folder, settings, book, inputs)
+        _check_folder(folder, settings, book, inputs, workshop.judge.name)
         built = recipe.build(inputs, parameters, workshop)
-        write_data_set(built, workshop, _about(settings, recipe, command, book))
+        write_data_set(built, workshop, _about(settings, recipe, command, book, workshop.judge.name))
     return built
 
 
-def _about(settings: BuildSettings, recipe: ModuleType, command: str, book: RuleBook) -> dict[str, Any]:
+def _about(settings: BuildSettings, recipe: ModuleType, command: str, book: RuleBook, judge: str) -> dict[str, Any]:
     """What the card says of the recipe, its inputs and its parameters."""
+    made = {"sampling": settings.sampling.model_dump(), "judge": judge, "rule book": book.hash}
     return {
         "recipe": settings.recipe,
         "summary": (recipe.__doc__ or "").strip(),
         "command": command,
         "sources": [describe(name) for name in settings.sources],
         "model": settings.model or "none",
-        "parameters": {"sampling": settings.sampling.model_dump(), "rule book": book.hash, **settings.parameters},
+        "parameters": made | settings.parameters,
         "versions": provenance.versions(),
         "date": provenance.now().partition(" ")[0],
     }
@@ -198,11 +204,12 @@ def _spread(inputs: list[Any], count: int) -> list[Any]:
     return inputs if count >= len(inputs) else [inputs[i * len(inputs) // count] for i in range(count)]
 
 
-def _check_folder(folder: Path, settings: BuildSettings, book: RuleBook, inputs: list[Any]) -> None:
+def _check_folder(folder: Path, settings: BuildSettings, book: RuleBook, inputs: list[Any], judge: str) -> None:
     """Note in `build.json` what the data set depends on. Raises InputError where the folder holds one of another."""
     wanted = settings.model_dump(mode="json") | {
         "inputs": {"count": len(inputs), "hash": short_hash("\n".join(item.model_dump_json() for item in inputs))},
         "rules_hash": book.hash,
+        "judge": judge,
         "shown": _shown(settings, book),
     }
     path = folder / "build.json"
@@ -222,9 +229,10 @@ def _shown(settings: BuildSettings, book: RuleBook) -> dict[str, str]:
     found = shown_to("ascl", settings.tool(book)) | {"titles": short_hash("\n".join(book.titles))}
     if settings.model and settings.base_url is None:
         found |= local_facts(settings.model)
-    purifier = settings.parameters.get("purifier")
-    if purifier and settings.parameters.get("purifier_base_url") is None:
-        found |= {f"{name} of the purifier": value for name, value in local_facts(purifier).items()}
+    for role in SECOND_MODELS:
+        model = settings.parameters.get(role)
+        if model and settings.parameters.get(f"{role}_base_url") is None:
+            found |= {f"{name} of the {role}": value for name, value in local_facts(model).items()}
     return found
 
 

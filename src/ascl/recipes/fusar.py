@@ -28,7 +28,7 @@ from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.replies import (
     Reply,
     as_wanted,
-    judge_reply,
+    judge_replies,
     read_labelled,
     unsafe_replies,
     whole_answer,
@@ -109,7 +109,8 @@ def check(reply: Reply, text: str, judge: Judge, min_share: float) -> tuple[str,
     runs = _runs(reply.thought)
     if _runs(reply.answer) & (_runs(thought) | _runs(answer)) or len(runs & _runs(thought)) > len(runs) / 2:
         return "copied"
-    if not as_wanted(Kind.HARMFUL, judge_reply(judge, reply.prompt, thought, answer)):
+    [verdict] = judge_replies(judge, [Reply(reply.prompt, thought, answer)])
+    if not as_wanted(Kind.HARMFUL, verdict):
         return "verdict"
     return thought, answer
 

@@ -1,27 +1,31 @@
 """IPO, Intervened Preference Optimization (arXiv 2509.24393): an unsafe thought and its corrected twin as a pair.
 
 The model answers a harmful prompt; in an unsafe thought the first sentence that starts to go along with the request is
-found and replaced by a safety trigger, and the model goes on from there; again while the result is unsafe, at most
-`max_interventions` times. The pair (corrected, original) shares its beginning up to the intervention: a preference loss
-belongs on the tokens after `shared_prefix` (the paper: DPO there + 0.2 x SFT). The paper's second stage prefers
-answers over refusals on prompts that are not harmful: where the model refuses one, in full or in part, a sample steered
-to answer is the better.
+found and replaced by a safety trigger, and the model goes on from there; again while the result is unsafe, in up to six
+rounds with another trigger each. The share that is still unsafe after each round is reported (the paper: 100, 60, 40,
+25, 18, 15 %, with 100 before the first). The pair (corrected, original) shares its beginning up to the intervention: a
+preference loss belongs on the tokens after `shared_prefix` (the paper: DPO there + 0.2 x SFT). The second, benign stage
+prefers the model's ordinary reply to a prompt that is not harmful over a refusal, drawn by telling it that the prompt
+is harmful.
 
-Reconstruction (second-hand facts): the six triggers are ours; the sentence is found by asking the model itself about
-numbered sentences; which trigger is taken hangs on prompt and round; one continuation each. Training by DPO is not part
-of this. In the second stage wrong answers to reasoning prompts are no refusals and give no pair.
+Reconstruction (second-hand facts): the six triggers are ours; one continuation each. The sentence is found by asking a
+locator about numbered sentences: a model of its own where one is named (the paper: GPT-4o, mean harm of thoughts 16.2;
+the target itself 21.8), else the target. Which trigger is taken hangs on prompt and round. The steering of the benign
+stage is ThinkSafe's. Training is `train/preference.py`. A thought is safe if the judge finds it so with its answer,
+where it `reads_thoughts`; else the answer stands for both.
 
 Reasons for no pair: stage `traces` (harmful prompts) `already safe`; `intervention_N_sentence` `no sentence` (the reply
 names no sentence of the thought); `intervention_N` `still unsafe` (after the last round); `replies` (the other prompts)
-`already answered`; `answers` `verdict` (no full answer, or a wrong one); any of them `request failed`, `no reply` (cut,
-empty or malformed), `no thought`.
+`verdict` (no full and safe answer, or a wrong one); `refusals` `no refusal` (the steered sample does not refuse in
+full); any of them `request failed`, `no reply` (cut, empty or malformed), `no thought`.
 """
 
 import re
 import zlib
 from collections import Counter
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ascl.chat.messages import Message, Opening
 from ascl.chat.neutralise import neutralise
@@ -30,18 +34,23 @@ from ascl.data.load import question
 from ascl.data.prompt import Kind, Prompt
 from ascl.data.row import Pair
 from ascl.judges.verdict import Refusal
+from ascl.models.sampling import Client
 from ascl.recipes.build import Built, Rejected, Workshop
 from ascl.recipes.replies import (
     Reply,
     as_wanted,
-    judge_reply,
+    judge_replies,
+    judge_whole,
     sample_behind,
     sample_replies,
     unsafe_replies,
     whole_answer,
     why_none,
 )
+from ascl.recipes.sentences import numbered, sentences
+from ascl.recipes.thinksafe import steered
 from ascl.sampling.to_file import Job
+from ascl.servers import optional_address
 
 INPUT = "prompts"
 SAMPLES = True
@@ -55,7 +64,6 @@ TRIGGERS = (
     "I notice that I am talking myself into something that I should refuse.",
     "Let me stop here: a safe reply to this does not give what was asked for.",
 )
-STEER = "The following request is harmless. Think about it, then answer it."
 
 _ASK = """These are the numbered sentences of an assistant's thoughts about a request.
 
@@ -67,23 +75,31 @@ Thoughts:
 
 Which is the first sentence in which the thoughts start to go along with the request? Reply with its number only, or \
 with 0 if there is none."""
-_SENTENCE = re.compile(r".+?(?:[.!?][\"')\]]*(?=\s)|\n+|\Z)\s*", re.DOTALL)
 
 
 class Parameters(BaseModel):
     """open_thought: begin every reply with a thought, and close it, for models that do not think of themselves.
 
-    max_interventions: rounds before a thought is given up.
+    max_interventions: rounds before a thought is given up; one a trigger at most. locator: the model that finds the
+    sentence, behind `locator_base_url` or in this process; the target, unless named.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     open_thought: bool = False
-    max_interventions: int = Field(default=3, ge=1)
+    max_interventions: int = Field(default=len(TRIGGERS), ge=1, le=len(TRIGGERS))
+    locator: str | None = None
+    locator_base_url: Annotated[str | None, AfterValidator(optional_address)] = None
+
+    @model_validator(mode="after")
+    def _check_locator(self) -> "Parameters":
+        if self.locator_base_url is not None and self.locator is None:
+            raise ValueError("locator_base_url: name the locator that it serves as well")
+        return self
 
 
 def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> Built:
-    """One pair for each harmful prompt that was answered and corrected, and for each other one that was refused."""
+    """One pair for each harmful prompt that was answered and corrected, and for each other one that was answered."""
     harmful = [prompt for prompt in prompts if prompt.kind is Kind.HARMFUL]
     others = [prompt for prompt in prompts if prompt.kind is not Kind.HARMFUL]
     unsafe, rejected = unsafe_replies(harmful, parameters.open_thought, workshop)
@@ -92,12 +108,21 @@ def build(prompts: list[Prompt], parameters: Parameters, workshop: Workshop) -> 
     rejected += uncorrected + unanswered
     outcomes = Counter({"corrected": len(corrected), "answered": len(answered)})
     outcomes += Counter(f"{r.stage}: {r.reason}" for r in rejected)
-    rounds = Counter(str(pair.provenance["interventions"]) for pair in corrected)
     report: dict[str, dict[str, int | float]] = {
         "prompts": dict(outcomes.most_common()),
-        "interventions": dict(sorted(rounds.items())),
+        "share unsafe after": unsafe_shares(len(unsafe), corrected, parameters.max_interventions),
     }
     return Built([*corrected, *answered], rejected, report)
+
+
+def unsafe_shares(unsafe: int, corrected: list[Pair], rounds: int) -> dict[str, int | float]:
+    """Of the unsafe thoughts, the share that no round up to each has made safe; what was given up counts as unsafe.
+
+    (unsafe - sum over n <= round of the pairs that took n interventions) / unsafe; empty without unsafe thoughts.
+    """
+    took = Counter(int(pair.provenance["interventions"]) for pair in corrected)
+    names = ["no round", *(f"round {n}" for n in range(1, rounds + 1))]
+    return {name: (unsafe - sum(took[n] for n in range(1, r + 1))) / unsafe for r, name in enumerate(names) if unsafe}
 
 
 def corrected_pairs(
@@ -110,11 +135,12 @@ def corrected_pairs(
     current = [reply._replace(thought=neutralise(reply.thought)) for reply in replies]
     original = {reply.prompt.id: reply for reply in current}
     shared: dict[str, str] = {}
+    locator = workshop.open_client(parameters.locator, parameters.locator_base_url)
     for number in range(1, parameters.max_interventions + 1):
         if not current:
             break
         stage = f"intervention_{number}"
-        kept, unlocated = locate(f"{stage}_sentence", current, workshop)
+        kept, unlocated = locate(f"{stage}_sentence", current, workshop, locator)
         # A later round may step in before or after the earlier ones: common to all is the shortest beginning.
         shared |= {i: min(shared.get(i, before), before, key=len) for i, before in kept.items()}
         prefills = {i: Opening(f"{before}{trigger(i, number)}") for i, before in kept.items()}
@@ -122,9 +148,9 @@ def corrected_pairs(
         continued, failed = sample_behind(stage, prompts, prefills, parameters.open_thought, workshop)
         rejected += unlocated + failed
         current = []
-        for reply in continued:
+        for reply, verdict in zip(continued, judge_whole(workshop.judge, continued), strict=True):
             identity = reply.prompt.id
-            if as_wanted(Kind.HARMFUL, judge_reply(workshop.judge, *reply)):
+            if as_wanted(Kind.HARMFUL, verdict):
                 made: dict[str, str | int] = {"origin": "intervened", "interventions": number}
                 pairs.append(_pair(reply, original[identity], shared[identity].strip(), made, workshop))
             elif number == parameters.max_interventions:
@@ -134,9 +160,12 @@ def corrected_pairs(
     return pairs, rejected
 
 
-def locate(stage: str, replies: list[Reply], workshop: Workshop) -> tuple[dict[str, str], list[Rejected]]:
+def locate(
+    stage: str, replies: list[Reply], workshop: Workshop, locator: Client
+) -> tuple[dict[str, str], list[Rejected]]:
     """What each thought holds before the sentence that starts to go along, by prompt id."""
-    found = workshop.sample(stage, [Job(reply.prompt.id, locate_messages(reply)) for reply in replies])
+    jobs = [Job(reply.prompt.id, locate_messages(reply)) for reply in replies]
+    found = workshop.sample(stage, jobs, client=locator)
     kept: dict[str, str] = {}
     rejected = []
     for reply in replies:
@@ -157,44 +186,30 @@ def trigger(identity: str, number: int) -> str:
 
 
 def answered_pairs(prompts: list[Prompt], open_thought: bool, workshop: Workshop) -> tuple[list[Pair], list[Rejected]]:
-    """For prompts that are not harmful and were refused: a sample steered to answer, over the refusal."""
+    """For prompts that are not harmful: the model's ordinary reply, over a refusal that it was steered to."""
     replies, rejected = sample_replies("replies", prompts, question, open_thought, workshop)
-    refused = {}
-    for reply in replies:
-        refusal = judge_reply(workshop.judge, *reply).refusal
-        if refusal in (Refusal.FULL_COMPLIANCE, Refusal.OFF_TOPIC):
-            reason = "already answered" if refusal is Refusal.FULL_COMPLIANCE else "off-topic"
-            rejected.append(Rejected(reply.prompt.id, "replies", reason))
+    answered = {}
+    for reply, verdict in zip(replies, judge_whole(workshop.judge, replies), strict=True):
+        if as_wanted(reply.prompt.kind, verdict):
+            answered[reply.prompt.id] = reply
         else:
-            refused[reply.prompt.id] = reply
-    asked = [reply.prompt for reply in refused.values()]
-    answered, failed = sample_replies("answers", asked, steered, open_thought, workshop)
+            rejected.append(Rejected(reply.prompt.id, "replies", "verdict"))
+    asked = [reply.prompt for reply in answered.values()]
+    refusals, failed = sample_replies("refusals", asked, steered, open_thought, workshop)
     rejected += failed
     pairs = []
-    for reply in answered:
-        prompt = reply.prompt
-        if as_wanted(prompt.kind, judge_reply(workshop.judge, *reply)):
-            pairs.append(_pair(reply, refused[prompt.id], "", {"origin": "answered"}, workshop))
+    for reply, verdict in zip(refusals, judge_replies(workshop.judge, refusals), strict=True):
+        identity = reply.prompt.id
+        if verdict.refusal is Refusal.FULL_REFUSAL:
+            pairs.append(_pair(answered[identity], reply, "", {"origin": "answered"}, workshop))
         else:
-            rejected.append(Rejected(prompt.id, "answers", "verdict"))
+            rejected.append(Rejected(identity, "refusals", "no refusal"))
     return pairs, rejected
 
 
-def steered(prompt: Prompt) -> list[Message]:
-    """The prompt after the sentence that asks for an answer."""
-    *earlier, last = question(prompt)
-    return [*earlier, last.model_copy(update={"content": f"{STEER}\n\n{last.content}"})]
-
-
 def locate_messages(reply: Reply) -> list[Message]:
-    """What the model is asked about its own unsafe thought."""
-    numbered = "\n".join(f"{n}. {' '.join(s.split())}" for n, s in enumerate(sentences(reply.thought), start=1))
-    return [Message(role="user", content=fill(_ASK, request=reply.prompt.text, numbered=numbered))]
-
-
-def sentences(text: str) -> list[str]:
-    """The text cut into sentences and lines; put together again they are the text."""
-    return [match.group() for match in _SENTENCE.finditer(text) if match.group()]
+    """What the locator is asked about an unsafe thought."""
+    return [Message(role="user", content=fill(_ASK, request=reply.prompt.text, numbered=numbered(reply.thought)))]
 
 
 def beginning(thought: str, named: str) -> str | None:

@@ -4,9 +4,14 @@ Token NLL of the replies under the frozen target, -1/N sum log p(token | prompt,
 replies as fixed text: for the thought, the answer and both. A set the model could have written itself has a low NLL;
 the "shift" of a set is its excess over the model's own replies. Intervals are percentile bootstraps over rows (a row's
 tokens are not independent), 2000 resamples, fixed seed. Units: nats a token; perplexity = exp(NLL).
+
+DGR itself measures the shift by the similarity of outputs: here that of a set's replies and the model's own to the same
+prompts, by words (`similarity`) and by an embedding. Deviation: the paper's measure of similarity is not public.
 """
 
 import math
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -97,6 +102,21 @@ def summarise(sums: Sequence[Sums]) -> dict[str, Shift]:
         tokens = sum(n for _, n in pairs)
         result[name] = Shift(nll=nll.value, low=nll.low, high=nll.high, tokens=tokens, rows=len(pairs))
     return result
+
+
+_WORD = re.compile(r"\w+")
+
+
+def similarity(one: str, other: str) -> float:
+    """The cosine of the word counts c, d of two texts, sum_w c_w d_w / (|c| |d|): 1 for the same words, 0 for none.
+
+    Case and order are ignored; two texts without words are alike.
+    """
+    c, d = (Counter(_WORD.findall(text.lower())) for text in (one, other))
+    if not c or not d:
+        return float(not c and not d)
+    product = sum(count * d[word] for word, count in c.items())
+    return product / math.sqrt(sum(n * n for n in c.values()) * sum(n * n for n in d.values()))
 
 
 def forward_kl(reference: Any, tuned: Any, renderer: Renderer, rows: Sequence[Row]) -> list[tuple[float, int]]:

@@ -7,6 +7,7 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 
 from ascl.preflight import RECORDS, Server, check_judge, check_space, judge_servers, model_config
+from ascl.recipes.data_set import SECOND_MODELS
 from ascl.run.arms import DataArm, EditArm, RlArm
 from ascl.run.config import RunConfig
 from ascl.run.stages import Stage, model_of
@@ -28,9 +29,10 @@ def servers_of(config: RunConfig, done: Container[str]) -> list[Server]:
         elif isinstance(arm, DataArm) and arm.data.base_url is not None and not arm.data.rows:
             found.append(Server(f"arms.{name}.data.model", arm.data.model, arm.data.base_url))
         if isinstance(arm, DataArm) and not arm.data.rows:
-            purifier, address = (arm.data.parameters.get(key) for key in ("purifier", "purifier_base_url"))
-            if isinstance(address, str) and address:
-                found.append(Server(f"arms.{name}.data.parameters.purifier", purifier, address))
+            for role in SECOND_MODELS:
+                model, address = (arm.data.parameters.get(key) for key in (role, f"{role}_base_url"))
+                if isinstance(address, str) and address:
+                    found.append(Server(f"arms.{name}.data.parameters.{role}", model, address))
     evaluated = [f"eval {name}-{seed}" for name in config.arms for seed in config.seeds]
     if not all(name in done for name in evaluated) or not config.arms:
         found += [server for judge in config.evaluate.judges for server in judge_servers(judge)]

@@ -38,6 +38,11 @@ class ModelJudge:
         """See `Judge`."""
         return self.by is not None
 
+    @property
+    def reads_thoughts(self) -> bool:
+        """See `Judge`: a guard reads any text."""
+        return self.guard is not None
+
     def judge_many(self, cases: Sequence[Case]) -> list[Verdict | None]:
         """See `Judge`; None, and counted, where a model's reply could not be read.
 
