@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 
 from ascl.cli.main import app
-from ascl.run.config import find_config
+from ascl.run.config import RunConfig, find_config
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -48,6 +49,20 @@ def test_the_notebook_runs(embedded: Path, tmp_path: Path, monkeypatch: pytest.M
             assert cell["outputs"] == [], "a notebook is committed without what it printed"
             exec("".join(cell["source"]), names)
     assert names["results"].summary["safety"].n <= 1
+
+
+CONFIGURATIONS = [
+    pytest.param(code, id=f"{page.relative_to(ROOT)} {number}")
+    for page in PAGES
+    for number, code in enumerate(blocks(page, "yaml"))
+    if "arms:" in code and ":Copy" not in code and ":Signs" not in code  # classes of the reader's own
+]
+
+
+@pytest.mark.parametrize("code", CONFIGURATIONS)
+def test_the_arms_that_a_page_shows_are_arms(code: str) -> None:
+    given = yaml.safe_load(code)
+    assert list(RunConfig.model_validate({"model": "m"} | given).arms) == list(given["arms"])
 
 
 def commands(page: Path) -> list[list[str]]:
