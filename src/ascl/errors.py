@@ -20,14 +20,15 @@ EXTRAS = {
     "verl": ("verl", "ray"),
     "eval": ("inspect_ai", "zstandard"),
     "serve": ("aiohttp", "jinja2", "prometheus_client", "starlette", "uvicorn"),
+    "otel": ("opentelemetry.sdk", "opentelemetry.exporter"),
 }  # fmt: skip
 
 
 def missing_extra(error: ModuleNotFoundError) -> InputError | None:
     """What to tell a user whose installation lacks the extra that the module comes with; None for other modules."""
-    module = (error.name or "").partition(".")[0]
     for extra, modules in EXTRAS.items():
-        if module in modules:
+        module = next((one for one in modules if f"{error.name}.".startswith(f"{one}.")), None)
+        if module is not None:
             return InputError(f"{module} is not installed; this needs the extra `{extra}`: pip install 'ascl[{extra}]'")
     return None
 

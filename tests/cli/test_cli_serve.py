@@ -150,15 +150,6 @@ def test_bad_input_is_one_line(arguments: tuple[str, ...], tmp_path: Path, monke
     assert result.stderr.count("\n") == 1
 
 
-def test_check_looks_and_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    guard = "qwen3guard:m@http://127.0.0.1:9/v1"
-    code, said = run("serve", "--model", "x", "--upstream", "http://127.0.0.1:9/v1", "--guard", guard, "--check")
-    assert code == 0
-    assert "the model's server does not answer yet" in " ".join(said.split())
-    assert "the guard's server does not answer yet" in " ".join(said.split())
-
-
 DRINKS = {"tea": "Serving cold tea to a guest.", "bread": "Eating bread of a guest.", "milk": "Selling sour milk."}
 BOOK = RuleBook([Rule(id=f"a.{name}", category="a", title="Food", text=text) for name, text in DRINKS.items()])
 

@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ascl.cli.entry import since
+from ascl.cli.serve_setup import configured, init
 from ascl.judges.named import HELP, judge_settings
 
 if TYPE_CHECKING:
@@ -57,6 +58,16 @@ def serve(
     guard: Annotated[
         str, typer.Option(help=f"What judges answers before they are sent, and texts at /v1/moderations: {HELP}.")
     ] = "",
+    log_format: Annotated[
+        Literal["text", "json"], typer.Option(help="json: all that is said as JSON lines, one for each request.")
+    ] = "text",
+    drain: Annotated[
+        int, typer.Option(min=0, max=86_400, help="Seconds for requests under way after a SIGTERM or Ctrl-C.")
+    ] = 600,
+    config: Annotated[
+        Path | None,
+        typer.Option(is_eager=True, callback=configured, help="YAML with these options (`ascl serve init`)."),
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Check everything that is needed, and stop.")] = False,
 ) -> None:
     """Answer OpenAI clients with a model that consults the rules. Ctrl-C lets requests under way end."""
@@ -84,12 +95,21 @@ def serve(
         refusals_may_move=refusals_may_move,
         guard=judge,
         keep_days=keep_days,
+        log_format=log_format,
+        drain=drain,
     )
     settings.check()
+    if check:
+        from ascl.cli.serve_setup import look
+
+        look(settings, model, upstream)
+        return
     source = open_source(model, upstream)
     own = model if upstream else Path(model).name or model
-    gateway = open_gateway(settings, [own, *([name] if name else [])], source)
-    serve_forever(gateway, settings, check)
+    serve_forever(open_gateway(settings, [own, *([name] if name else [])], source), settings)
+
+
+serve_app.command()(init)
 
 
 def open_source(model: str, upstream: str) -> "Upstream":

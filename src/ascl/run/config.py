@@ -3,8 +3,6 @@
 An arm names what it starts `from`; every (arm, seed) is trained and evaluated by itself.
 """
 
-import os
-import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -16,10 +14,10 @@ from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K
 from ascl.consult.variants import VARIANTS, Variant
 from ascl.errors import InputError, first_problem
 from ascl.evals.settings import AnyJudge, EvalSettings
-from ascl.inputs import LONGEST_TEXT, parse_yaml, read_text
 from ascl.judges.settings import JudgeSettings
 from ascl.models.dtype import Dtype
 from ascl.run.arms import Arm, ArmName, BaseArm, DataArm, EditArm, PreferenceArm, RlArm, SftArm
+from ascl.settings_file import read_settings
 from ascl.train.settings import Lora, PreferenceSettings, RlSettings, SftSettings
 
 ZERO_SHOT = "ascl_zs"  # what the paper calls the tool given to the untrained model
@@ -190,29 +188,4 @@ def load_config(path: Path) -> RunConfig:
 
     Raises InputError naming the file and the line or field.
     """
-    data = parse_yaml(path, _with_environment(path, read_text(path)))
-    if not isinstance(data, dict):
-        raise InputError(f"{path}: a mapping of settings is expected")
-    try:
-        return RunConfig.model_validate(data)
-    except ValidationError as error:
-        raise InputError(f"{path}: {first_problem(error, data)}") from error
-
-
-def _with_environment(path: Path, text: str) -> str:
-    """The text with `${NAME}` replaced; a line that is only comment is left alone, a value is not looked at again."""
-    lines, room = text.split("\n"), LONGEST_TEXT
-    for index, line in enumerate(lines):
-        if line.lstrip().startswith("#"):
-            continue
-        parts = re.split(r"\$\{(\w+)\}", line)  # every second one is a name
-        for at in range(1, len(parts), 2):
-            where, name = f"{path}, line {index + 1}", parts[at]
-            if name not in os.environ:
-                raise InputError(f"{where}: the environment variable {name} is not set")
-            parts[at] = os.environ[name]
-            room -= len(parts[at])
-            if room < 0:
-                raise InputError(f"{where}: the values of the environment variables make the file too long")
-        lines[index] = "".join(parts)
-    return "\n".join(lines)
+    return read_settings(path, RunConfig)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -23,6 +23,7 @@ from ascl.serve.errors import ApiError, bad_request
 from ascl.serve.feedback import read_feedback, take
 from ascl.serve.gateway import Gateway, api_error
 from ascl.serve.keys import Key
+from ascl.serve.log import App, Logged, Receive, Scope, Send
 from ascl.serve.moderations import moderated
 from ascl.serve.responses import read_response
 from ascl.serve.responses_wire import ResponsesWire
@@ -35,12 +36,9 @@ _STREAM_HEADERS = {
     "cache-control": "no-cache, no-transform",
     "x-accel-buffering": "no",
 }
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-def build_app(gateway: Gateway) -> Starlette:
+def build_app(gateway: Gateway) -> App:
     """The application. Its life cycle watches the rule books and the keys, and closes the store at the end."""
 
     @asynccontextmanager
@@ -71,7 +69,7 @@ def build_app(gateway: Gateway) -> Starlette:
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", _readyz(gateway), methods=["GET"]),
     ]
-    return Starlette(routes=routes, exception_handlers=handlers, lifespan=life)
+    return Logged(Starlette(routes=routes, exception_handlers=handlers, lifespan=life))
 
 
 def _chat(content: bytes, key: Key) -> Asked:
@@ -100,9 +98,9 @@ class _Endpoint:
         id = str(uuid.uuid4())
         request = HttpRequest(scope, receive)
         try:
-            key = self.gateway.keys.find(request.headers.get("authorization"))
+            key = _key(self.gateway, request)
             asked = self.read(await _body(request), key)
-            started = self.gateway.start(asked, key, id)
+            started = scope["ascl.request"] = self.gateway.start(asked, key, id)
         except ApiError as error:
             self.gateway.metrics.requests.labels("refused", error.status).inc()
             await _reply(error, id)(scope, receive, send)
@@ -110,9 +108,11 @@ class _Endpoint:
         except ClientDisconnect:
             return
 
-        wire = self.wire(key, asked, started.pinned.version)
+        wire, begun = self.wire(key, asked, started.pinned.version), False
 
         async def begin(headers: dict[str, str]) -> None:
+            nonlocal begun
+            begun = True
             told = {**_STREAM_HEADERS, **headers, "x-request-id": id}
             raw = [(name.encode(), value.encode()) for name, value in told.items()]
             await send({"type": "http.response.start", "status": 200, "headers": raw})
@@ -138,10 +138,21 @@ class _Endpoint:
             with self.gateway.metrics.under_way.track_inprogress():
                 await answering
         except asyncio.CancelledError:
-            if not leaving.done():
-                raise
+            if leaving.done() or started.outcome == "finished":
+                return
+            stopped = ApiError(503, "the gateway was stopped", "overloaded", wait=5)  # the time of its drain is over
+            if begun:
+                await send({"type": "http.response.body", "body": wire.failure(stopped), "more_body": False})
+            else:
+                await _reply(stopped, id)(scope, receive, send)
         finally:
             leaving.cancel()
+
+
+def _key(gateway: Gateway, request: HttpRequest) -> Key:
+    """The key of a request, which is left in its scope for the log. Raises ApiError."""
+    key = request.scope["ascl.key"] = gateway.keys.find(request.headers.get("authorization"))
+    return key
 
 
 async def _gone(receive: Receive) -> None:
@@ -167,7 +178,7 @@ async def _body(request: HttpRequest) -> bytes:
 
 def _models(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def models(request: HttpRequest) -> Response:
-        gateway.keys.find(request.headers.get("authorization"))
+        _key(gateway, request)
         listed = [{"id": name, "object": "model", "created": 0, "owned_by": "ascl"} for name in gateway.models]
         return JSONResponse({"object": "list", "data": listed})
 
@@ -183,7 +194,7 @@ class _Search(BaseModel):
 
 def _search(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def search(request: HttpRequest) -> Response:
-        key: Key = gateway.keys.find(request.headers.get("authorization"))
+        key = _key(gateway, request)
         try:
             asked = _Search.model_validate(json.loads(await _body(request)))
         except (ValueError, RecursionError, ValidationError) as error:
@@ -198,7 +209,7 @@ def _search(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
 
 def _feedback(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def feedback(request: HttpRequest) -> Response:
-        key: Key = gateway.keys.find(request.headers.get("authorization"))
+        key = _key(gateway, request)
         return JSONResponse(await take(gateway, key, read_feedback(await _body(request))))
 
     return feedback
@@ -206,7 +217,7 @@ def _feedback(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
 
 def _moderations(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def moderations(request: HttpRequest) -> Response:
-        key = gateway.keys.find(request.headers.get("authorization"))
+        key = _key(gateway, request)
         return JSONResponse(await moderated(gateway, key, await _body(request)))
 
     return moderations
@@ -214,7 +225,7 @@ def _moderations(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response
 
 def _metrics(gateway: Gateway) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def metrics(request: HttpRequest) -> Response:
-        if not gateway.keys.find(request.headers.get("authorization")).metrics:
+        if not _key(gateway, request).metrics:
             raise ApiError(403, "this key may not read the figures of all requests")
         return Response(gateway.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 

@@ -18,10 +18,10 @@ from ascl.consult.tool import ConsultTool
 from ascl.consult.variants import with_rules
 from ascl.errors import InputError
 from ascl.files import write_json
-from ascl.progress import tell
 from ascl.rules.book import RuleBook
 from ascl.rules.signature import check_signature
 from ascl.saved import read_saved
+from ascl.serve.log import MESSAGES
 
 EVERY = 0.5  # seconds between two looks at the files
 
@@ -86,7 +86,7 @@ class Books:
             pinned = await asyncio.to_thread(self._read, name, source)
         except (InputError, OSError) as error:
             if self.problem.get(name) != str(error):
-                tell(f"rule book {name}: not taken, the last good one stays: {error}")
+                MESSAGES.warning(f"rule book {name}: not taken, the last good one stays: {error}")
             self.problem[name] = str(error)
             return
         self.problem.pop(name, None)

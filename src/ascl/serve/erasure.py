@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ascl.errors import InputError
-from ascl.progress import tell
 from ascl.serve.audit import opened
 from ascl.serve.keys import DAY
+from ascl.serve.log import MESSAGES
 from ascl.serve.tenant_keys import TENANT_KEYS, TenantKeys
 
 BATCH = 100  # rows of a transaction
@@ -62,7 +62,7 @@ async def keep_for(path: Path, days: int) -> None:
             while any(await asyncio.to_thread(_expire, path, before)):
                 pass
         except (sqlite3.Error, OSError, InputError) as error:
-            tell(f"{path}: what is older than {days} days could not be deleted: {error}")
+            MESSAGES.warning(f"{path}: what is older than {days} days could not be deleted: {error}")
         await asyncio.sleep(EVERY)
 
 

@@ -79,6 +79,7 @@ class Request:
     began: float = field(default_factory=time.monotonic)
     choices: list[Choice] = field(default_factory=list)
     ended: bool = False  # how it ended has been handed to the trail, this once
+    outcome: str = ""  # how it ended: `finished`, `failed` or `aborted`
 
     def __post_init__(self) -> None:
         gateway, asked = self.gateway, self.asked
@@ -245,6 +246,7 @@ class Request:
             kind, status = "failed", api_error(problem).status
             raise
         finally:
+            self.outcome = kind
             self.gateway.metrics.ended(kind, status, time.monotonic() - self.began, self.asked.forged, walks)
         if self.gateway.trial is not None and "canary" in record:
             await self.gateway.trial.count(record["canary"])

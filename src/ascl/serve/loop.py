@@ -7,6 +7,7 @@ a last turn. What the client sees comes out as it is known; hidden turns leave n
 
 import json
 import secrets
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from ascl.serve.asked import OUR_CALL, Asked
 from ascl.serve.assemble import Assembler
 from ascl.serve.books import Pinned
 from ascl.serve.hold_back import HoldBack
+from ascl.serve.traces import consultation_span, turn_span
 from ascl.serve.upstream import Upstream
 
 Form = Literal["ascl", "rag"]
@@ -132,10 +134,12 @@ class Choice:
             turn.calls = [call for call in turn.calls if call.name not in self.asked.names]
             walked.deferred += len(theirs)
             messages, consultations = len(walked.trajectory.messages), len(walked.trajectory.consultations)
+            began = time.time_ns()
             if not advance(walked.trajectory, turn, offered, self.settings.turns):
                 break
             self._remember(walked.trajectory.messages[messages:], number)
             for one in walked.trajectory.consultations[consultations:]:
+                consultation_span(began, one)
                 yield self._give(Piece(consultation=one))
         yield self._rest(walked.trajectory.answer or "")
         walked.finish_reason = "length" if walked.trajectory.stop in _CUT else "stop"
@@ -143,8 +147,9 @@ class Choice:
     async def _turn(self, number: int, offered: ConsultTool | None) -> AsyncGenerator[Piece | Turn, None]:
         assembler, hold, shown, pieces = Assembler(), HoldBack(), "", 0
         limit = self.asked.max_tokens or self.settings.answer_tokens
+        body = self._body(number, offered, limit)
         self.gap = Piece("\n\n" if self.walked.text else "", "\n" if self.walked.thought else "")
-        async with aclosing(self.upstream.turn(self._body(number, offered, limit))) as chunks:
+        async with aclosing(turn_span(self.upstream.turn(body), body, assembler)) as chunks:
             async for chunk in chunks:
                 thought, text = assembler.add(chunk)
                 if thought:

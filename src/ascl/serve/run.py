@@ -3,7 +3,8 @@
 import asyncio
 import gc
 import socket
-from contextlib import nullcontext, suppress
+import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,6 @@ import uvicorn
 
 from ascl.errors import InputError
 from ascl.judges.settings import JudgeSettings
-from ascl.progress import tell
 from ascl.serve.admin.session import ADMIN, Sessions, read_password
 from ascl.serve.app import build_app
 from ascl.serve.audit import AuditStore
@@ -23,8 +23,10 @@ from ascl.serve.connection import Bounds, Connection
 from ascl.serve.gateway import Gateway
 from ascl.serve.guard import GatewayGuard, open_guard
 from ascl.serve.keys import ANYBODY, Keys
+from ascl.serve.log import MESSAGES, LogFormat, start_logging
 from ascl.serve.loop import LoopSettings
 from ascl.serve.metrics import Metrics
+from ascl.serve.traces import start_tracing
 from ascl.serve.trial import CANDIDATE, Trial
 from ascl.serve.upstream import Upstream
 from ascl.servers import check_listening
@@ -32,7 +34,7 @@ from ascl.servers import check_listening
 KEYS = "keys.jsonl"
 SERIALS = "serials.json"  # of signed rule books
 MOST_CANARY = 0.5
-DRAIN = 600  # seconds for requests under way
+SECONDS_TO_END = 10  # for what is cut when the time of a drain is over, and for connections to close
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -43,7 +45,8 @@ class ServeSettings:
     trust: the public key whose holder must have signed the rule book. admin_port: 0 for no admin page. candidate: an
     edited book that is tried beside `rules` (empty: none). canary: the share of conversations that is answered under
     it. refusals_may_move: more or fewer refusals than now do not end that. guard: the judge of answers, and of texts
-    for moderation. keep_days: after which kept queries and contents are deleted, 0 for never.
+    for moderation. keep_days: after which kept queries and contents are deleted, 0 for never. drain:
+    seconds for requests under way after a signal.
     """
 
     rules: str
@@ -61,6 +64,8 @@ class ServeSettings:
     refusals_may_move: bool = False
     guard: JudgeSettings | None = None
     keep_days: int = 0
+    log_format: LogFormat = "text"
+    drain: int = 600
 
     def check(self) -> None:
         """Raise InputError where the gateway could not listen, or anybody at all could ask or administer it."""
@@ -83,14 +88,24 @@ class ServeSettings:
             )
 
 
+def open_keys(settings: ServeSettings) -> Keys:
+    """The keys there are. Raises InputError where one asks for what the settings do not have."""
+    keys = Keys(settings.folder / KEYS, ANYBODY.model_copy(update={"guard": "on" if settings.guard else "off"}))
+    if unknown := keys.books - {"default"}:
+        raise InputError(f"{keys.path}: there is no rule book {sorted(unknown)[0]}")
+    if settings.guard is None and any(key.guard != "off" for key in keys.all):
+        raise InputError(f"{keys.path}: a key has a guard; name one (ascl serve --guard)")
+    return keys
+
+
 def open_gateway(settings: ServeSettings, models: list[str], upstream: Upstream) -> Gateway:
     """The gateway with its books, keys and audit trail open. Raises InputError."""
-    anybody = ANYBODY.model_copy(update={"guard": "on" if settings.guard else "off"})
-    keys, metrics = Keys(settings.folder / KEYS, anybody), Metrics()
+    start_logging(settings.log_format)
+    keys, metrics = open_keys(settings), Metrics()
 
     def changed(pinned: Pinned) -> None:
         metrics.versions.inc()
-        tell(f"rule book {pinned.name}: version {pinned.version}, {len(pinned.tool.book.rules)} rules")
+        MESSAGES.info(f"rule book {pinned.name}: version {pinned.version}, {len(pinned.tool.book.rules)} rules")
 
     books = Books(
         {"default": settings.rules} | ({CANDIDATE: settings.candidate} if settings.candidate else {}),
@@ -100,10 +115,6 @@ def open_gateway(settings: ServeSettings, models: list[str], upstream: Upstream)
         changed=changed,
     )
     books.load()
-    if unknown := keys.books - {"default"}:
-        raise InputError(f"{keys.path}: there is no rule book {sorted(unknown)[0]}")
-    if settings.guard is None and any(key.guard != "off" for key in keys.all):
-        raise InputError(f"{keys.path}: a key has a guard; name one (ascl serve --guard)")
     guard = None if settings.guard is None else open_guard(settings.guard, books.pin("default").tool.book)
     audit = AuditStore(settings.folder, metrics.commits.observe)
     tests = [test for test in TESTS if not (settings.refusals_may_move and test in OF_REFUSALS)]
@@ -122,23 +133,19 @@ def open_gateway(settings: ServeSettings, models: list[str], upstream: Upstream)
     )
 
 
-def serve_forever(gateway: Gateway, settings: ServeSettings, check_only: bool = False) -> None:
-    """Serve until a signal; new requests are then refused, and those under way have ten minutes to end."""
+def serve_forever(gateway: Gateway, settings: ServeSettings) -> None:
+    """Serve until a signal; requests under way then have `drain` seconds to end, and the trail is written last."""
     for line in asyncio.run(_not_ready(gateway)):
-        tell(line)
-    if check_only:
-        gateway.audit.close()
-        tell("all that is needed is there")
-        return
-    config = server_config(
-        build_app(gateway), settings.host, settings.port, proxy_headers=False, timeout_graceful_shutdown=DRAIN
-    )
-    who = "anybody on this machine" if gateway.keys.open else "holders of a key"
-    tell(f"listening at http://{settings.host}:{settings.port}/v1 for {who}; model {', '.join(gateway.models)}")
+        MESSAGES.warning(line)
+    end_tracing = start_tracing()
+    app, seconds = build_app(gateway), SECONDS_TO_END
+    config = server_config(app, settings.host, settings.port, proxy_headers=False, timeout_graceful_shutdown=seconds)
     beside = [_admin(gateway, settings)] if settings.admin_port else []
     gc.freeze()  # what is loaded by now stays: it need not be looked through again and again
-    with suppress(KeyboardInterrupt):  # raised again by the server, after the last request
-        _Server(config, gateway, beside).run()
+    try:
+        _Server(config, gateway, beside, settings.drain).run()
+    finally:
+        end_tracing()
 
 
 def server_config(app: Any, host: str, port: int, bounds: Bounds | None = None, **settings: Any) -> uvicorn.Config:
@@ -150,6 +157,7 @@ def server_config(app: Any, host: str, port: int, bounds: Bounds | None = None, 
         http=cast(Any, partial(Connection, bounds or Bounds())),
         server_header=False,
         access_log=False,
+        log_config=None,  # its lines go the way of all others
         log_level="warning",
         timeout_keep_alive=75,
         **settings,
@@ -160,7 +168,7 @@ def _admin(gateway: Gateway, settings: ServeSettings) -> uvicorn.Server:
     from ascl.serve.admin.app import build_admin  # needs jinja2
 
     sessions = Sessions(read_password(settings.folder / ADMIN))
-    tell(f"admin page at http://{settings.admin_host}:{settings.admin_port}/")
+    MESSAGES.info(f"admin page at http://{settings.admin_host}:{settings.admin_port}/")
     return _Beside(
         server_config(
             build_admin(gateway, sessions),
@@ -173,23 +181,48 @@ def _admin(gateway: Gateway, settings: ServeSettings) -> uvicorn.Server:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server; from the first signal on the gateway is not ready. beside: servers that stop as it does."""
+    """uvicorn's server, which goes on listening while requests under way end: whoever asks is told that it stops.
 
-    def __init__(self, config: uvicorn.Config, gateway: Gateway, beside: list[uvicorn.Server]) -> None:
+    beside: servers that stop as it does. drain: seconds from the first signal on. A second signal ends them.
+    """
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway, beside: list[uvicorn.Server], drain: int) -> None:
         super().__init__(config)
-        self.gateway, self.beside = gateway, beside
+        self.gateway, self.beside, self.drain = gateway, beside, drain
+        self.until = float("inf")
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         await asyncio.gather(super().serve(sockets), *(server.serve() for server in self.beside))
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        who = "anybody on this machine" if self.gateway.keys.open else "holders of a key"
+        at = f"http://{self.config.host}:{self.config.port}/v1"
+        MESSAGES.info(f"listening at {at} for {who}; model {', '.join(self.gateway.models)}")
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        if self.gateway.draining:
+            self.drain = 0
+        self.gateway.draining = True
+
+    async def on_tick(self, counter: int) -> bool:
+        if self.gateway.draining:
+            if self.until == float("inf"):
+                self.until = time.monotonic() + self.drain
+                MESSAGES.info(f"stopping: {len(self.server_state.tasks)} requests have {self.drain} s to end")
+            over = self.drain == 0 or time.monotonic() >= self.until
+            self.should_exit = over or not self.server_state.tasks
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.beside:
             server.should_exit = True
+        if left := set(self.server_state.tasks):
+            MESSAGES.warning(f"{len(left)} requests were cut off")
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=SECONDS_TO_END)  # how each ended is in the trail then
         await super().shutdown(sockets)
-
-    def handle_exit(self, sig: int, frame: Any) -> None:
-        self.gateway.draining = True
-        super().handle_exit(sig, frame)
 
 
 class _Beside(uvicorn.Server):

@@ -15,12 +15,12 @@ from typing import Any
 
 from ascl.chat.messages import StopReason
 from ascl.judges.lexical.refusal import refuses
-from ascl.progress import tell
 from ascl.serve.arms import again, moments
 from ascl.serve.asked import Asked
 from ascl.serve.audit import AuditError, AuditStore, Entry
 from ascl.serve.books import Books, Pinned
 from ascl.serve.canary import TESTS, Arm, Comparison, Test
+from ascl.serve.log import MESSAGES
 from ascl.serve.loop import Walked, question_of
 from ascl.serve.metrics import Metrics
 
@@ -116,7 +116,9 @@ class Trial:
             return
         self.stopped[running.candidate] = worse
         self.metrics.canary_stops.labels(worse).inc()
-        tell(f"the canary of version {running.candidate} is ended: {worse}; version {running.rules} answers all")
+        MESSAGES.info(
+            f"the canary of version {running.candidate} is ended: {worse}; version {running.rules} answers all"
+        )
         with suppress(AuditError):  # a gateway that starts again finds it in the records of the answers
             await self.audit.write(running.moment("stopped", test=worse, counts=running.comparison.counts))
 

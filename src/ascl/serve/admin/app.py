@@ -21,7 +21,6 @@ from starlette.types import ASGIApp
 
 from ascl.errors import InputError
 from ascl.inputs import read_text
-from ascl.progress import tell
 from ascl.serve.admin import trail
 from ascl.serve.admin.edit import Changed, edited_book, files_of, mark_of, preview, publish
 from ascl.serve.admin.guard import LONGEST_FORM, check_origin, cookie, read_form, with_headers
@@ -31,6 +30,7 @@ from ascl.serve.consultations import recorded
 from ascl.serve.errors import ApiError
 from ascl.serve.gateway import Gateway
 from ascl.serve.keys import make_key, revoke_key
+from ascl.serve.log import MESSAGES
 from ascl.serve.replay import NOT_SEEN
 
 BOOK = "default"  # the gateway's one book
@@ -177,7 +177,7 @@ class _Pages:
                 publish(file, text, opened)
             except Changed as error:
                 return self._editor(asked, name, text, opened, 409, theirs=str(error))
-            tell(f"admin page: {file} was written")
+            MESSAGES.info(f"admin page: {file} was written")
             opened = mark_of(text)
         return self._editor(asked, name, text, opened, seen=seen, published=published)
 
@@ -216,7 +216,7 @@ class _Pages:
             raise ApiError(400, "The limits are whole numbers; 0 is none.") from error
         policy = {"form": form.get("form", ""), "show": form.get("show", ""), **limits}
         made = make_key(self.gateway.keys.path, form.get("tenant", "").strip(), **policy)
-        tell(f"admin page: a key was made for {form['tenant']}")
+        MESSAGES.info(f"admin page: a key was made for {form['tenant']}")
         self.gateway.keys.load()
         return self.keys(asked, made)
 
@@ -225,7 +225,7 @@ class _Pages:
         if id not in {key.id for key in self.gateway.keys.all}:
             raise ApiError(404, "There is no such key.")
         revoke_key(self.gateway.keys.path, id)
-        tell(f"admin page: the key {id} was revoked")
+        MESSAGES.info(f"admin page: the key {id} was revoked")
         self.gateway.keys.load()
         return RedirectResponse("/keys", 303)
 
