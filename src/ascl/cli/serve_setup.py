@@ -39,7 +39,7 @@ def init(
 
     checked_address(upstream)
     if new(CONFIG):
-        config = ServeConfig(model=model, upstream=upstream, folder=folder.resolve(), admin_port=8081)
+        config = ServeConfig(model=model, upstream=upstream, folder=folder.absolute(), admin_port=8081)
         write_text(folder / CONFIG, commented(config))
         echo(f"{folder / CONFIG}: the configuration")
     if new(KEYS):
