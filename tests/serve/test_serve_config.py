@@ -22,7 +22,7 @@ from ascl.rules.signature import make_signing_key, sign
 from ascl.serve.admin.session import Sessions, read_password
 from ascl.serve.audit import AUDIT, AuditStore, Entry, export
 from ascl.serve.config import ServeConfig, commented
-from ascl.serve.keys import Keys
+from ascl.serve.keys import Keys, make_key
 
 
 def run(*arguments: str) -> tuple[int, str]:
@@ -104,6 +104,16 @@ def test_check_says_a_line_of_each_part_and_writes_nothing(config: Path) -> None
     code, said = run("--config", str(config), "--check", "--model", "other")
     assert (code, said.count("\n")) == (2, 2), "the command line wins: config is fine, upstream is not"
     assert "ascl: model other at http" in said
+
+
+def test_a_check_looks_for_the_guard(config: Path, upstream: str) -> None:
+    code, said = run("--config", str(config), "--check", "--guard", f"qwen3guard:model@{upstream}")
+    assert (code, "guard     qwen3guard model\n" in said) == (0, True), said
+    code, said = run("--config", str(config), "--check", "--guard", "qwen3guard:model@http://127.0.0.1:9/v1")
+    assert (code, said.count("\n")) == (2, 3)
+    make_key(config.parent / "keys.jsonl", "guarded", guard="on")
+    code, said = run("--config", str(config), "--check")
+    assert (code, said.count("\n"), "a key has a guard" in said) == (2, 1, True)
 
 
 def test_a_check_leaves_the_records_of_a_running_gateway_alone(config: Path) -> None:
