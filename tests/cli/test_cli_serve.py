@@ -18,6 +18,7 @@ from trails import write_trail
 from typer.testing import CliRunner
 
 from ascl.cli.main import app
+from ascl.folders import working_in
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
 from ascl.serve.audit import AuditStore, Entry
@@ -52,6 +53,19 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         child.send_signal(signal.SIGINT)
         child.wait(60)
         child.stderr.close()
+
+
+def test_a_second_gateway_on_one_folder_says_who_has_it(tmp_path: Path) -> None:
+    folder = tmp_path / "gateway"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    upstream = ("--upstream", f"http://127.0.0.1:{port}/v1", "--port", str(port))
+    with working_in(folder):
+        code, said = run("serve", "--model", "name", *upstream, "--folder", str(folder))
+    assert code == 2
+    assert f"process {os.getpid()} is working in it" in " ".join(said.split())
+    assert not (folder / "audit.sqlite").exists()
 
 
 def test_a_trained_folder_answers_and_leaves_its_records(tiny_model: Path, tmp_path: Path) -> None:

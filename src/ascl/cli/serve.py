@@ -74,6 +74,7 @@ def serve(
     if context.invoked_subcommand is not None:
         return
     from ascl.errors import InputError
+    from ascl.folders import working_in
     from ascl.serve.run import ServeSettings, open_gateway, serve_forever
 
     if not model:
@@ -106,7 +107,8 @@ def serve(
         return
     source = open_source(model, upstream)
     own = model if upstream else Path(model).name or model
-    serve_forever(open_gateway(settings, [own, *([name] if name else [])], source), settings)
+    with working_in(settings.folder):
+        serve_forever(open_gateway(settings, [own, *([name] if name else [])], source), settings)
 
 
 serve_app.command()(init)
