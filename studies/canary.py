@@ -3,9 +3,9 @@
     python studies/canary.py [--runs 1000] [--seed 0]
 
 Prints, for shares of traffic and rates of an event (a refusal, a fault) under the book in force and the candidate,
-after how many conversations the test of `ascl.serve.canary` ends the canary: the median / the 90 % quantile over the
-runs, with all five tests on, so at the level of one. The last rows are candidates that are no different: how many of
-the runs were ended by any of the five tests, each looked at after every one of 2,000 events. The promise is 5 % at
+after how many conversations the test of `ascl.serve.trial.canary` ends the canary: the median / the 90 % quantile over
+the runs, with all five tests on, so at the level of one. The last rows are candidates that are no different: how many
+of the runs were ended by any of the five tests, each looked at after every one of 2,000 events. The promise is 5 % at
 most. Conversations are independent coins; each counts once.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ascl.serve.canary import ALPHA, LESS, MORE, TESTS, log_evidence
+from ascl.serve.trial.canary import ALPHA, LESS, MORE, TESTS, log_evidence
 
 ROWS = [(0.05, 0.10), (0.20, 0.30), (0.20, 0.10), (0.01, 0.03), (0.001, 0.01)]
 SHARES = (0.05, 0.1, 0.5)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ascl.rules.book import RuleBook
-from ascl.serve.audit import AUDIT, AuditStore, Entry
+from ascl.serve.trail.audit import AUDIT, AuditStore, Entry
 
 
 def write_trail(folder: Path, book: RuleBook, queries: Iterable[str], top_k: int = 2, keep: bool = True) -> Path:

@@ -21,7 +21,7 @@ from ascl.cli.main import app
 from ascl.folders import working_in
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
-from ascl.serve.audit import AuditStore, Entry
+from ascl.serve.trail.audit import AuditStore, Entry
 
 
 def run(*arguments: str) -> tuple[int, str]:

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ascl.cli.main import app
-from ascl.serve.audit import AUDIT, AuditStore, Entry
-from ascl.serve.canary import TESTS
+from ascl.serve.trail.audit import AUDIT, AuditStore, Entry
+from ascl.serve.trial.canary import TESTS
 
 CANARY = {"canary": "ab12cd34", "rules": "v1", "candidate": "c1", "share": 0.5, "tests": list(TESTS)}
 

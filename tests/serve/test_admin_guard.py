@@ -11,8 +11,8 @@ from administered import NEW, PAGES, PASSWORD, SAME, Admin, Html, ask, on_disk
 from ascl.errors import InputError
 from ascl.serve.admin.guard import LONGEST_FORM
 from ascl.serve.admin.session import ADMIN, LASTS, MOST, TRIES, WAIT, Sessions, read_password, set_password
-from ascl.serve.errors import ApiError
 from ascl.serve.keys import make_key
+from ascl.serve.protocol.errors import ApiError
 from ascl.serve.run import KEYS
 
 FORMS = ("/edit", "/keys", "/keys/revoke", "/sign-out")

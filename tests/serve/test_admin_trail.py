@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from ascl.errors import InputError
 from ascl.serve.admin import trail
-from ascl.serve.audit import AUDIT, AuditStore, Entry
 from ascl.serve.keys import DAY
+from ascl.serve.trail.audit import AUDIT, AuditStore, Entry
 
 CONSULTED = [{"query": "q", "top_k": 3, "rules": [["a.b", 0.5]]}]
 

@@ -21,9 +21,9 @@ from ascl.judges.lexical.offline import OfflineJudge
 from ascl.models.retry import RequestFailed
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
-from ascl.serve.answers_again import Flips, ask_again, touched
-from ascl.serve.asked import Asked
-from ascl.serve.contents import Answer, Conversation, Kept
+from ascl.serve.protocol.asked import Asked
+from ascl.serve.trail.answers_again import Flips, ask_again, touched
+from ascl.serve.trail.contents import Answer, Conversation, Kept
 
 REFUSAL, HELP = (
     "I'm sorry, but I can't help with that.",

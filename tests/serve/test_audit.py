@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from scripted import answers, consults, scripted
 
 from ascl.errors import InputError
-from ascl.serve import audit
-from ascl.serve.audit import AuditError, AuditStore, Entry, export, verify
-from ascl.serve.erasure import Erased, erase
+from ascl.serve.trail import audit
+from ascl.serve.trail.audit import AuditError, AuditStore, Entry, export, verify
+from ascl.serve.trail.erasure import Erased, erase
 
 TRAIL = "audit.sqlite"
 

@@ -18,8 +18,8 @@ from ascl.rules.book import RuleBook
 from ascl.rules.load import load_rules
 from ascl.rules.rule import Rule
 from ascl.rules.signature import make_signing_key, sign, signature_file
-from ascl.serve.audit import export
 from ascl.serve.books import version_of
+from ascl.serve.trail.audit import export
 
 OLD = "category: tea\ntitle: Tea\nrules:\n- {id: tea.cold, text: Serving cold tea to a guest in the house.}\n"
 NEW = "category: tea\ntitle: Tea\nrules:\n- {id: tea.warm, text: Serving warm tea to a guest in the house.}\n"

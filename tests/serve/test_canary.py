@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ascl.serve.canary import LESS, MORE, OF_REFUSALS, TESTS, Arm, Comparison, log_evidence
+from ascl.serve.trial.canary import LESS, MORE, OF_REFUSALS, TESTS, Arm, Comparison, log_evidence
 
 STUDY = runpy.run_path(str(Path(__file__).parents[2] / "studies" / "canary.py"))
 shares = st.floats(0.01, 0.5)

@@ -14,8 +14,8 @@ from gateways import Served, serve_in
 from scripted import answers, delta
 
 from ascl.serve import app
-from ascl.serve.audit import export
 from ascl.serve.connection import LARGEST_HEAD, Bounds
+from ascl.serve.trail.audit import export
 
 BODY = b'{"model": "model", "messages": [{"role": "user", "content": "Hi"}]}'
 POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 
 from ascl.cli.main import app
 from ascl.errors import InputError
-from ascl.serve import erasure
-from ascl.serve.audit import AUDIT, AuditError, AuditStore, Entry, export, verify
-from ascl.serve.contents import conversation, conversations
-from ascl.serve.erasure import Erased, erase, keep_for
-from ascl.serve.tenant_keys import TENANT_KEYS, TenantKeys
+from ascl.serve.trail import erasure
+from ascl.serve.trail.audit import AUDIT, AuditError, AuditStore, Entry, export, verify
+from ascl.serve.trail.contents import conversation, conversations
+from ascl.serve.trail.erasure import Erased, erase, keep_for
+from ascl.serve.trail.tenant_keys import TENANT_KEYS, TenantKeys
 
 SECRETS = [b"4711", b"My plan", b"poison a dog", b"I will not"]
 
@@ -236,7 +236,7 @@ def test_old_texts_and_contents_go_in_batches_and_the_chain_holds(
 ) -> None:
     monkeypatch.setattr(erasure, "BATCH", 3)
     clock = iter([1000.0] * 7 + [time.time()] * 2)
-    monkeypatch.setattr("ascl.serve.audit.time.time", lambda: next(clock, 2e9))
+    monkeypatch.setattr("ascl.serve.trail.audit.time.time", lambda: next(clock, 2e9))
     write(tmp_path, [Entry(f"r{n}", "finished", "t", {}, (f"query {n}",), b"content") for n in range(9)])
     monkeypatch.undo()
     path = tmp_path / AUDIT
@@ -278,7 +278,7 @@ def test_a_gateway_deletes_what_is_too_old_while_it_serves(
     serving: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("ascl.serve.audit.time.time", lambda: 1000.0)
+        patch.setattr("ascl.serve.trail.audit.time.time", lambda: 1000.0)
         write(tmp_path / "gateway", [Entry("old", "finished", "t", {}, ("old query",), b"old")])
     with serving(answers("Yes."), keep_days=1) as served:
         key, asked = a_key(served), set()

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
-from ascl.serve.consultations import Recorded
-from ascl.serve.coverage import ENOUGH, coverage, unreachable
+from ascl.serve.trail.consultations import Recorded
+from ascl.serve.trail.coverage import ENOUGH, coverage, unreachable
 
 IDS = ["a.a", "a.b", "a.c", "a.d"]
 BOOK = RuleBook([Rule(id=id, category="a", title="Tea", text=f"Serving {id[-1] * 3} to a guest.") for id in IDS])

@@ -18,8 +18,8 @@ from scripted import answers, consults, scripted
 
 import ascl
 from ascl.rules.load import load_rules
-from ascl.serve.audit import AUDIT, verify
 from ascl.serve.config import ServeConfig
+from ascl.serve.trail.audit import AUDIT, verify
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ascl.serve.audit import AUDIT, export, verify
+from ascl.serve.trail.audit import AUDIT, export, verify
 
 
 class Waiting(Scripted):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ascl.serve.drift import FROM, ConsultDrift, first_move
+from ascl.serve.trail.drift import FROM, ConsultDrift, first_move
 
 
 def found_after(rate: float, expected: float, seed: int, most: int) -> int | None:

@@ -7,10 +7,10 @@ import pytest
 from gateways import Serve
 from scripted import answers
 
-from ascl.serve.asked import Asked
-from ascl.serve.audit import AUDIT, export
 from ascl.serve.keys import ANYBODY
-from ascl.serve.wire import Wire
+from ascl.serve.protocol.asked import Asked
+from ascl.serve.protocol.wire import Wire
+from ascl.serve.trail.audit import AUDIT, export
 
 
 @pytest.mark.parametrize("leaves_at", ["the end", "the first piece"])

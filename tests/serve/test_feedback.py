@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import answers, consults, delta
 
-from ascl.serve.audit import AuditError, export, verify
-from ascl.serve.consultations import Recorded, recorded
 from ascl.serve.keys import make_key
-from ascl.serve.over_refusal import ENOUGH, shrunk, signals, verdicts
 from ascl.serve.run import KEYS
-from ascl.serve.trial import NOBODY
+from ascl.serve.trail.audit import AuditError, export, verify
+from ascl.serve.trail.consultations import Recorded, recorded
+from ascl.serve.trial.over_refusal import ENOUGH, shrunk, signals, verdicts
+from ascl.serve.trial.trial import NOBODY
 
 TRAIL = "audit.sqlite"
 

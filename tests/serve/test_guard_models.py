@@ -18,7 +18,7 @@ from ascl.judges.verdict import Verdict
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
 from ascl.serve.books import Pinned, version_of
-from ascl.serve.guard import Found, GatewayGuard, GuardFailed, case_of, open_guard
+from ascl.serve.guards.guard import Found, GatewayGuard, GuardFailed, case_of, open_guard
 
 ASKED = [
     Message(role="system", content="Rules."),

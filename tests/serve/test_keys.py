@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from scripted import answers
 
 from ascl.errors import InputError
-from ascl.serve.audit import export
-from ascl.serve.errors import ApiError
 from ascl.serve.keys import DAY, PREFIX, Key, Keys, Meter, make_key
+from ascl.serve.protocol.errors import ApiError
 from ascl.serve.run import KEYS
+from ascl.serve.trail.audit import export
 
 KEY = Key(id="a" * 8, sha256="0" * 64, tenant="t")
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from openai.types import ModerationCreateResponse
 from scripted import answers
 
-from ascl.serve.audit import AUDIT, export
-from ascl.serve.guard import Found
+from ascl.serve.guards.guard import Found
 from ascl.serve.keys import make_key
-from ascl.serve.moderations import LONGEST_TEXT, MOST_TEXTS, _result
+from ascl.serve.protocol.moderations import LONGEST_TEXT, MOST_TEXTS, _result
 from ascl.serve.run import KEYS
+from ascl.serve.trail.audit import AUDIT, export
 
 CLIENT = httpx2.Client(timeout=30)
 

@@ -18,11 +18,11 @@ from scripted import Chunks, answers, call, consults, delta, usage
 from ascl.errors import InputError
 from ascl.judges.named import judge_settings
 from ascl.rules.book import RuleBook
-from ascl.serve.audit import AUDIT, export
-from ascl.serve.guard import open_guard
-from ascl.serve.guarded import WITHHELD
+from ascl.serve.guards.guard import open_guard
+from ascl.serve.guards.guarded import WITHHELD
 from ascl.serve.keys import make_key
 from ascl.serve.run import KEYS, ServeSettings, open_gateway
+from ascl.serve.trail.audit import AUDIT, export
 from ascl.serve.upstream import HttpUpstream
 
 CLIENT = httpx2.Client(timeout=30)

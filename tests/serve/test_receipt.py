@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from ascl.cli.main import app
 from ascl.errors import InputError
 from ascl.rules.signature import make_signing_key
-from ascl.serve.audit import AUDIT, AuditStore, Entry
-from ascl.serve.receipt import Receipt, check_receipt, make_receipt
+from ascl.serve.trail.audit import AUDIT, AuditStore, Entry
+from ascl.serve.trail.receipt import Receipt, check_receipt, make_receipt
 
 
 @pytest.fixture

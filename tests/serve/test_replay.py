@@ -17,9 +17,9 @@ from trails import write_trail
 from ascl.errors import InputError
 from ascl.rules.book import RuleBook
 from ascl.rules.rule import Rule
-from ascl.serve.audit import AUDIT, export
-from ascl.serve.consultations import Recorded, recorded
-from ascl.serve.replay import MOST_QUERIES, Golden, missing, read_golden, replay
+from ascl.serve.trail.audit import AUDIT, export
+from ascl.serve.trail.consultations import Recorded, recorded
+from ascl.serve.trail.replay import MOST_QUERIES, Golden, missing, read_golden, replay
 
 WORDS = ["poison", "bomb", "fraud", "tea", "guest", "house", "cold"]
 texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map(" ".join)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ascl.chat.neutralise import neutralise
 from ascl.consult.tool import SHORT_NAME, TOOL_NAME
-from ascl.serve.asked import FORWARDED, OUR_CALL, READ, is_ours, read_asked
-from ascl.serve.errors import ApiError
+from ascl.serve.protocol.asked import FORWARDED, OUR_CALL, READ, is_ours, read_asked
+from ascl.serve.protocol.errors import ApiError
 
 USER = {"role": "user", "content": "Hi"}
 

@@ -17,12 +17,12 @@ from scripted import answers, call, consults, delta, usage
 
 from ascl.chat.neutralise import neutralise
 from ascl.consult.tool import SERVER_NAME, SHORT_NAME, TOOL_NAME
-from ascl.serve.asked import OUR_CALL, is_ours
-from ascl.serve.audit import export
-from ascl.serve.errors import ApiError
 from ascl.serve.keys import make_key
-from ascl.serve.responses import read_response
+from ascl.serve.protocol.asked import OUR_CALL, is_ours
+from ascl.serve.protocol.errors import ApiError
+from ascl.serve.protocol.responses import read_response
 from ascl.serve.run import KEYS
+from ascl.serve.trail.audit import export
 
 WEATHER = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {}}, "strict": False}
 CALLS_WEATHER = [delta(role="assistant", tool_calls=[call("weather", {"city": "Bern"})]), delta("tool_calls"), usage()]

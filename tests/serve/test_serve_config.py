@@ -20,9 +20,9 @@ from ascl.cli.main import app
 from ascl.rules.load import load_rules
 from ascl.rules.signature import make_signing_key, sign
 from ascl.serve.admin.session import Sessions, read_password
-from ascl.serve.audit import AUDIT, AuditStore, Entry, export
 from ascl.serve.config import ServeConfig, commented
 from ascl.serve.keys import Keys, make_key
+from ascl.serve.trail.audit import AUDIT, AuditStore, Entry, export
 
 
 def run(*arguments: str) -> tuple[int, str]:

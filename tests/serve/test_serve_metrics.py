@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from scripted import answers, call, consults, delta, usage
 
 from ascl.consult.tool import TOOL_NAME
-from ascl.serve.audit import AuditError
 from ascl.serve.keys import make_key
 from ascl.serve.run import KEYS
+from ascl.serve.trail.audit import AuditError
 
 SECRET = "a very private question"
 

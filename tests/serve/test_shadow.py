@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ascl.errors import InputError
-from ascl.serve.shadow import shadow
+from ascl.serve.trial.shadow import shadow
 
 Found = tuple[str, list[str], list[str]]  # a query, what came back, and what the candidate finds
 

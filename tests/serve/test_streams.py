@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from ascl.consult.tool import TOOL_NAME
 from ascl.models.completion import read_turn
 from ascl.models.retry import RequestFailed
-from ascl.serve.assemble import Assembler, read_usage
-from ascl.serve.hold_back import HoldBack
+from ascl.serve.protocol.assemble import Assembler, read_usage
+from ascl.serve.protocol.hold_back import HoldBack
 
 
 def chunk(finish: str | None = None, **delta: Any) -> dict[str, Any]:

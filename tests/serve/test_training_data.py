@@ -16,9 +16,9 @@ from ascl.data.load import load_prompts
 from ascl.data.prompt import Kind
 from ascl.data.rows import read_rows
 from ascl.models.models import load_renderer
-from ascl.serve.audit import AUDIT
-from ascl.serve.contents import conversations
-from ascl.serve.training_data import Taken, sft_rows
+from ascl.serve.trail.audit import AUDIT
+from ascl.serve.trail.contents import conversations
+from ascl.serve.trail.training_data import Taken, sft_rows
 from ascl.train.tokens import IGNORED, encode_row
 
 REFUSAL = "I'm sorry, but I can't help with that."

@@ -12,7 +12,7 @@ from oracle import read_stream
 from scripted import answers, call, consults, delta, usage
 
 from ascl.consult.tool import TOOL_NAME
-from ascl.serve.audit import export, verify
+from ascl.serve.trail.audit import export, verify
 
 QUESTION = [{"role": "user", "content": "How do I bake bread?"}]
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}

@@ -20,8 +20,8 @@ def contents(
     """Show a conversation that was kept (`contents` in its key's policy): what was asked, looked up and answered."""
     from datetime import UTC, datetime
 
-    from ascl.serve.audit import AUDIT
-    from ascl.serve.contents import conversation
+    from ascl.serve.trail.audit import AUDIT
+    from ascl.serve.trail.contents import conversation
 
     kept = conversation(folder / AUDIT, request)
     said = kept.conversation
@@ -84,9 +84,9 @@ def rows(
     from ascl.judges.named import judge_settings
     from ascl.judges.open_judge import open_judge
     from ascl.rules.book import RuleBook
-    from ascl.serve.audit import AUDIT
-    from ascl.serve.contents import conversations
-    from ascl.serve.training_data import Taken, rl_prompts, sft_rows
+    from ascl.serve.trail.audit import AUDIT
+    from ascl.serve.trail.contents import conversations
+    from ascl.serve.trail.training_data import Taken, rl_prompts, sft_rows
 
     if kind not in ("sft", "prompts"):
         raise InputError(f"--kind {kind}: use sft or prompts")

@@ -12,7 +12,7 @@ from ascl.terminal import echo
 
 if TYPE_CHECKING:
     from ascl.rules.book import RuleBook
-    from ascl.serve.answers_again import Flips
+    from ascl.serve.trail.answers_again import Flips
     from ascl.stats import Estimate
 
 SHOWN = 20  # requests on a terminal; JSON has all
@@ -46,9 +46,9 @@ def replay(
 
     from ascl.cli.serve_tables import show_golden, show_replay
     from ascl.rules.book import RuleBook
-    from ascl.serve import replay as again
-    from ascl.serve.audit import AUDIT, export
-    from ascl.serve.consultations import recorded
+    from ascl.serve.trail import replay as again
+    from ascl.serve.trail.audit import AUDIT, export
+    from ascl.serve.trail.consultations import recorded
 
     edited = RuleBook.load(book)
     asked = [] if golden is None else again.read_golden(golden)
@@ -95,9 +95,9 @@ def _ask_again(
     from ascl.judges.named import judge_settings
     from ascl.judges.open_judge import open_judge
     from ascl.rules.book import RuleBook
-    from ascl.serve.answers_again import ask_again
-    from ascl.serve.audit import AUDIT
-    from ascl.serve.contents import conversations
+    from ascl.serve.trail.answers_again import ask_again
+    from ascl.serve.trail.audit import AUDIT
+    from ascl.serve.trail.contents import conversations
 
     if not source[0]:
         raise InputError("--answers: name the model that is asked (--model)")

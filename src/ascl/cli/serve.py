@@ -183,7 +183,7 @@ def key(
 @audit_app.command("verify")
 def audit_verify(folder: Folder = Path("gateway")) -> None:
     """Check the chain of records; exit code 1 where one was changed or taken out."""
-    from ascl.serve.audit import AUDIT, verify
+    from ascl.serve.trail.audit import AUDIT, verify
     from ascl.terminal import echo
 
     count, broken = verify(folder / AUDIT)
@@ -202,7 +202,7 @@ def audit_export(
     """Print the records as JSON lines, oldest first."""
     import json
 
-    from ascl.serve.audit import AUDIT, export
+    from ascl.serve.trail.audit import AUDIT, export
     from ascl.terminal import echo
 
     for record in export(folder / AUDIT, tenant or None, since(days)):
@@ -220,8 +220,8 @@ def audit_erase(
     """Delete what is kept of queries and conversations. The records stay, and their chain holds."""
     import time
 
-    from ascl.serve.audit import AUDIT
-    from ascl.serve.erasure import erase
+    from ascl.serve.trail.audit import AUDIT
+    from ascl.serve.trail.erasure import erase
     from ascl.terminal import echo
 
     before = time.time() - older_than * 86_400 if older_than else None
@@ -243,9 +243,9 @@ def audit_coverage(
 
     from ascl.cli.serve_tables import show_coverage
     from ascl.rules.book import RuleBook
-    from ascl.serve.audit import AUDIT, export
-    from ascl.serve.consultations import recorded
-    from ascl.serve.coverage import coverage
+    from ascl.serve.trail.audit import AUDIT, export
+    from ascl.serve.trail.consultations import recorded
+    from ascl.serve.trail.coverage import coverage
 
     past = recorded(export(folder / AUDIT), since(days))
     found = coverage(past, RuleBook.load(rules), top_k)
@@ -265,8 +265,8 @@ def audit_drift(
 ) -> None:
     """Say whether the model's consult rate has moved; exit code 1 where it has."""
     from ascl.errors import InputError
-    from ascl.serve.audit import AUDIT, export
-    from ascl.serve.drift import FROM, first_move
+    from ascl.serve.trail.audit import AUDIT, export
+    from ascl.serve.trail.drift import FROM, first_move
     from ascl.terminal import echo
 
     if expected == 1:
@@ -293,8 +293,8 @@ def audit_receipt(
 ) -> None:
     """Print a signed receipt: the version of the rules an answer was given under, and the rules it read."""
     from ascl.rules.signature import make_signing_key
-    from ascl.serve.audit import AUDIT
-    from ascl.serve.receipt import make_receipt
+    from ascl.serve.trail.audit import AUDIT
+    from ascl.serve.trail.receipt import make_receipt
     from ascl.terminal import echo
 
     if not key.exists():
@@ -310,7 +310,7 @@ def audit_check_receipt(
     """Check a receipt with the public key alone."""
     from ascl.inputs import read_json
     from ascl.saved import checked
-    from ascl.serve.receipt import Receipt, check_receipt
+    from ascl.serve.trail.receipt import Receipt, check_receipt
     from ascl.terminal import echo
 
     receipt = checked(Receipt, read_json(file), str(file))

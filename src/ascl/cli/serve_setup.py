@@ -68,10 +68,10 @@ def look(settings: "ServeSettings", model: str, upstream: str) -> None:
 
     from ascl.cli.talk import open_model
     from ascl.preflight import check_servers, judge_servers
-    from ascl.serve.audit import AUDIT
     from ascl.serve.books import Books
     from ascl.serve.run import SERIALS, open_keys
-    from ascl.serve.trial import CANDIDATE
+    from ascl.serve.trail.audit import AUDIT
+    from ascl.serve.trial.trial import CANDIDATE
 
     keys = open_keys(settings)
     who = "open to anybody on this machine" if keys.open else f"keys: {len(keys.all)}"

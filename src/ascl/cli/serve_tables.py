@@ -6,8 +6,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ascl.progress import Screen
-from ascl.serve.coverage import Coverage
-from ascl.serve.replay import NOT_SEEN, Change, Golden, Replay
+from ascl.serve.trail.coverage import Coverage
+from ascl.serve.trail.replay import NOT_SEEN, Change, Golden, Replay
 from ascl.terminal import echo
 
 SHOWN = 20  # changed queries on a terminal; JSON has more

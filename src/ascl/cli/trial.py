@@ -15,8 +15,8 @@ def audit_shadow(folder: Folder = Path("gateway"), days: Days = 0, as_json: AsJs
 
     from ascl.cli.trial_tables import show_shadow
     from ascl.errors import InputError
-    from ascl.serve.audit import AUDIT, export
-    from ascl.serve.shadow import shadow
+    from ascl.serve.trail.audit import AUDIT, export
+    from ascl.serve.trial.shadow import shadow
 
     found = shadow(export(folder / AUDIT), time.time() - days * 86_400 if days else 0.0)
     if found is None:
@@ -33,8 +33,8 @@ def audit_canary(folder: Folder = Path("gateway"), as_json: AsJson = False) -> N
     import math
 
     from ascl.cli.trial_tables import show_canary
-    from ascl.serve.arms import newest
-    from ascl.serve.audit import AUDIT
+    from ascl.serve.trail.audit import AUDIT
+    from ascl.serve.trial.arms import newest
 
     found = newest(folder / AUDIT)
     if as_json:
@@ -54,9 +54,9 @@ def audit_feedback(folder: Folder = Path("gateway"), days: Days = 0, as_json: As
     from dataclasses import asdict
 
     from ascl.cli.trial_tables import show_feedback
-    from ascl.serve.audit import AUDIT, export
-    from ascl.serve.consultations import recorded
-    from ascl.serve.over_refusal import signals, verdicts
+    from ascl.serve.trail.audit import AUDIT, export
+    from ascl.serve.trail.consultations import recorded
+    from ascl.serve.trial.over_refusal import signals, verdicts
 
     trail = folder / AUDIT
     found = signals(recorded(export(trail), time.time() - days * 86_400 if days else 0.0), verdicts(trail))

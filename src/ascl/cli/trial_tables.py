@@ -6,10 +6,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ascl.progress import Screen
-from ascl.serve.arms import Trialled
-from ascl.serve.canary import TESTS
-from ascl.serve.over_refusal import ENOUGH, Signals
-from ascl.serve.shadow import Shadow
+from ascl.serve.trial.arms import Trialled
+from ascl.serve.trial.canary import TESTS
+from ascl.serve.trial.over_refusal import ENOUGH, Signals
+from ascl.serve.trial.shadow import Shadow
 from ascl.stats import Estimate, wilson
 from ascl.terminal import echo
 

@@ -17,17 +17,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ascl.errors import InputError
-from ascl.serve.asked import Asked, read_asked
-from ascl.serve.erasure import keep_for
-from ascl.serve.errors import ApiError, bad_request
-from ascl.serve.feedback import read_feedback, take
 from ascl.serve.gateway import Gateway, api_error
 from ascl.serve.keys import Key
 from ascl.serve.log import App, Logged, Receive, Scope, Send
-from ascl.serve.moderations import moderated
-from ascl.serve.responses import read_response
-from ascl.serve.responses_wire import ResponsesWire
-from ascl.serve.wire import Wire
+from ascl.serve.protocol.asked import Asked, read_asked
+from ascl.serve.protocol.errors import ApiError, bad_request
+from ascl.serve.protocol.moderations import moderated
+from ascl.serve.protocol.responses import read_response
+from ascl.serve.protocol.responses_wire import ResponsesWire
+from ascl.serve.protocol.wire import Wire
+from ascl.serve.trail.erasure import keep_for
+from ascl.serve.trial.feedback import read_feedback, take
 
 LONGEST_BODY = 20 * 2**20  # bytes
 BODY_TIME = 60.0  # seconds for a body to arrive

@@ -15,7 +15,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ascl.serve.errors import bad_request
+from ascl.serve.protocol.errors import bad_request
 
 LARGEST_HEAD = 64 * 1024  # bytes of a request's address and headers
 

@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ascl.models.retry import RequestFailed
-from ascl.serve.asked import Asked
-from ascl.serve.audit import AuditError, AuditStore, Entry
 from ascl.serve.books import Books, Pinned
-from ascl.serve.contents import content_of
-from ascl.serve.errors import ApiError
-from ascl.serve.guard import GatewayGuard, GuardFailed
-from ascl.serve.guarded import guarded
+from ascl.serve.guards.guard import GatewayGuard, GuardFailed
+from ascl.serve.guards.guarded import guarded
 from ascl.serve.keys import Key, Keys
 from ascl.serve.loop import Choice, LoopSettings, Piece, Walked
 from ascl.serve.metrics import Metrics
-from ascl.serve.responses_wire import ResponsesWire
-from ascl.serve.trial import Trial, Tried
+from ascl.serve.protocol.asked import Asked
+from ascl.serve.protocol.errors import ApiError
+from ascl.serve.protocol.responses_wire import ResponsesWire
+from ascl.serve.protocol.wire import Wire, total_usage
+from ascl.serve.trail.audit import AuditError, AuditStore, Entry
+from ascl.serve.trail.contents import content_of
+from ascl.serve.trial.trial import Trial, Tried
 from ascl.serve.upstream import Upstream
-from ascl.serve.wire import Wire, total_usage
 
 HEARTBEAT, HEARTBEAT_EVERY = b": keep-alive\n\n", 15.0  # after so many seconds without a byte
 Send = Callable[[bytes], Awaitable[None]]

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ascl.files import append_jsonl, write_jsonl
 from ascl.inputs import read_jsonl
 from ascl.saved import checked
-from ascl.serve.errors import ApiError
+from ascl.serve.protocol.errors import ApiError
 
 PREFIX = "sk-ascl-"
 DAY = 86_400.0

@@ -22,10 +22,10 @@ from ascl.consult.variants import with_rules
 from ascl.models.completion import read_turn
 from ascl.models.openai_server import sent_message
 from ascl.models.retry import RequestFailed
-from ascl.serve.asked import OUR_CALL, Asked
-from ascl.serve.assemble import Assembler
 from ascl.serve.books import Pinned
-from ascl.serve.hold_back import HoldBack
+from ascl.serve.protocol.asked import OUR_CALL, Asked
+from ascl.serve.protocol.assemble import Assembler
+from ascl.serve.protocol.hold_back import HoldBack
 from ascl.serve.traces import consultation_span, turn_span
 from ascl.serve.upstream import Upstream
 

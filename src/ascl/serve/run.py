@@ -16,18 +16,18 @@ from ascl.errors import InputError
 from ascl.judges.settings import JudgeSettings
 from ascl.serve.admin.session import ADMIN, Sessions, read_password
 from ascl.serve.app import build_app
-from ascl.serve.audit import AuditStore
 from ascl.serve.books import Books, Pinned
-from ascl.serve.canary import OF_REFUSALS, TESTS
 from ascl.serve.connection import Bounds, Connection
 from ascl.serve.gateway import Gateway
-from ascl.serve.guard import GatewayGuard, open_guard
+from ascl.serve.guards.guard import GatewayGuard, open_guard
 from ascl.serve.keys import ANYBODY, Keys
 from ascl.serve.log import MESSAGES, LogFormat, start_logging
 from ascl.serve.loop import LoopSettings
 from ascl.serve.metrics import Metrics
 from ascl.serve.traces import start_tracing
-from ascl.serve.trial import CANDIDATE, Trial
+from ascl.serve.trail.audit import AuditStore
+from ascl.serve.trial.canary import OF_REFUSALS, TESTS
+from ascl.serve.trial.trial import CANDIDATE, Trial
 from ascl.serve.upstream import Upstream
 from ascl.servers import check_listening
 

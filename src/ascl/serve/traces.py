@@ -17,7 +17,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from ascl.chat.messages import Consultation
 from ascl.consult.tool import TOOL_NAME
 from ascl.models.retry import RequestFailed
-from ascl.serve.assemble import Assembler
+from ascl.serve.protocol.assemble import Assembler
 
 COLLECTORS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 TRACER = trace.get_tracer("ascl.serve")

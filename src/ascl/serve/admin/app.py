@@ -26,12 +26,12 @@ from ascl.serve.admin.edit import Changed, edited_book, files_of, mark_of, previ
 from ascl.serve.admin.guard import LONGEST_FORM, check_origin, cookie, read_form, with_headers
 from ascl.serve.admin.pages import html, message
 from ascl.serve.admin.session import LASTS, Session, Sessions
-from ascl.serve.consultations import recorded
-from ascl.serve.errors import ApiError
 from ascl.serve.gateway import Gateway
 from ascl.serve.keys import make_key, revoke_key
 from ascl.serve.log import MESSAGES
-from ascl.serve.replay import NOT_SEEN
+from ascl.serve.protocol.errors import ApiError
+from ascl.serve.trail.consultations import recorded
+from ascl.serve.trail.replay import NOT_SEEN
 
 BOOK = "default"  # the gateway's one book
 REPLAYED = 1000  # of the newest look-ups

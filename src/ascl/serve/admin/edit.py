@@ -13,8 +13,8 @@ from ascl.inputs import read_text
 from ascl.rules.book import RuleBook, RuleDiff, diff, lint
 from ascl.rules.load import YAML, yaml_files
 from ascl.rules.reading import Reading
-from ascl.serve.consultations import Recorded
-from ascl.serve.replay import Replay, replay
+from ascl.serve.trail.consultations import Recorded
+from ascl.serve.trail.replay import Replay, replay
 
 _WRITING = threading.Lock()
 

@@ -12,7 +12,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ascl.serve.errors import ApiError
+from ascl.serve.protocol.errors import ApiError
 
 LONGEST_FORM = 2 * 2**20  # bytes
 FORM_TIME = 60.0  # seconds for a form to arrive

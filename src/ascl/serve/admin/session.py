@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ascl.errors import InputError
 from ascl.files import write_json
 from ascl.saved import read_saved
-from ascl.serve.errors import ApiError
+from ascl.serve.protocol.errors import ApiError
 
 ADMIN = "admin.json"  # the name of the password's file
 LASTS = 8 * 3600.0  # seconds of a session

@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from ascl.saved import checked
-from ascl.serve.drift import first_move
 from ascl.serve.keys import DAY
-from ascl.serve.records import COLUMNS, event_of, reading
+from ascl.serve.trail.drift import first_move
+from ascl.serve.trail.records import COLUMNS, event_of, reading
 from ascl.stats import Estimate, proportion
 
 MOST = 20_000  # events that figures are made of: 0.4 s

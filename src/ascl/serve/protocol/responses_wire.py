@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ascl.consult.tool import SERVER_NAME, SHORT_NAME
-from ascl.serve.asked import Asked
-from ascl.serve.errors import ApiError
 from ascl.serve.keys import Key
 from ascl.serve.loop import Piece, Walked
-from ascl.serve.wire import compact, ours, total_usage
+from ascl.serve.protocol.asked import Asked
+from ascl.serve.protocol.errors import ApiError
+from ascl.serve.protocol.wire import compact, ours, total_usage
 
 # Of an item that is a text: the events of its part and of its text, and where the part stands in it.
 _TEXTS = {

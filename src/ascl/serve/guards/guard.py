@@ -25,7 +25,7 @@ from ascl.models.retry import RequestFailed
 from ascl.preflight import model_config
 from ascl.rules.book import RuleBook
 from ascl.serve.books import Pinned
-from ascl.serve.guard_model import GuardModel
+from ascl.serve.guards.guard_model import GuardModel
 from ascl.serve.upstream import HttpUpstream
 from ascl.servers import checked_address
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ascl.rules.book import RuleBook
-from ascl.serve.consultations import Recorded
+from ascl.serve.trail.consultations import Recorded
 from ascl.stats import rule_of_three
 
 ENOUGH = 5  # times that a rule came back before it counts as outranked: once or twice is chance

@@ -22,8 +22,8 @@ from ascl.judges.settings import JudgeSettings
 from ascl.models.completion import read_turn
 from ascl.models.retry import RequestFailed
 from ascl.models.sampling import Sampling
-from ascl.serve.assemble import Assembler
 from ascl.serve.books import Pinned
+from ascl.serve.protocol.assemble import Assembler
 from ascl.serve.upstream import HttpUpstream
 
 VERSIONS = 4  # of rule books, whose guards are kept

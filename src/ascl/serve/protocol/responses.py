@@ -8,8 +8,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ascl.serve.asked import MOST_MESSAGES, MOST_TOOLS, Asked, asked_in, checked_fields, read_json, refuse_unknown
-from ascl.serve.errors import bad_request
+from ascl.serve.protocol.asked import (
+    MOST_MESSAGES,
+    MOST_TOOLS,
+    Asked,
+    asked_in,
+    checked_fields,
+    read_json,
+    refuse_unknown,
+)
+from ascl.serve.protocol.errors import bad_request
 
 STATE = ("previous_response_id", "conversation", "prompt")
 SAME = ("model", "stream", "temperature", "top_p", "parallel_tool_calls")  # as in a chat completion

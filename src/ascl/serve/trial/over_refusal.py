@@ -12,9 +12,9 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from ascl.saved import checked
-from ascl.serve.consultations import Recorded
-from ascl.serve.feedback import Verdict
-from ascl.serve.records import found
+from ascl.serve.trail.consultations import Recorded
+from ascl.serve.trail.records import found
+from ascl.serve.trial.feedback import Verdict
 from ascl.stats import wilson
 
 ENOUGH = 20  # answers that read a rule, before it is ranked

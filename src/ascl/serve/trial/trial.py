@@ -15,14 +15,14 @@ from typing import Any
 
 from ascl.chat.messages import StopReason
 from ascl.judges.lexical.refusal import refuses
-from ascl.serve.arms import again, moments
-from ascl.serve.asked import Asked
-from ascl.serve.audit import AuditError, AuditStore, Entry
 from ascl.serve.books import Books, Pinned
-from ascl.serve.canary import TESTS, Arm, Comparison, Test
 from ascl.serve.log import MESSAGES
 from ascl.serve.loop import Walked, question_of
 from ascl.serve.metrics import Metrics
+from ascl.serve.protocol.asked import Asked
+from ascl.serve.trail.audit import AuditError, AuditStore, Entry
+from ascl.serve.trial.arms import again, moments
+from ascl.serve.trial.canary import TESTS, Arm, Comparison, Test
 
 CANDIDATE = "candidate"  # its name among the books
 NOBODY = ""  # the tenant of records that are no request's

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ascl.chat.neutralise import neutralise
 from ascl.consult.tool import SHORT_NAME, TOOL_NAME
-from ascl.serve.errors import bad_request
+from ascl.serve.protocol.errors import bad_request
 
 MOST_MESSAGES, MOST_TOOLS, MOST_CHOICES, DEEPEST = 4096, 128, 8, 64
 OUR_CALL = "call_ascl_"  # what the ids of our calls begin with

@@ -24,9 +24,9 @@ from ascl.models.retry import RequestFailed
 from ascl.rules.book import RuleBook
 from ascl.sampling.job import seed_of
 from ascl.serve.books import Pinned, version_of
-from ascl.serve.contents import Conversation, Kept
 from ascl.serve.loop import Choice, LoopSettings
-from ascl.serve.training_data import SOURCE, prompt_messages
+from ascl.serve.trail.contents import Conversation, Kept
+from ascl.serve.trail.training_data import SOURCE, prompt_messages
 from ascl.serve.upstream import Upstream
 from ascl.stats import Estimate, bootstrap_mean, proportion
 

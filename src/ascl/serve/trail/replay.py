@@ -15,7 +15,7 @@ from ascl.consult.tool import DEFAULT_TOP_K, MAX_TOP_K
 from ascl.errors import InputError, first_problem
 from ascl.inputs import iterate_jsonl
 from ascl.rules.book import LONGEST_QUERY, RuleBook
-from ascl.serve.consultations import Recorded
+from ascl.serve.trail.consultations import Recorded
 
 MOST_QUERIES = 200  # changed queries that are listed
 NOT_SEEN = (

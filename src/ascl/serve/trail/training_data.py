@@ -13,8 +13,8 @@ from ascl.data.prompt import Kind, Prompt
 from ascl.data.row import Row, split_row
 from ascl.judges.judge import Case, Judge, judge_all
 from ascl.judges.verdict import Refusal, Verdict
-from ascl.serve.asked import Asked
-from ascl.serve.contents import Answer, Conversation, Kept
+from ascl.serve.protocol.asked import Asked
+from ascl.serve.trail.contents import Answer, Conversation, Kept
 
 SOURCE = "served"
 TOGETHER = 64  # answers that a judge is asked about at once

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ascl.serve.asked import checked_fields, read_json, refuse_unknown
-from ascl.serve.errors import ApiError
 from ascl.serve.gateway import Gateway, api_error
-from ascl.serve.guard import Found, GuardFailed, case_of
+from ascl.serve.guards.guard import Found, GuardFailed, case_of
 from ascl.serve.keys import Key
+from ascl.serve.protocol.asked import checked_fields, read_json, refuse_unknown
+from ascl.serve.protocol.errors import ApiError
 
 MOST_TEXTS, LONGEST_TEXT = 32, 100_000  # texts of a request; characters of a text
 CATEGORIES = (

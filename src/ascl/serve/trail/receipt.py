@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ascl.errors import InputError
 from ascl.rules.signature import signing_key, trusted_key
-from ascl.serve.audit import export
+from ascl.serve.trail.audit import export
 
 
 class Receipt(BaseModel):

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from ascl.serve.books import Pinned
-from ascl.serve.guard import GatewayGuard, GuardFailed, case_of
+from ascl.serve.guards.guard import GatewayGuard, GuardFailed, case_of
 from ascl.serve.loop import Choice, Piece, Verdict, Walked
 
 WITHHELD = "This answer was withheld by a safety check."

@@ -9,12 +9,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ascl.errors import InputError
-from ascl.serve.asked import checked_fields, read_json, refuse_unknown
-from ascl.serve.audit import AuditError, Entry
-from ascl.serve.errors import ApiError
 from ascl.serve.gateway import Gateway, api_error
 from ascl.serve.keys import Key
-from ascl.serve.records import found
+from ascl.serve.protocol.asked import checked_fields, read_json, refuse_unknown
+from ascl.serve.protocol.errors import ApiError
+from ascl.serve.trail.audit import AuditError, Entry
+from ascl.serve.trail.records import found
 
 Verdict = Literal["over_refusal", "harmful", "good"]
 LONGEST = 4096  # bytes of a body

@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field
 
 from ascl.errors import InputError
 from ascl.saved import checked
-from ascl.serve.canary import Arm, Comparison, Test
-from ascl.serve.records import found
+from ascl.serve.trail.records import found
+from ascl.serve.trial.canary import Arm, Comparison, Test
 
 _PART = """seq > ? AND kind != 'begun' AND instr(record, '"canary": {') AND instr(record, ?)"""
 

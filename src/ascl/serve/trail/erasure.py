@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ascl.errors import InputError
-from ascl.serve.audit import opened
 from ascl.serve.keys import DAY
 from ascl.serve.log import MESSAGES
-from ascl.serve.tenant_keys import TENANT_KEYS, TenantKeys
+from ascl.serve.trail.audit import opened
+from ascl.serve.trail.tenant_keys import TENANT_KEYS, TenantKeys
 
 BATCH = 100  # rows of a transaction
 EVERY = 3600.0  # seconds between two looks for what is too old

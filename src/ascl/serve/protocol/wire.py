@@ -11,10 +11,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from ascl.serve.asked import Asked
-from ascl.serve.errors import ApiError
 from ascl.serve.keys import Key
 from ascl.serve.loop import Piece, Walked, consulted
+from ascl.serve.protocol.asked import Asked
+from ascl.serve.protocol.errors import ApiError
 
 DONE = b"data: [DONE]\n\n"
 compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: most chunks are short

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ascl.errors import InputError
-from ascl.serve.tenant_keys import TENANT_KEYS, TenantKeys
+from ascl.serve.trail.tenant_keys import TENANT_KEYS, TenantKeys
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ascl.chat.messages import Trajectory
 from ascl.errors import InputError, first_problem
-from ascl.serve.asked import Asked
-from ascl.serve.audit import opened
-from ascl.serve.tenant_keys import TENANT_KEYS, TenantKeys
+from ascl.serve.protocol.asked import Asked
+from ascl.serve.trail.audit import opened
+from ascl.serve.trail.tenant_keys import TENANT_KEYS, TenantKeys
 
 if TYPE_CHECKING:
     from ascl.serve.loop import Choice  # needs aiohttp, which whoever only reads may lack
