@@ -106,6 +106,7 @@ def problem(parser: Parser, before: str, unit: str, behind: str) -> str:
 PARTS = {
     *("book_judge.messages", "denied.denied", "denied.either", "guard.one_line"),
     *("guard.exchange", "hallucination.messages", "latex.equal", "named.judge_settings", "refusal.read_part"),
+    "refusal.refuses",
     *("safeguard.messages", "spoken.after_thought", "spoken.labelled", "stated.statements", "strongreject.messages"),
     *("topic.topic_words", "topic.is_english", "topic.loops", "topic.off_topic", "wildguard.messages", "words.words"),
     *("decontaminate.normalise", "cog_safb.checked", "cog_safr.recomposed", "sentences.sentences", "rows.reply_row"),

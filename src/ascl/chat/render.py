@@ -135,8 +135,10 @@ class Renderer:
     def _behind(self, given: str, text: str, first: int, end: int) -> int:
         """Where in the rendered turn text[first:end] the given beginning of its thought ends."""
         given = neutralise(given, self.markers).strip()
-        opening = text.find(given, first, end)
-        if opening < 0 or text[first:opening].strip() not in ("", self.dialect.opens.strip()):
+        opening = _after_blanks(text, first)
+        if text.startswith(self.dialect.opens.strip(), opening):
+            opening = _after_blanks(text, opening + len(self.dialect.opens.strip()))
+        if not text[opening:end].startswith(given):
             raise ValueError("the last turn's thought does not begin with no_loss_prefix")
         return opening + len(given)
 
@@ -150,6 +152,10 @@ class Renderer:
         ended = bool(ids) and ids[-1] in self.end_ids
         kept = ids[:-1] if ended else ids
         return self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False), ended
+
+
+def _after_blanks(text: str, at: int) -> int:
+    return len(text) - len(text[at:].lstrip())
 
 
 def _marked(message: dict[str, Any], begin: str, end: str) -> dict[str, Any]:
