@@ -1,11 +1,13 @@
 """A fall of the consult rate is found soon, and hardly ever where there is none."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ascl.serve.trail.drift import FROM, ConsultDrift, first_move
+from ascl.serve.trail.drift import FROM, ConsultDrift, first_move, looked_up
 
 
 def found_after(rate: float, expected: float, seed: int, most: int) -> int | None:
@@ -40,6 +42,15 @@ def test_the_sums_follow_the_formula_and_an_alarm_comes_once(answers: list[bool]
     assert drift.seen == len(answers)
     if answers and not any(answers):
         assert drift.moved != "rose"
+
+
+def test_answers_that_were_given_the_rules_do_not_count() -> None:
+    def ended(id: str, kind: str, *look_ups: int) -> dict[str, Any]:
+        return {"id": id, "kind": kind, "choices": [{"consultations": [{}] * number} for number in look_ups]}
+
+    begun = [{"id": id, "kind": "begun", "form": form} for id, form in (("a", "ascl"), ("b", "rag"), ("c", "ascl"))]
+    events = [*begun, ended("b", "finished", 0), ended("a", "finished", 2, 0), ended("c", "failed", 0)]
+    assert list(looked_up([*events, ended("before", "finished", 1)])) == [True, False, True]
 
 
 def test_the_expected_rate_is_that_of_the_first_answers() -> None:

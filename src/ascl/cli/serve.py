@@ -266,13 +266,12 @@ def audit_drift(
     """Say whether the model's consult rate has moved; exit code 1 where it has."""
     from ascl.errors import InputError
     from ascl.serve.trail.audit import AUDIT, export
-    from ascl.serve.trail.drift import FROM, first_move
+    from ascl.serve.trail.drift import FROM, first_move, looked_up
     from ascl.terminal import echo
 
     if expected == 1:
         raise InputError("--expected: a rate below 1 is needed")
-    records = [record for record in export(folder / AUDIT, since=since(days)) if record["kind"] == "finished"]
-    answers = [bool(choice["consultations"]) for record in records for choice in record["choices"]]
+    answers = list(looked_up(export(folder / AUDIT, since=since(days))))
     rate, count, moved = first_move(answers, expected or None)
     if rate is None:
         raise InputError(f"{count} answers; {FROM} of which some consulted are needed, or --expected")

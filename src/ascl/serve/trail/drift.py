@@ -10,8 +10,9 @@ after about h / KL(p1 || p0) answers.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 THRESHOLD = 12.0  # exp(12) = 163,000 answers between false alarms, of each side: a month of 5,000 a day
 FALL, RISE = 2 / 3, 4 / 3  # of the expected rate: what is looked for
@@ -47,6 +48,19 @@ class ConsultDrift:
                 self.moved = name
                 return name
         return None
+
+
+def looked_up(events: Iterable[dict[str, Any]]) -> Iterator[bool]:
+    """Whether each finished answer consulted, from a trail's events (`audit.export`), oldest first.
+
+    Answers to which the rules were given (the form `rag`) are left out: nothing could be looked up.
+    """
+    forms: dict[str, str] = {}
+    for event in events:
+        if event["kind"] == "begun":
+            forms[event["id"]] = event.get("form", "ascl")
+        elif forms.pop(event["id"], "ascl") == "ascl" and event["kind"] == "finished":
+            yield from (bool(choice["consultations"]) for choice in event["choices"])
 
 
 def first_move(consulted: Iterable[bool], expected: float | None = None) -> tuple[float | None, int, str | None]:
