@@ -114,6 +114,26 @@ def test_what_the_model_says_before_it_looks_something_up_is_judged_too(served: 
     assert guard.conversations[0][-1]["content"] == "A bomb needs xylitol.\n\nAsk a chemist."
 
 
+def test_what_the_model_looked_up_and_thought_is_shown_once_its_text_has_passed(
+    serving: Serve, guard: Guarding
+) -> None:
+    guard.status, guard.reply = 200, None
+    cut = [delta(role="assistant", reasoning=f"{CANARY} and a thought that"), delta("length"), usage()]
+    with serving(answers("Hi"), guard=guard.settings) as served:
+        secret = make_key(served.folder / KEYS, "t", guard="on", show="all")
+        served.gateway.keys.load()
+        client = httpx2.Client(timeout=30, headers={"authorization": f"Bearer {secret}"})
+        for text, shown in (("Mix flour.", True), ("A bomb.", False), ("", False)):
+            for path, asked in (("chat/completions", {"messages": QUESTION}), ("responses", {"input": "How?"})):
+                for stream in (True, False):
+                    served.script.bodies.clear()
+                    served.script.turns[:] = [consults(CANARY), answers(text) if text else cut]
+                    body = {"model": "model", "stream": stream, **asked}
+                    reply = client.post(f"{served.url}/v1/{path}", json=body)
+                    assert (CANARY in reply.text) == shown, (text, path, stream)
+                    assert path == "responses" or '"rules"' in reply.text  # what came back is ours to show
+
+
 def test_with_an_unsafe_text_no_call_is_handed_back_and_a_call_alone_is_not_judged(
     served: Served, guard: Guarding
 ) -> None:

@@ -88,6 +88,11 @@ def test_what_the_guard_withheld_is_not_learnt(served: Served) -> None:
     changed = kept._replace(conversation=kept.conversation.model_copy(update={"answers": [withheld]}))
     assert list(sft_rows([changed], taken)) == []
     assert taken.left_out == {"withheld by the guard": 1}
+    unjudged = kept.conversation.answers[0].model_copy(update={"verdict": "unjudged"})
+    changed = kept._replace(conversation=kept.conversation.model_copy(update={"answers": [unjudged]}))
+    taken = Taken()
+    assert list(sft_rows([changed], taken)) == []
+    assert taken.left_out == {"a guard that was not there": 1}
 
 
 def test_rows_are_read_by_training(served: Served, tmp_path: Path, embedded: Path) -> None:

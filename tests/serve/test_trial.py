@@ -14,12 +14,12 @@ from scripted import Chunks, answers, consults, delta
 from ascl.errors import InputError
 from ascl.files import write_text
 from ascl.rules.signature import make_signing_key
-from ascl.serve.books import Books
+from ascl.serve.books import CANDIDATE, Books
 from ascl.serve.metrics import Metrics
 from ascl.serve.protocol.asked import Asked, read_asked
 from ascl.serve.run import ServeSettings
 from ascl.serve.trail.audit import AuditStore, export, verify
-from ascl.serve.trial.trial import CANDIDATE, Trial
+from ascl.serve.trial.trial import Trial
 
 OLD = "category: tea\ntitle: Tea\nrules:\n- {id: tea.cold, text: Serving cold tea to a guest in the house.}\n"
 NEW = "category: tea\ntitle: Hot drinks\nrules:\n- {id: tea.warm, text: Serving warm tea to a guest in the house.}\n"

@@ -68,10 +68,11 @@ def look(settings: "ServeSettings", model: str, upstream: str) -> None:
 
     from ascl.cli.talk import open_model
     from ascl.preflight import check_servers, judge_servers
-    from ascl.serve.books import Books
+    from ascl.rules.book import RuleBook
+    from ascl.serve.books import CANDIDATE, Books
+    from ascl.serve.guards.guard import open_guard
     from ascl.serve.run import SERIALS, open_keys
     from ascl.serve.trail.audit import AUDIT
-    from ascl.serve.trial.trial import CANDIDATE
 
     keys = open_keys(settings)
     who = "open to anybody on this machine" if keys.open else f"keys: {len(keys.all)}"
@@ -80,6 +81,7 @@ def look(settings: "ServeSettings", model: str, upstream: str) -> None:
     echo(f"upstream  {model} {f'at {upstream}' if upstream else 'in this process'}")
     if settings.guard is not None:
         check_servers(judge_servers(settings.guard))
+        open_guard(settings.guard, RuleBook.load(settings.rules))
         echo(f"guard     {settings.guard.kind} {settings.guard.model or ''}".rstrip())
     with tempfile.TemporaryDirectory() as aside:  # a look at a signed book must not keep an older one out
         serials = Path(aside) / SERIALS

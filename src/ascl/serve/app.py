@@ -65,7 +65,7 @@ def build_app(gateway: Gateway) -> App:
         Route("/v1/moderations", _moderations(gateway), methods=["POST"]),
         Route("/v1/rules/search", _search(gateway), methods=["POST"]),
         Route("/v1/feedback", _feedback(gateway), methods=["POST"]),
-        Route("/metrics", _metrics(gateway), methods=["GET"]),
+        Route(METRICS, _metrics(gateway), methods=["GET"]),
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", _readyz(gateway), methods=["GET"]),
     ]
@@ -149,9 +149,14 @@ class _Endpoint:
             leaving.cancel()
 
 
+METRICS = "/metrics"
+
+
 def _key(gateway: Gateway, request: HttpRequest) -> Key:
     """The key of a request, which is left in its scope for the log. Raises ApiError."""
     key = request.scope["ascl.key"] = gateway.keys.find(request.headers.get("authorization"))
+    if gateway.draining and request.url.path != METRICS:
+        raise ApiError(503, "the gateway is about to stop", "overloaded", wait=5)
     return key
 
 

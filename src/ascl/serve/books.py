@@ -25,6 +25,8 @@ from ascl.serve.log import MESSAGES
 
 EVERY = 0.5  # seconds between two looks at the files
 
+CANDIDATE = "candidate"  # the name of an edited book that is tried, among the books and as the arm of a canary
+
 
 @dataclass(frozen=True)
 class Pinned:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ascl.models.retry import RequestFailed
-from ascl.serve.books import Books, Pinned
+from ascl.serve.books import CANDIDATE, Books, Pinned
 from ascl.serve.guards.guard import GatewayGuard, GuardFailed
 from ascl.serve.guards.guarded import guarded
 from ascl.serve.keys import Key, Keys
+from ascl.serve.log import MESSAGES, place_of
 from ascl.serve.loop import Choice, LoopSettings, Piece, Walked
 from ascl.serve.metrics import Metrics
 from ascl.serve.protocol.asked import Asked
@@ -54,13 +55,13 @@ class Gateway:
 
     def start(self, asked: Asked, key: Key, id: str) -> "Request":
         """A request under the book in force. Raises ApiError."""
-        if self.draining:
-            raise ApiError(503, "the gateway is about to stop", "overloaded", wait=5)
         if asked.model not in self.models:
             raise ApiError(404, "there is no model of this name; see /v1/models", "model_not_found", "model")
+        if key.book not in self.books.sources or key.book == CANDIDATE:
+            raise ApiError(503, "the rule book of this key is not there", "overloaded", wait=60)
+        pinned = self.books.pin(key.book)
         reserved = asked.n * (asked.max_tokens or self.settings.answer_tokens)
         self.keys.meter(key).reserve(key, reserved, time.time())
-        pinned = self.books.pin(key.book)
         tried = self.trial.assign(pinned, key.tenant, asked) if self.trial else None
         return Request(self, asked, key, id, tried.pinned if tried else pinned, reserved, tried)
 
@@ -103,7 +104,7 @@ class Request:
                     pass
             await begun
             await self._finish("finished", 200)
-        except (RequestFailed, AuditError) as error:
+        except Exception as error:
             await self._give_up(error, begun)
             raise api_error(error) from error
         except asyncio.CancelledError as error:
@@ -151,7 +152,7 @@ class Request:
             await begun
             await self._finish("finished", 200)  # on disk before the last byte leaves
             await out(wire.end(self.walks))
-        except (RequestFailed, AuditError) as error:
+        except Exception as error:
             await self._give_up(error, begun)
             if not sent:
                 raise api_error(error) from error
@@ -253,6 +254,8 @@ class Request:
 
     async def _give_up(self, error: BaseException, begun: "asyncio.Task[None]") -> None:
         """Write how the request ended, if it can be written at all."""
+        if not isinstance(error, RequestFailed | AuditError | asyncio.CancelledError):
+            MESSAGES.error(f"request {self.id}: {type(error).__name__} at {place_of(error)}")
         left = isinstance(error, asyncio.CancelledError)
         kind, status = ("aborted", 499) if left else ("failed", api_error(error).status)
         reason = error.kind if isinstance(error, RequestFailed) else type(error).__name__

@@ -38,6 +38,15 @@ def start_logging(form: LogFormat) -> None:
         logging.basicConfig(handlers=[handler], force=True)
 
 
+def place_of(error: BaseException) -> str:
+    """Where an exception was raised: file and line, without its words."""
+    trace, places = error.__traceback__, ["?"]
+    while trace is not None:
+        places.append(f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return places[-1]
+
+
 class JsonLines(logging.Formatter):
     """A record as one line of JSON in ASCII: its time, level, the first line of its message, and its `fields`."""
 

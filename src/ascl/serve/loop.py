@@ -252,8 +252,13 @@ def _projected(message: dict[str, Any]) -> Message:
 
 
 def consulted(walked: Walked) -> list[dict[str, Any]]:
-    """The consultations of a choice as a client may be shown them: what was asked, and the rules that came back."""
+    """The consultations of a choice as a client may be shown them: what was asked, and the rules that came back.
+
+    What was asked is left out where a guard has not let the answer pass: the model wrote it.
+    """
+    shown = walked.verdict not in ("unsafe", "no_text")
     return [
-        {"query": one.query, "rules": [{"id": hit.id, "similarity": round(hit.similarity, 4)} for hit in one.hits]}
+        ({"query": one.query} if shown else {})
+        | {"rules": [{"id": hit.id, "similarity": round(hit.similarity, 4)} for hit in one.hits]}
         for one in walked.trajectory.consultations
     ]

@@ -16,7 +16,7 @@ from ascl.errors import InputError
 from ascl.judges.settings import JudgeSettings
 from ascl.serve.admin.session import ADMIN, Sessions, read_password
 from ascl.serve.app import build_app
-from ascl.serve.books import Books, Pinned
+from ascl.serve.books import CANDIDATE, Books, Pinned
 from ascl.serve.connection import Bounds, Connection
 from ascl.serve.gateway import Gateway
 from ascl.serve.guards.guard import GatewayGuard, open_guard
@@ -27,7 +27,7 @@ from ascl.serve.metrics import Metrics
 from ascl.serve.traces import start_tracing
 from ascl.serve.trail.audit import AuditStore
 from ascl.serve.trial.canary import OF_REFUSALS, TESTS
-from ascl.serve.trial.trial import CANDIDATE, Trial
+from ascl.serve.trial.trial import Trial
 from ascl.serve.upstream import Upstream
 from ascl.servers import check_listening
 
@@ -95,6 +95,8 @@ def open_keys(settings: ServeSettings) -> Keys:
         raise InputError(f"{keys.path}: there is no rule book {sorted(unknown)[0]}")
     if settings.guard is None and any(key.guard != "off" for key in keys.all):
         raise InputError(f"{keys.path}: a key has a guard; name one (ascl serve --guard)")
+    if settings.guard is not None and (off := [key.id for key in keys.all if key.guard == "off"]):
+        MESSAGES.warning(f"{keys.path}: nothing judges the answers to {', '.join(off)} (guard: off)")
     return keys
 
 

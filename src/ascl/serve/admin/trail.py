@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from ascl.saved import checked
 from ascl.serve.keys import DAY
+from ascl.serve.trail.audit import ENDS
+from ascl.serve.trail.consultations import ending_of
 from ascl.serve.trail.drift import first_move
 from ascl.serve.trail.records import COLUMNS, event_of, reading
 from ascl.stats import Estimate, proportion
@@ -105,7 +107,7 @@ def figures(path: Path, now: float) -> Figures:
         if at >= today:
             found.outcomes[kind] += 1
             found.faults.update(faults)
-            found.endings.update(choice.stop or choice.finish_reason for choice in answers)
+            found.endings.update(ending_of(choice.stop, choice.finish_reason) for choice in answers)
     found.outcomes["under way"] = len(under_way)
     since = 0.0 if found.whole else found.first or now
     found.consulted, found.hours = proportion(of_today), [one for one in hours.values() if one.at + _HOUR > since]
@@ -123,7 +125,7 @@ def recent(path: Path, most: int = MOST) -> Iterator[dict[str, Any]]:
             texts.setdefault(id, []).append(text)
         for row in trail.execute(f"SELECT {COLUMNS} FROM events WHERE seq > ? ORDER BY seq", (first - most,)):
             event = event_of(row)
-            yield event | {"queries": texts[row[1]]} if row[2] != "begun" and row[1] in texts else event
+            yield event | {"queries": texts[row[1]]} if row[2] in ENDS and row[1] in texts else event
 
 
 def listed(path: Path, tenant: str, kind: str) -> list[dict[str, Any]]:
@@ -145,4 +147,5 @@ def one(path: Path, seq: int) -> dict[str, Any] | None:
         if row is None:
             return None
         texts = [text for (text,) in trail.execute("SELECT text FROM texts WHERE id = ? ORDER BY rowid", (row[1],))]
-    return event_of(row) | ({"queries": texts} if texts else {})
+    event = event_of(row)
+    return event | ({"queries": texts} if texts and row[2] in ENDS else {})

@@ -27,7 +27,10 @@ async def guarded(
             pass  # they stand in `given`
     walked.verdict = await _verdict(walked, guard, pinned, fail_open)
     if walked.verdict == "unsafe":
-        _withhold(walked)
+        walked.given[:] = [Piece(text=WITHHELD)]  # in the place of all that the model said, thought and looked up
+        walked.calls, walked.logprobs, walked.finish_reason = [], [], "content_filter"
+    elif walked.verdict == "no_text":
+        walked.given.clear()  # thoughts and queries that nothing was judged with
     for piece in walked.given:
         yield piece
 
@@ -46,10 +49,3 @@ async def _verdict(walked: Walked, guard: GatewayGuard | None, pinned: Pinned, f
         if fail_open:
             return "unjudged"
         raise
-
-
-def _withhold(walked: Walked) -> None:
-    """Put the fixed text in the place of all that the model said, thought and called; look-ups stay."""
-    looked_up = [Piece(consultation=piece.consultation) for piece in walked.given if piece.consultation is not None]
-    walked.given[:] = [*looked_up, Piece(text=WITHHELD)]
-    walked.calls, walked.logprobs, walked.finish_reason = [], [], "content_filter"

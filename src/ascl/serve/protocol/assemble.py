@@ -42,7 +42,8 @@ class Assembler:
         thought = next((delta[key] for key in _THOUGHTS if isinstance(delta.get(key), str) and delta[key]), "")
         text = delta.get("content") if isinstance(delta.get("content"), str) else delta.get("refusal")
         thought, text = _unicode(thought), _unicode(text if isinstance(text, str) else "")
-        for call in delta.get("tool_calls") or ():
+        calls = delta.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
             if isinstance(call, dict):
                 self._add_call(call)
         found = choice.get("logprobs")

@@ -150,6 +150,9 @@ def verify(path: Path) -> tuple[int, int | None]:
         raise InputError(f"{path}: it is no audit trail ({error})") from error
 
 
+ENDS = ("finished", "failed", "aborted")  # the kinds of events that end an answer, which kept queries belong to
+
+
 def export(path: Path, tenant: str | None = None, since: float = 0.0) -> Iterator[dict[str, Any]]:
     """The records of a trail, oldest first, each with its number, id, kind, time and tenant, and the texts kept."""
     with closing(opened(path)) as connection:
@@ -160,7 +163,7 @@ def export(path: Path, tenant: str | None = None, since: float = 0.0) -> Iterato
         if at >= since and tenant in (None, of):
             columns = {"seq": seq, "id": id, "kind": kind, "at": at, "tenant": of}
             row = columns | _said(path, seq, record) | columns
-            yield row | {"queries": texts[id]} if kind != "begun" and id in texts else row
+            yield row | {"queries": texts[id]} if kind in ENDS and id in texts else row
 
 
 def _append(connection: sqlite3.Connection, entries: list[Entry], keys: TenantKeys) -> None:

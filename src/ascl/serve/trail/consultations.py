@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from ascl.consult.tool import MAX_TOP_K
 from ascl.saved import checked
+from ascl.serve.books import CANDIDATE
 
 
 @dataclass(frozen=True)
@@ -49,17 +50,24 @@ class _Ended(BaseModel):
     queries: list[str] = []
 
 
+def ending_of(stop: str | None, finish_reason: str) -> str:
+    """How a finished answer ended: as the model did, unless a guard withheld it (`content_filter`)."""
+    return finish_reason if finish_reason == "content_filter" or stop is None else stop
+
+
 def recorded(events: Iterable[dict[str, Any]], since: float = 0.0) -> Iterator[Recorded]:
     """The consultations of a trail's events (`audit.export`), oldest first, of answers that ended at `since` or later.
 
-    Of a request that ended twice (its client left as it finished) the first end counts. The queries of a request stand
-    in the order of its consultations. Raises InputError where an event is damaged.
+    Those of a canary's candidate are left out: its rules are another book's. Of a request that ended twice (its client
+    left as it finished) the first end counts. The queries of a request stand in the order of its consultations. Raises
+    InputError where an event is damaged.
     """
     versions: dict[str, str] = {}
     for event in events:
         id = str(event["id"])
         if event["kind"] == "begun":
-            versions[id] = str(event.get("rules"))
+            if event.get("arm") != CANDIDATE:
+                versions[id] = str(event.get("rules"))
             continue
         version = versions.pop(id, None)
         if version is not None:
@@ -71,7 +79,7 @@ def recorded(events: Iterable[dict[str, Any]], since: float = 0.0) -> Iterator[R
 def _of(ended: _Ended, kind: str, version: str) -> Iterator[Recorded]:
     queries = iter(ended.queries)
     for number, choice in enumerate(ended.choices):
-        ending = (choice.stop or choice.finish_reason) if kind == "finished" else kind
+        ending = ending_of(choice.stop, choice.finish_reason) if kind == "finished" else kind
         for one in choice.consultations:
             rules = tuple(rule for rule, _ in one.rules)
             answer = f"{ended.id} {number}"

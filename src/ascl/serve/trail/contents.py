@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 class Answer(BaseModel):
-    """What a choice came to. calls: of the client's tools. limit_reached: the model lost the consult tool at last."""
+    """What a choice came to.
+
+    calls: of the client's tools. verdict: of the guard, where there is one. limit_reached: the model lost the consult
+    tool at last.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,6 +35,7 @@ class Answer(BaseModel):
     limit_reached: bool
     deferred: int
     calls: list[dict[str, Any]]
+    verdict: str | None = None
 
 
 class Conversation(BaseModel):
@@ -64,6 +69,7 @@ def content_of(rules: str, asked: Asked, choices: Sequence["Choice"]) -> bytes:
             limit_reached=walked.limit_reached,
             deferred=walked.deferred,
             calls=walked.calls,
+            verdict=walked.verdict,
         )
         for walked in (choice.walked for choice in choices)
     ]

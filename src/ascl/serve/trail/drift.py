@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ascl.serve.books import CANDIDATE
+
 THRESHOLD = 12.0  # exp(12) = 163,000 answers between false alarms, of each side: a month of 5,000 a day
 FALL, RISE = 2 / 3, 4 / 3  # of the expected rate: what is looked for
 FROM = 500  # answers that the expected rate is estimated from, where none is given
@@ -53,12 +55,13 @@ class ConsultDrift:
 def looked_up(events: Iterable[dict[str, Any]]) -> Iterator[bool]:
     """Whether each finished answer consulted, from a trail's events (`audit.export`), oldest first.
 
-    Answers to which the rules were given (the form `rag`) are left out: nothing could be looked up.
+    Answers to which the rules were given (the form `rag`) are left out, as nothing could be looked up, and those of a
+    canary's candidate.
     """
     forms: dict[str, str] = {}
     for event in events:
         if event["kind"] == "begun":
-            forms[event["id"]] = event.get("form", "ascl")
+            forms[event["id"]] = event.get("form", "ascl") if event.get("arm") != CANDIDATE else CANDIDATE
         elif forms.pop(event["id"], "ascl") == "ascl" and event["kind"] == "finished":
             yield from (bool(choice["consultations"]) for choice in event["choices"])
 

@@ -85,6 +85,7 @@ def _shortcoming(kind: str, said: Conversation, answer: Answer) -> str | None:
         "rules were given, not looked up": said.tool is None,
         "faults": bool(trajectory.faults),
         "withheld by the guard": answer.finish_reason == "content_filter",
+        "a guard that was not there": answer.verdict == "unjudged",
         "look-ups without an end": answer.limit_reached,
         "no whole answer": trajectory.stop is not StopReason.ANSWERED or answer.finish_reason != "stop",
     }

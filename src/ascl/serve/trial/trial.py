@@ -15,7 +15,7 @@ from typing import Any
 
 from ascl.chat.messages import StopReason
 from ascl.judges.lexical.refusal import refuses
-from ascl.serve.books import Books, Pinned
+from ascl.serve.books import CANDIDATE, Books, Pinned
 from ascl.serve.log import MESSAGES
 from ascl.serve.loop import Walked, question_of
 from ascl.serve.metrics import Metrics
@@ -24,7 +24,6 @@ from ascl.serve.trail.audit import AuditError, AuditStore, Entry
 from ascl.serve.trial.arms import again, moments
 from ascl.serve.trial.canary import TESTS, Arm, Comparison, Test
 
-CANDIDATE = "candidate"  # its name among the books
 NOBODY = ""  # the tenant of records that are no request's
 LONGEST = 2000  # characters of an answer that may be a refusal: the reader takes milliseconds for so many
 _FAULTS = (StopReason.EMPTY, StopReason.MALFORMED, StopReason.TRUNCATED, StopReason.TURN_LIMIT)
