@@ -224,7 +224,8 @@ class Study:
 
     def shift(self, rows: list[Row]) -> dict[str, Any]:
         """How far the rows lie from the frozen model: NLL by segment, similarity to its own replies."""
-        sums = score_rows(load_model(self.options.model), self.renderer, rows[:200], 1)
+        some = rows[:: max(1, len(rows) // 200)]  # of both sides
+        sums = score_rows(load_model(self.options.model), self.renderer, some, 1)
         texts = [(_text(row.messages), _text(self.own[row.id].messages)) for row in rows if row.id in self.own]
         alike = bootstrap_ratio([(similarity(reply, own), 1) for reply, own in texts])
         nll = {k: v.model_dump() for k, v in summarise(sums).items()}

@@ -10,6 +10,7 @@ from ascl.chat.messages import Message
 from ascl.data.row import Pair
 from ascl.errors import InputError
 from ascl.files import write_jsonl
+from ascl.run.arms import PreferenceArm
 from ascl.run.config import RunConfig
 from ascl.run.costs import costs_of
 from ascl.run.run import open_run, run
@@ -88,7 +89,17 @@ def test_what_does_not_fit_the_method_is_refused_before_the_first_stage(
     assert not (tmp_path / "out").exists()
 
 
+def test_pairs_are_made_by_ipo_where_nothing_else_is_named(tiny_model: Path) -> None:
+    for arm in ({"method": "preference"}, {"method": "preference", "data": {"limit": 4}}):
+        configured = config(tiny_model, {"one": arm})
+        for one in (configured, configured.smoke()):
+            assert isinstance(found := one.arms["one"], PreferenceArm)
+            assert found.data.recipe == "ipo"
+
+
 def test_kinds_that_no_pair_has_are_named(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
     arm = {"method": "preference", "data": {"rows": [str(pairs)]}, "kinds": ["reasoning"]}
+    with pytest.raises(InputError, match=r"arms.one.kinds: no pair is of these"):
+        open_run(config(tiny_model, {"one": arm}), tmp_path / "checked")
     with pytest.raises(InputError, match=r"arms.one.kinds: no pair is of these; there are pairs of harmful, sensitive"):
         run(config(tiny_model, {"one": arm}), tmp_path / "out")

@@ -42,7 +42,10 @@ def test_both_sides_are_their_replies_and_part_after_the_shared_beginning(
     pair = pair_of(shared, f"A {better}", f"B {worse}")
     encoded = encode_pair(pair, renderer)
     for side, reply in (("chosen_ids", pair.chosen), ("rejected_ids", pair.rejected)):
-        assert encoded["prompt_ids"] + encoded[side] == renderer.encode([*pair.prompt, *reply], [], given=shared)[0]
+        ids, mask = renderer.encode([*pair.prompt, *reply], [], given=shared)
+        end = max(i for i in range(len(ids)) if mask[i]) + 1
+        assert encoded["prompt_ids"] + encoded[side] == ids[:end]
+        assert renderer.tokenizer.decode(encoded[side]).endswith("<|im_end|>")  # what the template writes has no loss
     if shared:
         assert encoded["chosen_ids"][0] != encoded["rejected_ids"][0]  # A and B stand where they part
     assert renderer.tokenizer.decode(encoded["prompt_ids"]).rstrip().endswith(shared or "assistant")
@@ -157,5 +160,8 @@ def test_pairs_are_read_where_pairs_are_wanted(tmp_path: Path) -> None:
         read_pairs([tmp_path / "rows.jsonl"])
     for side in ([], messages[:1]):
         write_jsonl(file, [{"prompt": messages[:1], "chosen": side, "rejected": messages[1:]}])
-        with pytest.raises(InputError, match="line 1: chosen: it must end in a turn of the assistant"):
+        with pytest.raises(InputError, match="line 1: chosen: one turn of the assistant"):
             read_pairs([file])
+    write_jsonl(file, [{"prompt": messages[:1], "chosen": messages[1:], "rejected": messages[1:], "tools": [{}]}])
+    with pytest.raises(InputError, match="line 1: tools: pairs are trained on without tools"):
+        read_pairs([file])

@@ -27,8 +27,8 @@ def read_rows(paths: Sequence[Path]) -> list[Row]:
 def read_pairs(paths: Sequence[Path]) -> list[Pair]:
     """The preference pairs of several sets, in order. A folder stands for its `train.jsonl`.
 
-    A pair needs `prompt`, `chosen` and `rejected` (messages; the last two end in a turn of the assistant); other fields
-    of `Pair` may be there. Raises InputError naming the file and line of a pair that can't be trained on.
+    A pair needs `prompt`, `chosen` and `rejected` (messages; the last two one turn of the assistant); other fields of
+    `Pair` may be there. Raises InputError naming the file and line of a pair that can't be trained on.
     """
     return list(_read(paths, _pair))
 
@@ -73,8 +73,11 @@ def _pair(columns: dict[str, Any]) -> Pair:
             read[name] = messages_of(columns.get(name))
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
-        if name != "prompt" and (not read[name] or read[name][-1].role != "assistant"):
-            raise InputError(f"{name}: it must end in a turn of the assistant")
+        reply = read[name][0] if len(read[name]) == 1 and name != "prompt" else None
+        if name != "prompt" and (reply is None or reply.role != "assistant" or reply.tool_calls):
+            raise InputError(f"{name}: one turn of the assistant without tool calls is expected")
+    if columns.get("tools"):
+        raise InputError("tools: pairs are trained on without tools; leave the column out")
     try:
         return Pair.model_validate({key: read[key] for key in read if key in Pair.model_fields})
     except ValidationError as error:

@@ -37,6 +37,7 @@ from ascl.chat.render import Renderer
 from ascl.consult.tool import ConsultTool
 from ascl.data.books import Books
 from ascl.data.prompt import Kind, Prompt, choose, harmful_and_plain
+from ascl.data.row import Pair
 from ascl.data.rows import read_pairs, read_rows
 from ascl.errors import InputError
 from ascl.evals.asked import AskedPrompts
@@ -211,20 +212,37 @@ class PreferenceArm(DataArm):
 
     pairs: ClassVar[bool] = True
     method: Literal["preference"]
-    data: ArmData = ArmData(recipe="ipo")
     kinds: list[Kind] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_ipo(cls, given: Any) -> Any:
+        """Pairs are made by `ipo` where nothing else is named."""
+        data = given.get("data", {}) if isinstance(given, dict) else None
+        return given | {"data": {"recipe": "ipo"} | data} if isinstance(data, dict) else given
+
+    def check(self, name: str, settings: Any, world: World) -> None:
+        """See `DataArm`, and the kinds of pairs that are there."""
+        super().check(name, settings, world)
+        if self.data.rows:
+            self._chosen(name, read_pairs([Path(one) for one in self.data.rows]))
 
     def train(self, job: Job) -> None:
         """See `BaseArm` and `train/preference.py`. Raises InputError where no pair is of these kinds."""
         from ascl.train.preference import run_preference
 
         pairs = read_pairs(job.world.make_rows(job.name, self, job.seed, job.data))
-        if self.kinds is not None:
-            found = sorted({str(pair.kind) for pair in pairs})
-            pairs = [pair for pair in pairs if pair.kind in self.kinds]
-            if not pairs:
-                raise InputError(f"arms.{job.name}.kinds: no pair is of these; there are pairs of {', '.join(found)}")
-        run_preference(job.training, pairs, job.settings)
+        run_preference(job.training, self._chosen(job.name, pairs), job.settings)
+
+    def _chosen(self, name: str, pairs: list[Pair]) -> list[Pair]:
+        """The pairs of the arm's kinds. Raises InputError where there is none."""
+        if self.kinds is None or not pairs:
+            return pairs
+        found = sorted({str(pair.kind) for pair in pairs})
+        chosen = [pair for pair in pairs if pair.kind in self.kinds]
+        if not chosen:
+            raise InputError(f"arms.{name}.kinds: no pair is of these; there are pairs of {', '.join(found)}")
+        return chosen
 
 
 class RlArm(BaseArm):

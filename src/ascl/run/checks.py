@@ -11,7 +11,7 @@ from ascl.recipes.data_set import SECOND_MODELS
 from ascl.run.arms import DataArm, EditArm, RlArm
 from ascl.run.config import RunConfig
 from ascl.run.stages import Stage, model_of
-from ascl.run.world import ConfiguredWorld
+from ascl.run.world import ConfiguredWorld, plays_demonstrations
 from ascl.train.costs import parameters_of
 from ascl.train.settings import Lora, RlSettings
 
@@ -28,7 +28,8 @@ def servers_of(config: RunConfig, done: Container[str]) -> list[Server]:
             found += judge_servers(config.judge)
         elif isinstance(arm, DataArm) and arm.data.base_url is not None and not arm.data.rows:
             found.append(Server(f"arms.{name}.data.model", arm.data.model, arm.data.base_url))
-        if isinstance(arm, DataArm) and not arm.data.rows:
+        if isinstance(arm, DataArm) and not arm.data.rows and not plays_demonstrations(arm.data):
+            found += judge_servers(config.judge)
             for role in SECOND_MODELS:
                 model, address = (arm.data.parameters.get(key) for key in (role, f"{role}_base_url"))
                 if isinstance(address, str) and address:

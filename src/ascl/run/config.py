@@ -127,7 +127,8 @@ class RunConfig(BaseModel):
             if isinstance(arm, RlArm):
                 given["settings"] = arm.settings | few
             elif isinstance(arm, DataArm):
-                given |= {"settings": arm.settings | {"epochs": 1}, "data": given.get("data", {}) | {"limit": 12}}
+                data = arm.data.model_dump(by_alias=True, exclude_unset=True) | {"recipe": arm.data.recipe, "limit": 12}
+                given |= {"settings": arm.settings | {"epochs": 1}, "data": data}
             elif isinstance(arm, EditArm):
                 given |= {"prompts": 8, "shares": arm.shares[:1], "iterations": 1, "max_tokens": 16}
         changed = {"arms": arms, "evaluate": evaluate, "seeds": self.seeds[:1]}

@@ -47,6 +47,7 @@ def costs_of(config: RunConfig, measured: bool = False) -> list[str]:
 
 
 def _rows(arm: DataArm, world: ConfiguredWorld) -> str:
+    world.check_rows(arm)
     settings = world.config.settings_of(arm)
     assert isinstance(settings, SftSettings | PreferenceSettings)
     passes = f"{settings.epochs:g} epochs in batches of {settings.batch_size}"

@@ -191,7 +191,7 @@ def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> No
 def without_addresses(settings: Any) -> Any:
     """Settings without where servers are: that is no part of what a run depends on."""
     if isinstance(settings, dict):
-        kept = {key: value for key, value in settings.items() if key not in ("base_url", "vllm_server")}
+        kept = {key: value for key, value in settings.items() if key != "vllm_server" and not key.endswith("base_url")}
         return {key: without_addresses(value) for key, value in kept.items()}
     if isinstance(settings, list):
         return [without_addresses(value) for value in settings]

@@ -24,6 +24,7 @@ from ascl.files import write_jsonl
 from ascl.judges.judge import Judge
 from ascl.judges.open_judge import open_judge
 from ascl.models.fingerprint import fingerprint, short_hash
+from ascl.preflight import model_config
 from ascl.progress import console
 from ascl.recipes.ascl import consult_row, is_cloned
 from ascl.recipes.balance import take_evenly
@@ -138,7 +139,14 @@ class ConfiguredWorld:
         if plays_demonstrations(arm.data):
             fitting(self._tool, arm.data.books)
         else:
-            build_settings(self.config, arm.data, 0)
+            settings = build_settings(self.config, arm.data, 0)
+            inputs = load_inputs(load_recipe(arm.data.recipe), settings.sources)
+            if not any(_is_for_training(one, shared=False) for one in inputs):
+                raise InputError(
+                    f"the recipe {arm.data.recipe}: none of its prompts is in the train split; add prompts"
+                )
+            if settings.model is not None and settings.base_url is None:
+                model_config(settings.model)
 
     def make_rows(self, name: str, arm: DataArm, seed: int, folder: Path) -> list[Path]:
         """See `World`."""
@@ -177,10 +185,11 @@ class ConfiguredWorld:
         ]
 
     def _built(self, name: str, data: ArmData, seed: int, folder: Path) -> Sequence[Row | Pair]:
-        """What a recipe makes of the train prompts; half are left to an RL arm that goes on from this one."""
+        """What a recipe makes of the train prompts; half are left to an arm that goes on from this one with prompts."""
         recipe = load_recipe(data.recipe)
         settings = build_settings(self.config, data, seed)
-        shared = any(name in self.config.lineage(other)[:-1] for other in self.config.arms)
+        others = [other for other, arm in self.config.arms.items() if not isinstance(arm, DataArm)]
+        shared = any(name in self.config.lineage(other)[:-1] for other in others)
         inputs = [one for one in load_inputs(recipe, settings.sources) if _is_for_training(one, shared)]
         return make_data_set(
             settings,

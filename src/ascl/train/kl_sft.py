@@ -73,9 +73,10 @@ def reference_of(model: Any, training: Training) -> tuple[Callable[[dict[str, An
                 return base.get_decoder()(**read, use_cache=False).last_hidden_state
 
         return without_adapters, base.get_output_embeddings()
-    frozen = load_model(training.model, training.dtype).requires_grad_(False).eval()
-    decoder = frozen.get_decoder()
-    return lambda read: decoder(**read, use_cache=False).last_hidden_state, frozen.get_output_embeddings()
+    frozen = load_model(training.model, training.dtype, for_training=True).requires_grad_(False).eval()
+    whole: Any = frozen.get_base_model() if isinstance(frozen, PeftModel) else frozen  # adapters stay apart, as trained
+    decoder = whole.get_decoder()
+    return lambda read: decoder(**read, use_cache=False).last_hidden_state, whole.get_output_embeddings()
 
 
 def _last_hidden(model: Any, forward: Callable[[], Any]) -> torch.Tensor:

@@ -7,9 +7,11 @@ the beginning of the thought h up to the intervention; the loss falls on what co
     + sft_weight * mean over the tokens of y+ of - log pi
 
 `ref` is the model that the training goes on from. h belongs to what TRL calls the prompt, so the loss is TRL's own; for
-pairs without a shared beginning it is plain DPO. Deviation: the paper names neither beta nor learning rate.
+pairs without a shared beginning it is plain DPO. Adapters are trained without dropout. Deviations: the paper names
+neither beta nor learning rate; the second mean is over the tokens of a micro-batch.
 """
 
+import os
 from itertools import takewhile
 from typing import Any
 
@@ -36,9 +38,9 @@ from ascl.train.training import Training
 def encode_pair(pair: Pair, renderer: Renderer) -> dict[str, list[int]]:
     """`prompt_ids`, `chosen_ids` and `rejected_ids` of a pair, as TRL names them.
 
-    The prompt ends where the last turn of one of the replies begins to carry loss (after the shared beginning of its
-    thought), or before, where the ids of the two part. Raises InputError where a thought begins otherwise, where the
-    replies are the same, and where one of them has no ids left.
+    The prompt ends where one of the replies begins to carry loss (after the shared beginning of its thought), or
+    before, where the ids of the two part; a reply ends with its end of turn. Raises InputError where a thought begins
+    otherwise, where the replies are the same, and where one of them has no ids left.
     """
     sides = []
     for reply in (pair.chosen, pair.rejected):
@@ -46,7 +48,8 @@ def encode_pair(pair: Pair, renderer: Renderer) -> dict[str, list[int]]:
             ids, mask = renderer.encode([*pair.prompt, *reply], [], given=pair.shared_prefix)
         except ValueError as error:
             raise InputError(f"pair {pair.id}: {error}") from error
-        sides.append((ids, max(i for i in range(1, len(mask)) if mask[i] and not mask[i - 1])))
+        last = max(i for i in range(len(mask)) if mask[i])
+        sides.append((ids[: last + 1], max(i for i in range(1, len(mask)) if mask[i] and not mask[i - 1])))
     (chosen, first), (rejected, other) = sides
     same = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(chosen, rejected, strict=False)))
     end = min(first, other, same)
@@ -74,6 +77,8 @@ def run_preference(training: Training, pairs: list[Pair], settings: PreferenceSe
 
     check_installed(settings)
     fit_trl_to_cpu()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("preference: it trains in one process, not in several")
     if not pairs:
         raise InputError("preference: there is no pair to train on")
     encoded = [encode_pair(pair, training.renderer) for pair in pairs]
