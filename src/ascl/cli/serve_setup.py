@@ -71,7 +71,7 @@ def look(settings: "ServeSettings", model: str, upstream: str) -> None:
     from ascl.rules.book import RuleBook
     from ascl.serve.books import CANDIDATE, Books
     from ascl.serve.guards.guard import open_guard
-    from ascl.serve.run import SERIALS, open_keys
+    from ascl.serve.run import SERIALS, open_keys, unguarded
     from ascl.serve.trail.audit import AUDIT
 
     keys = open_keys(settings)
@@ -83,6 +83,8 @@ def look(settings: "ServeSettings", model: str, upstream: str) -> None:
         check_servers(judge_servers(settings.guard))
         open_guard(settings.guard, RuleBook.load(settings.rules))
         echo(f"guard     {settings.guard.kind} {settings.guard.model or ''}".rstrip())
+        if told := unguarded(keys, settings):
+            echo(f"          {told}")
     with tempfile.TemporaryDirectory() as aside:  # a look at a signed book must not keep an older one out
         serials = Path(aside) / SERIALS
         if (settings.folder / SERIALS).exists():

@@ -29,11 +29,11 @@ def servers_of(config: RunConfig, done: Container[str]) -> list[Server]:
         elif isinstance(arm, DataArm) and arm.data.base_url is not None and not arm.data.rows:
             found.append(Server(f"arms.{name}.data.model", arm.data.model, arm.data.base_url))
         if isinstance(arm, DataArm) and not arm.data.rows and not plays_demonstrations(arm.data):
-            found += judge_servers(config.judge)
             for role in SECOND_MODELS:
                 model, address = (arm.data.parameters.get(key) for key in (role, f"{role}_base_url"))
                 if isinstance(address, str) and address:
                     found.append(Server(f"arms.{name}.data.parameters.{role}", model, address))
+            found += judge_servers(config.judge)
     evaluated = [f"eval {name}-{seed}" for name in config.arms for seed in config.seeds]
     if not all(name in done for name in evaluated) or not config.arms:
         found += [server for judge in config.evaluate.judges for server in judge_servers(judge)]

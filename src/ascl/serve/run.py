@@ -95,15 +95,21 @@ def open_keys(settings: ServeSettings) -> Keys:
         raise InputError(f"{keys.path}: there is no rule book {sorted(unknown)[0]}")
     if settings.guard is None and any(key.guard != "off" for key in keys.all):
         raise InputError(f"{keys.path}: a key has a guard; name one (ascl serve --guard)")
-    if settings.guard is not None and (off := [key.id for key in keys.all if key.guard == "off"]):
-        MESSAGES.warning(f"{keys.path}: nothing judges the answers to {', '.join(off)} (guard: off)")
     return keys
+
+
+def unguarded(keys: Keys, settings: ServeSettings) -> str:
+    """A line on the keys that have no guard, where there is one; empty where there is nothing to say."""
+    off = [key.id for key in keys.all if key.guard == "off"] if settings.guard else []
+    return f"{keys.path}: nothing judges the answers to {', '.join(off)} (guard: off)" if off else ""
 
 
 def open_gateway(settings: ServeSettings, models: list[str], upstream: Upstream) -> Gateway:
     """The gateway with its books, keys and audit trail open. Raises InputError."""
     start_logging(settings.log_format)
     keys, metrics = open_keys(settings), Metrics()
+    if told := unguarded(keys, settings):
+        MESSAGES.warning(told)
 
     def changed(pinned: Pinned) -> None:
         metrics.versions.inc()
