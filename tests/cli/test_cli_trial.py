@@ -93,7 +93,7 @@ def test_feedback_ranks_the_rules(worse: str) -> None:
     code, said = run("audit", "feedback", "--folder", worse)
     assert code == 0
     assert "verdicts: over_refusal 10" in said
-    assert "10 (14.2 to 40.2 %) of 40 answers that read a rule" in said
+    assert "10 (29.9 to 70.1 %) of 20 answers that read a rule" in said, "the candidate has rules of its own"
     told = json.loads(run("audit", "feedback", "--folder", worse, "--json")[1])
     assert told["rules"]["a.a"]["marked"] == 10
 

@@ -1,5 +1,6 @@
 """Verdicts of clients: of their own tenant's requests alone, once each, without a text; what they say of the rules."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,8 @@ def test_a_trail_with_verdicts_is_read_as_before(serving: Serve) -> None:
     past = list(recorded(export(served.folder / TRAIL)))
     assert [one.query for one in past] == ["poison"]
     assert signals(past, verdicts(served.folder / TRAIL)).marked == 1
+    withheld = [replace(one, ending="content_filter") for one in past]
+    assert signals(withheld, verdicts(served.folder / TRAIL)).answers == 0, "a guard refused, not the rules"
 
 
 def read(request: int, *rules: str, choice: int = 0) -> Recorded:

@@ -178,6 +178,16 @@ def test_a_gateway_that_starts_again_goes_on_counting(serving: Serve, books: dic
     assert [one["state"] for one in trail(served, "canary")] == ["begun"]
 
 
+def test_a_book_that_is_edited_and_reverted_goes_on_with_its_canary(serving: Serve, books: dict[str, str]) -> None:
+    with serving(answers(REFUSAL), canary=0.5, **books) as served:
+        for number, rules in enumerate((NEW, NEW.replace("warm", "tepid"), NEW)):
+            write_text(Path(books["candidate"]), rules)
+            served.gateway.books.load()
+            assert ask(served, f"Question {number}?").status_code == 200
+        assert served.gateway.trial._canary.comparison.counts["refused"][1] == 2  # type: ignore[union-attr]
+    assert [one["state"] for one in trail(served, "canary")] == ["begun", "begun"]
+
+
 MALFORMED = [delta(role="assistant", content="<tool_call>{nothing"), delta("stop")]
 
 

@@ -55,7 +55,8 @@ async def take(gateway: Gateway, key: Key, given: Feedback) -> dict[str, Any]:
     if any(one["kind"] == "feedback" and one["verdict"] == given.verdict for one in events):
         return told
     record: dict[str, Any] = {"verdict": given.verdict, "key": key.id}
-    if "canary" in ended and given.verdict in OF_CANARY:
+    withheld = any(choice["finish_reason"] == "content_filter" for choice in ended.get("choices", ()))
+    if "canary" in ended and given.verdict in OF_CANARY and not withheld:  # of a guard's text no book knows
         record["canary"] = ended["canary"] | {"events": [given.verdict]}
     try:
         await gateway.audit.write(Entry(given.request, "feedback", key.tenant, record))

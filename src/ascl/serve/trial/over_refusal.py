@@ -68,6 +68,8 @@ def signals(past: Iterable[Recorded], given: Mapping[str, set[Verdict]]) -> Sign
     """The signal of each rule. past: the consultations of a trail; a request with several choices is one answer."""
     read: dict[str, set[str]] = {}
     for one in past:
+        if one.ending == "content_filter":  # the guard refused, not the rules
+            continue
         read.setdefault(one.answer.partition(" ")[0], set()).update(one.rules)
     answers, judged, marked = Counter[str](), Counter[str](), Counter[str]()
     for request, rules in read.items():

@@ -58,7 +58,8 @@ class Trial:
     ) -> None:
         self.books, self.audit, self.metrics, self.share, self.tests = books, audit, metrics, share, tests
         self.stopped: dict[str, Test] = {}
-        self._canary = self._new(books.pin("default"), books.pin(CANDIDATE))
+        self._canaries: dict[str, Canary] = {}  # by id: a book that is edited and reverted goes on with its canary
+        self._canary = self._of(books.pin("default"), books.pin(CANDIDATE))
         if share:
             self._restore()
         metrics.canary_share.set_function(lambda: self.now)
@@ -91,24 +92,25 @@ class Trial:
         if not self.share or candidate.version in self.stopped:
             return Tried(self, active, candidate)
         if (self._canary.rules, self._canary.candidate) != (active.version, candidate.version):
-            self._canary = self._new(active, candidate)
+            self._canary = self._of(active, candidate)
         begins = f"{self._canary.id}\0{asked.options.get('user')}\0{asked.messages[0]['content']}"
         conversation = self.audit.hashed(tenant, begins)
         arm: Arm = "candidate" if int(conversation[:13], 16) < self.share * 16**13 else "active"
         self.metrics.arms.labels(arm).inc()
         return Tried(self, candidate if arm == "candidate" else active, candidate, self._canary, arm, conversation)
 
-    def _new(self, active: Pinned, candidate: Pinned) -> Canary:
+    def _of(self, active: Pinned, candidate: Pinned) -> Canary:
         said = f"{active.version} {candidate.version} {self.share} {self.tests}"
         id = hashlib.sha256(said.encode()).hexdigest()[:8]
-        return Canary(id, active.version, candidate.version, Comparison(self.share, self.tests))
+        new = Canary(id, active.version, candidate.version, Comparison(self.share, self.tests))
+        return self._canaries.setdefault(id, new)
 
     async def count(self, canary: dict[str, Any]) -> None:
         """Take what a record on disk says under `canary`; ends it where a test says that the candidate is worse."""
         for event in canary["events"]:
             self.metrics.arm_events.labels(canary["arm"], event).inc()
-        running = self._canary
-        if canary["id"] != running.id:
+        running = self._canaries.get(canary["id"])
+        if running is None:
             return
         worse = running.comparison.add(canary["events"], canary["conversation"], canary["arm"])
         if worse is None or running.candidate in self.stopped:
