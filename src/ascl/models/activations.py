@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ascl.chat.messages import Message, Opening
 from ascl.chat.render import Renderer
 from ascl.errors import InputError
+from ascl.models.models import inside_adapters
 
 if TYPE_CHECKING:
     import torch
@@ -23,8 +24,7 @@ def answer_contexts(conversations: Sequence[list[Message]], renderer: Renderer) 
 
 def decoder_layers(model: Any, name: str) -> list["torch.nn.Module"]:
     """The layers of a model's decoder, adapters or not. Raises InputError, naming the model, where there are none."""
-    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
-    layers = list(getattr(whole.get_decoder(), "layers", ()))
+    layers = list(getattr(inside_adapters(model).get_decoder(), "layers", ()))
     if not layers:
         raise InputError(f"model {name}: its decoder has no `layers`")
     return layers

@@ -51,6 +51,11 @@ def load_model(name: str, dtype: str = "auto", for_training: bool = False, revis
     return model.to(device)
 
 
+def inside_adapters(model: Any) -> Any:
+    """The model inside its adapters; a model without adapters as it is."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def _attention(model_type: str) -> str:
     """SDPA on a GPU. On a CPU our own where it fits the model, else eager, which decodes faster than SDPA there."""
     import torch

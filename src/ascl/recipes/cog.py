@@ -8,7 +8,7 @@ Of a trace without awareness there is nothing to keep: it is counted and gives n
 
 Reconstruction: the code is public, the prompts are not; the wordings here are ours. Deviations: the model points at its
 numbered sentences, so that the parts are its own words by construction; by default the same model does so that wrote
-them. The judge of the build decides which traces are harmful. A prompt that the model refuses of itself gives no row
+them. The judge of the build decides which traces are harmful. A prompt that the model refuses without help gives no row
 (`thinksafe` makes rows of those).
 
 Reasons for no row: stage `traces` `not harmful` (the prompt), `no reply`, `no thought`, `already safe`; stage

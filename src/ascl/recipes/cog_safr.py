@@ -62,7 +62,7 @@ def build(prompts: list[Prompt], parameters: cog.Parameters, workshop: Workshop)
 
 
 def recompose_messages(trace: cog.Trace) -> list[Message]:
-    """What the model is asked: analysis and strategy anew, given the awareness and the type of the self-jailbreak."""
+    """What the model is asked: new analysis and strategy, given the awareness and the type of the self-jailbreak."""
     text = fill(
         _ASK,
         request=trace.prompt.text,

@@ -20,6 +20,7 @@ from ascl.progress import progress_bar
 from ascl.provenance import changes
 from ascl.saved import read_saved
 from ascl.train.portable import write_facts
+from ascl.train.settings import PreferenceSettings, RlSettings, SftSettings
 from ascl.train.shared_prefix import share_prefixes
 from ascl.train.training import LOG, ROLLOUTS, Training
 
@@ -81,6 +82,41 @@ def precision(dtype: str) -> dict[str, Any]:
     import torch
 
     return {"bf16": dtype == "bfloat16", "fp16": False, "use_cpu": not torch.cuda.is_available()}
+
+
+def trainer_arguments(
+    settings: SftSettings | PreferenceSettings | RlSettings, work: Path, seed: int, dtype: str
+) -> dict[str, Any]:
+    """What every trainer here is told, as keyword arguments of TRL's configurations.
+
+    One epoch: the order of the rows or prompts holds every pass over them.
+    """
+    return {
+        "output_dir": str(work),
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": settings.warmup,
+        "num_train_epochs": 1,
+        "save_steps": settings.save_steps,
+        "save_total_limit": 2,
+        "logging_steps": 1,
+        "report_to": settings.report_to,
+        "disable_tqdm": True,
+        "seed": seed,
+        "gradient_checkpointing": settings.gradient_checkpointing,
+        "dataloader_pin_memory": False,
+        **precision(dtype),
+    }
+
+
+def batch_arguments(batch_size: int, micro_batch_size: int) -> dict[str, Any]:
+    """How a trainer takes batches of rows that are in order and whole."""
+    return {
+        "train_sampling_strategy": "sequential",
+        "per_device_train_batch_size": micro_batch_size,
+        "gradient_accumulation_steps": accumulation(batch_size, micro_batch_size),
+        "max_length": None,
+    }
 
 
 def trainable_model(training: Training) -> Any:

@@ -11,7 +11,7 @@ import torch
 from peft import PeftModel
 from trl import SFTTrainer
 
-from ascl.models.models import load_model
+from ascl.models.models import inside_adapters, load_model
 from ascl.train.losses.forward_kl import cross_entropy_in_blocks, kl_in_blocks
 from ascl.train.training import Training
 
@@ -25,7 +25,7 @@ class KlTrainer(SFTTrainer):
     def __init__(self, *, model: Any, training: Training, weights: tuple[float, float], **others: Any) -> None:
         super().__init__(model=model, **others)
         self.weights = weights
-        self.student: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+        self.student = inside_adapters(model)
         self.reference, self.reference_head = reference_of(model, training)
         plain = self.data_collator
 
@@ -66,7 +66,7 @@ def reference_of(model: Any, training: Training) -> tuple[Callable[[dict[str, An
     New adapters add nothing yet (their B is 0): the model without them is the reference, and nothing is held twice.
     """
     if isinstance(model, PeftModel) and not any(w.any() for name, w in model.named_parameters() if ".lora_B." in name):
-        base: Any = model.get_base_model()
+        base = inside_adapters(model)
 
         def without_adapters(read: dict[str, Any]) -> torch.Tensor:
             with model.disable_adapter():
@@ -74,7 +74,7 @@ def reference_of(model: Any, training: Training) -> tuple[Callable[[dict[str, An
 
         return without_adapters, base.get_output_embeddings()
     frozen = load_model(training.model, training.dtype, for_training=True).requires_grad_(False).eval()
-    whole: Any = frozen.get_base_model() if isinstance(frozen, PeftModel) else frozen  # adapters stay apart, as trained
+    whole = inside_adapters(frozen)  # its adapters stay apart, as they were trained
     decoder = whole.get_decoder()
     return lambda read: decoder(**read, use_cache=False).last_hidden_state, whole.get_output_embeddings()
 

@@ -19,15 +19,15 @@ from ascl.chat.render import Renderer
 from ascl.data.row import Pair
 from ascl.errors import InputError
 from ascl.train.checkpoints import (
-    accumulation,
+    batch_arguments,
     callbacks,
     digest,
     finish,
     last_checkpoint,
-    precision,
     same_run,
     train,
     trainable_model,
+    trainer_arguments,
 )
 from ascl.train.installed import check_installed
 from ascl.train.settings import PreferenceSettings
@@ -89,28 +89,12 @@ def run_preference(training: Training, pairs: list[Pair], settings: PreferenceSe
     micro_batch_size = min(settings.micro_batch_size, settings.batch_size)
     order = batch_order(lengths, micro_batch_size, settings.epochs, training.seed)
     arguments = DPOConfig(
-        output_dir=str(training.work),
+        **trainer_arguments(settings, training.work, training.seed, training.dtype),
+        **batch_arguments(settings.batch_size, micro_batch_size),
         loss_type=["sigmoid", "sft"],
         loss_weights=[1.0, settings.sft_weight],
         beta=settings.beta,
         precompute_ref_log_probs=True,
-        learning_rate=settings.learning_rate,
-        num_train_epochs=1,  # the order below holds every epoch
-        train_sampling_strategy="sequential",
-        per_device_train_batch_size=micro_batch_size,
-        gradient_accumulation_steps=accumulation(settings.batch_size, micro_batch_size),
-        warmup_steps=settings.warmup,
-        lr_scheduler_type="cosine",
-        max_length=None,
-        save_steps=settings.save_steps,
-        save_total_limit=2,
-        logging_steps=1,
-        report_to=settings.report_to,
-        disable_tqdm=True,
-        seed=training.seed,
-        gradient_checkpointing=settings.gradient_checkpointing,
-        dataloader_pin_memory=False,
-        **precision(training.dtype),
     )
     facts = {"pairs": digest([pair.dump() for pair in pairs]), "settings": settings.model_dump(mode="json")}
     same_run(training.work, training.facts() | facts)

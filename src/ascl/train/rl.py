@@ -35,10 +35,10 @@ from ascl.train.checkpoints import (
     digest,
     finish,
     last_checkpoint,
-    precision,
     same_run,
     train,
     trainable_model,
+    trainer_arguments,
 )
 from ascl.train.cpu import fit_trl_to_cpu
 from ascl.train.decision import decision_length
@@ -201,11 +201,7 @@ def grpo_config(settings: RlSettings, work: Path, seed: int, dtype: str) -> GRPO
     """TRL's configuration in the paper's setting: no KL, no entropy bonus, token-mean (`dapo`) loss."""
     rollouts = settings.prompts_per_step * settings.group_size
     return GRPOConfig(
-        output_dir=str(work),
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=settings.warmup,
-        num_train_epochs=1,  # `prompt_order` holds every pass over the prompts
+        **trainer_arguments(settings, work, seed, dtype),
         shuffle_dataset=False,
         per_device_train_batch_size=settings.micro_batch_size,
         gradient_accumulation_steps=accumulation(rollouts, settings.micro_batch_size),
@@ -214,17 +210,8 @@ def grpo_config(settings: RlSettings, work: Path, seed: int, dtype: str) -> GRPO
         temperature=settings.temperature,
         beta=0.0,
         loss_type="dapo",
-        save_steps=settings.save_steps,
-        save_total_limit=2,
-        logging_steps=1,
-        report_to=settings.report_to,
-        disable_tqdm=True,
-        seed=seed,
-        gradient_checkpointing=settings.gradient_checkpointing,
-        dataloader_pin_memory=False,
         ddp_timeout=30 * 24 * 3600,  # a judge that is down is waited for, and the other processes wait as well
         **_generation(settings),
-        **precision(dtype),
     )
 
 

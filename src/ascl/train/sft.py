@@ -7,15 +7,15 @@ from ascl.data.prompt import Kind, Prompt
 from ascl.data.row import Row
 from ascl.errors import InputError
 from ascl.train.checkpoints import (
-    accumulation,
+    batch_arguments,
     callbacks,
     digest,
     finish,
     last_checkpoint,
-    precision,
     same_run,
     train,
     trainable_model,
+    trainer_arguments,
 )
 from ascl.train.installed import check_installed
 from ascl.train.settings import SftSettings
@@ -50,24 +50,8 @@ def run_sft(training: Training, rows: list[Row], settings: SftSettings, prompts:
     micro_batch_size = min(settings.micro_batch_size, settings.batch_size)
     order = batch_order(lengths, micro_batch_size, settings.epochs, training.seed)
     arguments = SFTConfig(
-        output_dir=str(training.work),
-        learning_rate=settings.learning_rate,
-        num_train_epochs=1,  # the order below holds every epoch
-        train_sampling_strategy="sequential",
-        per_device_train_batch_size=micro_batch_size,
-        gradient_accumulation_steps=accumulation(settings.batch_size, micro_batch_size),
-        warmup_steps=settings.warmup,
-        lr_scheduler_type="cosine",
-        max_length=None,
-        save_steps=settings.save_steps,
-        save_total_limit=2,
-        logging_steps=1,
-        report_to=settings.report_to,
-        disable_tqdm=True,
-        seed=training.seed,
-        gradient_checkpointing=settings.gradient_checkpointing,
-        dataloader_pin_memory=False,
-        **precision(training.dtype),
+        **trainer_arguments(settings, training.work, training.seed, training.dtype),
+        **batch_arguments(settings.batch_size, micro_batch_size),
     )
     facts = {"rows": digest([row.dump() for row in rows]), "settings": settings.model_dump(mode="json")}
     same_run(training.work, training.facts() | facts)

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from ascl.models.models import inside_adapters
+
 LEAST = 16  # places that rows must have in common
 
 
@@ -16,7 +18,7 @@ def share_prefixes(model: Any) -> None:
     """Make the decoder of a causal language model share what its rows begin with. Nothing is changed on a GPU."""
     if torch.cuda.is_available():
         return
-    decoder = (model.get_base_model() if hasattr(model, "get_base_model") else model).get_decoder()
+    decoder = inside_adapters(model).get_decoder()
     whole = decoder.forward
 
     def forward(

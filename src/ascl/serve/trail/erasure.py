@@ -32,7 +32,7 @@ def erase(path: Path, tenant: str | None = None, before: float | None = None) ->
     """Delete the texts and contents kept of a tenant, or from before a time, so that the files no longer hold them.
 
     Where their age does not matter, the key of the tenant (or of all) is destroyed first: what copies of the trail hold
-    can't be read either. At last the trail is written anew, while its gateway waits. Raises InputError, also where the
+    can't be read either. At last the trail is rewritten, while its gateway waits. Raises InputError, also where the
     files still hold what was deleted because another process reads them.
     """
     try:
