@@ -12,6 +12,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -57,7 +58,7 @@ class Bm25Searcher:
         import bm25s
 
         logging.getLogger("bm25s").setLevel(logging.WARNING)  # the library sets DEBUG
-        corpus = [content_words(text) + characters(text) or [""] for text in texts]
+        corpus = [list(_indexed(text)) for text in texts]
         self._index = bm25s.BM25(method="lucene")
         self._index.index(corpus, show_progress=False)
         self._texts = [set(found) for found in corpus]
@@ -78,6 +79,11 @@ class Bm25Searcher:
         asked = set(content_words(query))
         shared = np.array([len(asked & text) for text in self._texts])
         return shared >= (1 if len(asked) <= SHORT_QUERY else 2)
+
+
+@lru_cache(maxsize=1 << 12)  # edited books have most rules in common, and one is indexed for every prompt
+def _indexed(text: str) -> tuple[str, ...]:
+    return (*content_words(text), *characters(text)) or ("",)
 
 
 class DenseSearcher:
