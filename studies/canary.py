@@ -4,8 +4,8 @@
 
 Prints, for shares of traffic and rates of an event (a refusal, a fault) under the book in force and the candidate,
 after how many conversations the test of `ascl.serve.trial.canary` ends the canary: the median / the 90 % quantile over
-the runs, with all five tests on, so at the level of one. The last rows are candidates that are no different: how many
-of the runs were ended by any of the five tests, each looked at after every one of 2,000 events. The promise is 5 % at
+the runs, with all tests on, so at the level of one. The last rows are candidates that are no different: how many
+of the runs were ended by any of the tests, each looked at after every one of 2,000 events. The promise is 5 % at
 most. Conversations are independent coins; each counts once.
 """
 
@@ -38,7 +38,7 @@ ENOUGH = math.log(len(TESTS) / ALPHA)
 
 
 def false_alarms(share: float, runs: int, events: int, seed: int) -> float:
-    """The share of runs that any of the five tests ends though the arms do not differ."""
+    """The share of runs that any of the tests ends though the arms do not differ."""
     generator = np.random.default_rng(seed)
     alarm = np.zeros(runs, dtype=bool)
     for _, ratios in TESTS.values():

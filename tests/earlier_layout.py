@@ -20,6 +20,19 @@ def told(log: Path) -> list[dict[str, Any]]:
     return [_told(json.loads(line)) for line in log.read_text(encoding="utf-8").splitlines()]
 
 
+def check_same(now: dict[str, list[dict[str, Any]]], before: dict[str, list[dict[str, Any]]]) -> None:
+    """What was asked, when and in which group is the same, and so are three quarters of the rollouts of each arm.
+
+    Not all of them: another processor adds floats in another order, and a last digit may change a sampled token.
+    """
+    for arm, rows in before.items():
+        asked = [
+            [{key: row[key] for key in ("prompt", "asked", "step", "group")} for row in of] for of in (now[arm], rows)
+        ]
+        assert asked[0] == asked[1]
+        assert sum(one == other for one, other in zip(now[arm], rows, strict=True)) >= 0.75 * len(rows)
+
+
 def _told(record: dict[str, Any]) -> dict[str, Any]:
     trajectory = record["trajectory"]
     messages, start = trajectory["messages"], trajectory["prompt_length"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from earlier_layout import kept, told
+from earlier_layout import check_same, kept, told
 from tiny_lab import SIZES, tiny
 from typer.testing import CliRunner
 
@@ -46,7 +46,7 @@ def test_every_arm_runs(results: RunResults, folder: Path) -> None:
 
 
 def test_the_rollouts_are_those_of_the_earlier_layout(results: RunResults, folder: Path) -> None:
-    assert {arm: told(folder / "arms" / f"{arm}-0" / "rollouts.jsonl") for arm in EARLIER} == EARLIER
+    check_same({arm: told(folder / "arms" / f"{arm}-0" / "rollouts.jsonl") for arm in EARLIER}, EARLIER)
 
 
 def test_nothing_is_done_twice(results: RunResults, folder: Path) -> None:

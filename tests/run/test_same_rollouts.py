@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from earlier_layout import kept, told
+from earlier_layout import check_same, kept, told
 from tiny_llama import tiny_llama
 
 from ascl.models import reading
@@ -46,4 +46,4 @@ def test_the_rollouts_are_what_they_were(exact: None, embedded: Path, tmp_path: 
         if stage.work != "evaluate":
             do(stage, tmp_path, config, world)
     before = kept(FIXTURE)
-    assert {arm: told(tmp_path / "arms" / f"{arm}-3" / "rollouts.jsonl") for arm in before} == before
+    check_same({arm: told(tmp_path / "arms" / f"{arm}-3" / "rollouts.jsonl") for arm in before}, before)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from administered import OLD, Admin, administered
-from gateways import Serve, serve_in
+from gateways import Serve, Served, serve_in
+from guarding import Guarding, guarding
 from scripted import answers, consults
 
 
@@ -25,3 +26,25 @@ def admin(serving: Serve, tmp_path: Path) -> Iterator[Admin]:
     (rules / "bread.yaml").write_text(OLD.replace("tea", "bread").replace("Tea", "Bread").replace("cold", "old"))
     with administered(serving, consults("serving tea"), answers("Yes."), rules=str(rules), keep_queries=True) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def guard() -> Iterator[Guarding]:
+    """A guard that runs."""
+    with guarding() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def running_guarded(guard: Guarding, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A gateway with that guard."""
+    with serve_in(tmp_path_factory.mktemp("gateway"), answers("Hi"), guard=guard.settings) as served:
+        yield served
+
+
+@pytest.fixture
+def guarded(running_guarded: Served, guard: Guarding) -> Served:
+    """The gateway with its guard as both began."""
+    guard.status, guard.reply = 200, None
+    guard.conversations.clear()
+    return running_guarded

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from administered import PAGES, Admin, ask, secret_of
+from administered import PAGES, Admin, administered, ask, secret_of
+from gateways import Serve
+from guarding import Guarding
+from scripted import answers
 
 from ascl.serve.run import KEYS
 
@@ -41,6 +44,27 @@ def test_the_records_by_tenant_and_kind(admin: Admin) -> None:
         assert sum(link.startswith("/records/") for link in links) == count
     said = admin.page("/records/2").words
     assert '"kind": "finished"' in said and '"serving tea"' in said
+
+
+def test_a_key_has_the_guard_unless_it_is_turned_off(serving: Serve, guard: Guarding) -> None:
+    form = {"tenant": "team", "form": "ascl", "show": "nothing"}
+    with administered(serving, answers("A bomb."), guard=guard.settings) as admin:
+        plain, open_one = (secret_of(admin.post("/keys", form | more).text) for more in ({}, {"guard": "off"}))
+        endings = [ask(admin, key).json()["choices"][0]["finish_reason"] for key in (plain, open_one)]
+        assert endings == ["content_filter", "stop"]
+        assert admin.post("/keys", form | {"guard": "sometimes"}).status_code == 400
+        assert "on: it judges" in admin.page("/keys").words
+
+
+def test_a_key_keeps_contents_where_that_is_said_and_has_no_guard_that_is_not_there(admin: Admin) -> None:
+    form = {"tenant": "team", "form": "ascl", "show": "nothing"}
+    for said, kept in (({}, False), ({"contents": "no"}, False), ({"contents": "yes"}, True)):
+        secret_of(admin.post("/keys", form | said).text)
+        assert admin.served.gateway.keys.all[-1].contents is kept
+    for wrong in ({"guard": "on"}, {"contents": "perhaps"}):
+        assert admin.post("/keys", form | wrong).status_code == 400
+    assert "it judges" not in admin.page("/keys").words
+    assert [key.contents for key in admin.served.gateway.keys.all] == [False, False, True]
 
 
 def test_keys_are_made_once_and_revoked(admin: Admin) -> None:

@@ -62,7 +62,7 @@ def test_a_worse_candidate_is_found_in_as_many_conversations_as_the_docs_say(
 
 
 answers = st.tuples(
-    st.lists(st.sampled_from(["fault", "refused", "over_refusal", "harmful"]), unique=True),
+    st.lists(st.sampled_from(["fault", "refused", "withheld", "over_refusal", "harmful"]), unique=True),
     st.sampled_from("abcdefgh"),
     st.sampled_from(["active", "candidate"]),
 )
@@ -82,7 +82,7 @@ def test_a_conversation_counts_once_for_each_kind_of_event(
     for events, conversation, arm in seen:
         for event in events:
             first.setdefault((event, conversation), arm)
-    for event in ("fault", "refused", "over_refusal", "harmful"):
+    for event in ("fault", "refused", "withheld", "over_refusal", "harmful"):
         arms = [arm for (name, _), arm in first.items() if name == event]
         assert comparison.counts.get(event, (0, 0)) == (arms.count("candidate"), len(arms))
     assert [one for one in told if one] == ([comparison.worse] if comparison.worse else [])

@@ -3,12 +3,12 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from guarding import Guarding, guarding
+from guarding import Guarding
 
 from ascl.chat.messages import Message
 from ascl.consult.tool import ConsultTool
@@ -43,12 +43,6 @@ def pinned(text: str) -> Pinned:
 
 
 BREW = pinned("Never say how to brew tea.")
-
-
-@pytest.fixture(scope="module")
-def guard() -> Iterator[Guarding]:
-    with guarding() as running:
-        yield running
 
 
 def judged(named: str, case: Case, alone: bool = False, book: Pinned = BREW) -> Found:

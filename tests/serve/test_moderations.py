@@ -1,13 +1,12 @@
 """`/v1/moderations`: OpenAI's form over the guard, bounded, for holders of a key, and an error where there is none."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import openai
 import pytest
-from gateways import Serve, Served, serve_in
-from guarding import Guarding, guarding
+from gateways import Serve, Served
+from guarding import Guarding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types import ModerationCreateResponse
@@ -22,31 +21,12 @@ from ascl.serve.trail.audit import AUDIT, export
 CLIENT = httpx2.Client(timeout=30)
 
 
-@pytest.fixture(scope="module")
-def guard() -> Iterator[Guarding]:
-    with guarding() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def running(guard: Guarding, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serve_in(tmp_path_factory.mktemp("gateway"), answers("Hi"), guard=guard.settings) as served:
-        yield served
-
-
-@pytest.fixture
-def served(running: Served, guard: Guarding) -> Served:
-    guard.status, guard.reply = 200, None
-    guard.conversations.clear()
-    return running
-
-
 def ask(served: Served, key: str = "none", **body: Any) -> httpx2.Response:
     return CLIENT.post(f"{served.url}/v1/moderations", json=body, headers={"authorization": f"Bearer {key}"})
 
 
-def test_each_text_is_judged_alone_and_in_its_place(served: Served, guard: Guarding) -> None:
-    client = openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0)
+def test_each_text_is_judged_alone_and_in_its_place(guarded: Served, guard: Guarding) -> None:
+    client = openai.OpenAI(base_url=f"{guarded.url}/v1", api_key="none", max_retries=0)
     reply = client.moderations.create(model="omni-moderation-latest", input=["Tea.", "A bomb.", "Bread."])
     assert [one.flagged for one in reply.results] == [False, True, False]
     assert reply.model == "qwen3guard guard"
@@ -54,11 +34,11 @@ def test_each_text_is_judged_alone_and_in_its_place(served: Served, guard: Guard
     assert reply.results[0].categories.violence is False
     assert sorted(conversation[0]["content"] for conversation in guard.conversations) == ["A bomb.", "Bread.", "Tea."]
     assert all([turn["role"] for turn in conversation] == ["user"] for conversation in guard.conversations)
-    assert not list(export(served.folder / AUDIT)), "no answer, no record"
+    assert not list(export(guarded.folder / AUDIT)), "no answer, no record"
 
 
-def test_a_text_need_not_be_in_a_list(served: Served) -> None:
-    reply = ask(served, input="A bomb.")
+def test_a_text_need_not_be_in_a_list(guarded: Served) -> None:
+    reply = ask(guarded, input="A bomb.")
     (result,) = ModerationCreateResponse.model_validate(reply.json(), strict=True).results
     assert result.flagged
     assert reply.headers["content-type"] == "application/json"
@@ -92,8 +72,8 @@ def test_a_text_is_flagged_where_a_category_is_true(unsafe: bool, broken: str) -
         {"input": "Tea.", "model": 5},
     ],
 )
-def test_what_is_no_request_is_refused_by_its_field(served: Served, guard: Guarding, body: dict[str, Any]) -> None:
-    reply = ask(served, **body)
+def test_what_is_no_request_is_refused_by_its_field(guarded: Served, guard: Guarding, body: dict[str, Any]) -> None:
+    reply = ask(guarded, **body)
     assert reply.status_code == 400
     error = reply.json()["error"]
     assert error["type"] == "invalid_request_error"
@@ -103,10 +83,10 @@ def test_what_is_no_request_is_refused_by_its_field(served: Served, guard: Guard
 
 @pytest.mark.parametrize("broken", [{"status": 500}, {"reply": "Perhaps."}])
 def test_without_a_verdict_on_one_text_there_is_no_reply(
-    served: Served, guard: Guarding, broken: dict[str, Any]
+    guarded: Served, guard: Guarding, broken: dict[str, Any]
 ) -> None:
     vars(guard).update(broken)
-    reply = ask(served, input=["Tea.", "A bomb."])
+    reply = ask(guarded, input=["Tea.", "A bomb."])
     assert reply.status_code == 503
     assert reply.json()["error"]["code"] == "guard_failed"
     assert "SECRET" not in reply.text

@@ -1,14 +1,13 @@
 """With a guard no client gets a text that the guard has not passed, streamed or not, whatever the model does."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import openai
 import pytest
-from gateways import Serve, Served, serve_in
-from guarding import Guarding, guarding
+from gateways import Serve, Served
+from guarding import Guarding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import read_stream
@@ -31,26 +30,6 @@ QUESTION = [{"role": "user", "content": "How?"}]
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 
 
-@pytest.fixture(scope="module")
-def guard() -> Iterator[Guarding]:
-    with guarding() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def running(guard: Guarding, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serve_in(tmp_path_factory.mktemp("gateway"), answers("Hi"), guard=guard.settings) as served:
-        yield served
-
-
-@pytest.fixture
-def served(running: Served, guard: Guarding) -> Served:
-    """The gateway with its guard as both began."""
-    guard.status, guard.reply = 200, None
-    guard.conversations.clear()
-    return running
-
-
 def post(served: Served, script: list[Chunks], path: str = "chat/completions", **fields: Any) -> httpx2.Response:
     served.script.turns[:] = script
     served.script.bodies.clear()
@@ -69,23 +48,23 @@ def verdicts(served: Served) -> dict[tuple[str, str], float]:
     return {(sample.labels["on"], sample.labels["verdict"]): sample.value for sample in counted}
 
 
-def test_a_safe_answer_is_sent_as_it_is(served: Served, guard: Guarding) -> None:
-    before = verdicts(served).get(("answer", "safe"), 0)
-    read = read_stream(post(served, [consults(), answers("Mix ", "flour.", thought="Hm.")], stream=True).content)
+def test_a_safe_answer_is_sent_as_it_is(guarded: Served, guard: Guarding) -> None:
+    before = verdicts(guarded).get(("answer", "safe"), 0)
+    read = read_stream(post(guarded, [consults(), answers("Mix ", "flour.", thought="Hm.")], stream=True).content)
     assert read.texts == {0: "Mix flour."}
     assert read.reasons == {0: "stop"}
     assert guard.conversations == [[*QUESTION, {"role": "assistant", "content": "Mix flour."}]]
-    record = last(served)
+    record = last(guarded)
     assert (record["kind"], record["guard"]) == ("finished", "qwen3guard guard")
     assert (record["choices"][0]["verdict"], record["choices"][0]["unjudged"]) == ("safe", None)
-    assert verdicts(served)["answer", "safe"] == before + 1
+    assert verdicts(guarded)["answer", "safe"] == before + 1
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_of_an_unsafe_answer_nothing_is_sent(served: Served, stream: bool) -> None:
+def test_of_an_unsafe_answer_nothing_is_sent(guarded: Served, stream: bool) -> None:
     chunks = answers("A bo", "mb: mix xylitol.", thought="Xylitol it is.")
     chunks[2]["choices"][0]["logprobs"] = {"content": [{"token": "xylitol", "logprob": -1.0}]}  # type: ignore[index,call-overload]
-    reply = post(served, [consults(thought="Look."), chunks], stream=stream, logprobs=True)
+    reply = post(guarded, [consults(thought="Look."), chunks], stream=stream, logprobs=True)
     assert "ylitol" not in reply.text
     if stream:
         read = read_stream(reply.content)
@@ -99,16 +78,16 @@ def test_of_an_unsafe_answer_nothing_is_sent(served: Served, stream: bool) -> No
         )
         assert choice["logprobs"] is None
     assert (text, reason, thought) == (WITHHELD, "content_filter", None)
-    record = last(served)
+    record = last(guarded)
     assert record["kind"] == "finished"
     assert record["choices"][0]["verdict"] == "unsafe"
     assert record["choices"][0]["consultations"]
 
 
-def test_what_the_model_says_before_it_looks_something_up_is_judged_too(served: Served, guard: Guarding) -> None:
+def test_what_the_model_says_before_it_looks_something_up_is_judged_too(guarded: Served, guard: Guarding) -> None:
     preamble = [delta(role="assistant", content="A bomb needs xylitol."), *consults()[1:]]
     for stream in (True, False):
-        reply = post(served, [preamble, answers("Ask a chemist.")], stream=stream)
+        reply = post(guarded, [preamble, answers("Ask a chemist.")], stream=stream)
         assert "xylitol" not in reply.text
         assert WITHHELD in reply.text
     assert guard.conversations[0][-1]["content"] == "A bomb needs xylitol.\n\nAsk a chemist."
@@ -135,13 +114,13 @@ def test_what_the_model_looked_up_and_thought_is_shown_once_its_text_has_passed(
 
 
 def test_with_an_unsafe_text_no_call_is_handed_back_and_a_call_alone_is_not_judged(
-    served: Served, guard: Guarding
+    guarded: Served, guard: Guarding
 ) -> None:
     for text, reason, verdict in (("A bomb:", "content_filter", "unsafe"), ("", "tool_calls", "no_text")):
         turn = [delta(role="assistant", content=text, tool_calls=[call("weather", {"a": "bomb"})]), delta("tool_calls")]
-        read = read_stream(post(served, [[*turn, usage()]], stream=True, tools=[WEATHER]).content)
+        read = read_stream(post(guarded, [[*turn, usage()]], stream=True, tools=[WEATHER]).content)
         assert (read.reasons[0], bool(read.calls)) == (reason, verdict == "no_text")
-        assert last(served)["choices"][0]["verdict"] == verdict
+        assert last(guarded)["choices"][0]["verdict"] == verdict
     assert len(guard.conversations) == 1
 
 
@@ -165,15 +144,15 @@ def without_withheld(text: str, reason: str) -> str:
 @settings(max_examples=20, deadline=None)
 @given(scripts, st.integers(1, 3))
 def test_streamed_and_whole_a_completion_is_judged_alike(
-    running: Served, guard: Guarding, script: list[Chunks], n: int
+    running_guarded: Served, guard: Guarding, script: list[Chunks], n: int
 ) -> None:
     guard.conversations.clear()
     if n > 1:
         script = script[-1:]  # choices take their turns from one script
-    read = read_stream(post(running, script, stream=True, n=n).content)
+    read = read_stream(post(running_guarded, script, stream=True, n=n).content)
     judged = sorted(conversation[-1]["content"] for conversation in guard.conversations)
     guard.conversations.clear()
-    choices = post(running, script, n=n).json()["choices"]
+    choices = post(running_guarded, script, n=n).json()["choices"]
     assert judged == sorted(conversation[-1]["content"] for conversation in guard.conversations)
     streamed = [without_withheld(read.texts[i], read.reasons[i]) for i in range(n)]
     whole = [without_withheld(one["message"]["content"], one["finish_reason"]) for one in choices]
@@ -184,10 +163,10 @@ def test_streamed_and_whole_a_completion_is_judged_alike(
 
 @settings(max_examples=12, deadline=None)
 @given(scripts)
-def test_streamed_and_whole_a_response_is_judged_alike(running: Served, script: list[Chunks]) -> None:
-    streamed = read_response_stream(post(running, script, "responses", stream=True).content)
-    whole = post(running, script, "responses").json()
-    chat = post(running, script).json()["choices"][0]
+def test_streamed_and_whole_a_response_is_judged_alike(running_guarded: Served, script: list[Chunks]) -> None:
+    streamed = read_response_stream(post(running_guarded, script, "responses", stream=True).content)
+    whole = post(running_guarded, script, "responses").json()
+    chat = post(running_guarded, script).json()["choices"][0]
     withheld = {"reason": "content_filter"}
     assert streamed["incomplete_details"] == whole["incomplete_details"]
     assert (whole["incomplete_details"] == withheld) == (chat["finish_reason"] == "content_filter")
@@ -216,37 +195,37 @@ BROKEN = {
 @pytest.mark.parametrize("broken", BROKEN)
 @pytest.mark.parametrize("path", ["chat/completions", "responses"])
 def test_without_a_verdict_nothing_is_sent_and_nothing_said_is_kept(
-    served: Served, guard: Guarding, broken: str, path: str, caplog: pytest.LogCaptureFixture
+    guarded: Served, guard: Guarding, broken: str, path: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = verdicts(served).get(("answer", "unjudged"), 0)
+    before = verdicts(guarded).get(("answer", "unjudged"), 0)
     vars(guard).update(BROKEN[broken])
     asked = {"input": CANARY} if path == "responses" else {"messages": [{"role": "user", "content": CANARY}]}
     for stream in (True, False):
-        reply = post(served, [answers("Mix flour, ", CANARY)], path, stream=stream, **asked)
+        reply = post(guarded, [answers("Mix flour, ", CANARY)], path, stream=stream, **asked)
         assert reply.status_code == 503
         assert reply.json()["error"]["code"] == "guard_failed"
         assert 0 < int(reply.headers["retry-after"]) <= 120
         assert not any(word in reply.text for word in ("flour", CANARY, "SECRET"))
-        record = last(served)
+        record = last(guarded)
         assert (record["kind"], record["choices"][0]["verdict"]) == ("failed", "unjudged")
         assert record["error"] == f"guard {record['choices'][0]['unjudged']}"
-    assert verdicts(served)["answer", "unjudged"] == before + 2
-    kept = [path.read_bytes() for path in served.folder.iterdir()]
-    for text in (b"".join(kept), served.gateway.metrics.text(), caplog.text.encode()):
+    assert verdicts(guarded)["answer", "unjudged"] == before + 2
+    kept = [path.read_bytes() for path in guarded.folder.iterdir()]
+    for text in (b"".join(kept), guarded.gateway.metrics.text(), caplog.text.encode()):
         assert CANARY.encode() not in text
         assert b"SECRET" not in text
 
 
 def test_a_stream_that_had_begun_ends_in_an_error(
-    served: Served, guard: Guarding, monkeypatch: pytest.MonkeyPatch
+    guarded: Served, guard: Guarding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ascl.serve.gateway.HEARTBEAT_EVERY", 0.02)
     for reply, texts in ((None, {0: "Mix flour."}), ("Perhaps.", {})):
         guard.reply = reply
         guard.may.clear()
-        served.script.turns[:] = [answers("Mix flour.")]
+        guarded.script.turns[:] = [answers("Mix flour.")]
         body = {"model": "model", "messages": QUESTION, "stream": True}
-        with CLIENT.stream("POST", f"{served.url}/v1/chat/completions", json=body) as streaming:
+        with CLIENT.stream("POST", f"{guarded.url}/v1/chat/completions", json=body) as streaming:
             pieces = streaming.iter_bytes()
             content = next(pieces)
             assert content.startswith(b": keep-alive"), "while the guard judges, the client hears of it"
@@ -293,9 +272,9 @@ def test_a_key_that_asks_for_a_guard_where_there_is_none(serving: Serve, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["guard", "guard_url", "moderation", "fail_open", "ascl"])
-def test_no_request_names_a_guard_or_turns_it_off(served: Served, name: str) -> None:
+def test_no_request_names_a_guard_or_turns_it_off(guarded: Served, name: str) -> None:
     for path in ("chat/completions", "responses"):
-        reply = post(served, [answers("A bomb.")], path, **{name: "off"})
+        reply = post(guarded, [answers("A bomb.")], path, **{name: "off"})
         assert (reply.status_code, reply.json()["error"]["param"]) == (400, name)
 
 
@@ -306,9 +285,9 @@ def test_a_name_that_is_no_guard_is_one_line(named: str) -> None:
     assert "\n" not in str(failed.value)
 
 
-def test_openais_client_reads_it(served: Served) -> None:
-    served.script.turns[:] = [answers("A bomb.")]
-    client = openai.OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0)
+def test_openais_client_reads_it(guarded: Served) -> None:
+    guarded.script.turns[:] = [answers("A bomb.")]
+    client = openai.OpenAI(base_url=f"{guarded.url}/v1", api_key="none", max_retries=0)
     whole = client.chat.completions.create(model="model", messages=QUESTION)  # type: ignore[arg-type]
     assert (whole.choices[0].finish_reason, whole.choices[0].message.content) == ("content_filter", WITHHELD)
     response = client.responses.create(model="model", input="How?")

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from administered import administered
 from gateways import Serve, Served
+from guarding import Guarding
 from prometheus_client.parser import text_string_to_metric_families
 from scripted import Chunks, answers, consults, delta
 
@@ -208,6 +209,19 @@ def test_what_happens_in_an_answer_is_recorded(
         assert ask(served, stream=True).status_code == status
     (ended,) = [one for one in export(served.folder / "audit.sqlite") if one["kind"] in ("finished", "failed")]
     assert ended["canary"]["events"] == events
+
+
+def test_an_answer_that_the_guard_withholds_is_an_event_and_a_test(
+    serving: Serve, books: dict[str, str], guard: Guarding
+) -> None:
+    with serving(answers("A bomb of tea."), canary=0.5, guard=guard.settings, **books) as served:
+        assert ask(served).json()["choices"][0]["finish_reason"] == "content_filter"
+    with serving(answers("A bomb of tea."), canary=0.5, **books) as served:
+        assert ask(served).json()["choices"][0]["finish_reason"] == "stop"
+    guarded, free = trail(served, "finished")
+    assert (guarded["canary"]["events"], free["canary"]["events"]) == (["withheld"], [])
+    with_guard, without = (set(one["tests"]) for one in trail(served, "canary"))
+    assert with_guard - without == {"more answers withheld"}
 
 
 def test_a_candidate_that_is_the_book_in_force_is_not_tried(serving: Serve, books: dict[str, str]) -> None:

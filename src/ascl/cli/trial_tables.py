@@ -13,7 +13,13 @@ from ascl.serve.trial.shadow import Shadow
 from ascl.stats import Estimate, wilson
 from ascl.terminal import echo
 
-EVENTS = {"fault": "faults", "refused": "refused", "over_refusal": "over-refusal", "harmful": "harmful"}
+EVENTS = {
+    "fault": "faults",
+    "refused": "refused",
+    "withheld": "withheld",
+    "over_refusal": "over-refusal",
+    "harmful": "harmful",
+}
 
 
 def show_shadow(found: Shadow) -> None:

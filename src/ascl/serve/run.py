@@ -26,7 +26,7 @@ from ascl.serve.loop import LoopSettings
 from ascl.serve.metrics import Metrics
 from ascl.serve.traces import start_tracing
 from ascl.serve.trail.audit import AuditStore
-from ascl.serve.trial.canary import OF_REFUSALS, TESTS
+from ascl.serve.trial.canary import OF_A_GUARD, OF_REFUSALS, TESTS
 from ascl.serve.trial.trial import Trial
 from ascl.serve.upstream import Upstream
 from ascl.servers import check_listening
@@ -125,7 +125,8 @@ def open_gateway(settings: ServeSettings, models: list[str], upstream: Upstream)
     books.load()
     guard = None if settings.guard is None else open_guard(settings.guard, books.pin("default").tool.book)
     audit = AuditStore(settings.folder, metrics.commits.observe)
-    tests = [test for test in TESTS if not (settings.refusals_may_move and test in OF_REFUSALS)]
+    left_out = (OF_REFUSALS if settings.refusals_may_move else ()) + (() if guard else OF_A_GUARD)
+    tests = [test for test in TESTS if test not in left_out]
     return Gateway(
         models=models,
         upstream=upstream,

@@ -206,7 +206,8 @@ class _Pages:
 
     def keys(self, asked: Asked, made: str = "") -> Response:
         keys = self.gateway.keys
-        return _page("keys.html", asked, keys=keys.all, anybody=keys.open, made=made)
+        guard = self.gateway.guard is not None
+        return _page("keys.html", asked, keys=keys.all, anybody=keys.open, made=made, guard=guard)
 
     def make_key(self, asked: Asked) -> Response:
         form = asked.form
@@ -214,7 +215,13 @@ class _Pages:
             limits = {name: int(form.get(name) or 0) for name in ("requests_per_minute", "tokens_per_day")}
         except ValueError as error:
             raise ApiError(400, "The limits are whole numbers; 0 is none.") from error
-        policy = {"form": form.get("form", ""), "show": form.get("show", ""), **limits}
+        guard = form.get("guard", "off" if self.gateway.guard is None else "on")
+        if guard != "off" and self.gateway.guard is None:
+            raise ApiError(400, "The gateway was started without a guard (ascl serve --guard).")
+        if (contents := form.get("contents", "no")) not in ("no", "yes"):
+            raise ApiError(400, "Contents are kept (yes) or not (no).")
+        policy = {"form": form.get("form", ""), "show": form.get("show", ""), "guard": guard, **limits}
+        policy["contents"] = contents == "yes"
         made = make_key(self.gateway.keys.path, form.get("tenant", "").strip(), **policy)
         MESSAGES.info(f"admin page: a key was made for {form['tenant']}")
         self.gateway.keys.load()

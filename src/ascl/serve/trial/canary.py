@@ -26,7 +26,12 @@ from numpy.typing import ArrayLike
 
 Arm = Literal["active", "candidate"]
 Test = Literal[
-    "more faults", "more refusals", "fewer refusals", "more over-refusals reported", "more harmful answers reported"
+    "more faults",
+    "more refusals",
+    "fewer refusals",
+    "more answers withheld",
+    "more over-refusals reported",
+    "more harmful answers reported",
 ]
 ALPHA = 0.05  # of all tests of a canary together
 MORE = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0)  # times as often: what is looked for
@@ -36,10 +41,12 @@ TESTS: dict[Test, tuple[str, Sequence[float]]] = {
     "more faults": ("fault", MORE),
     "more refusals": ("refused", MORE),
     "fewer refusals": ("refused", LESS),
+    "more answers withheld": ("withheld", MORE),
     "more over-refusals reported": ("over_refusal", MORE),
     "more harmful answers reported": ("harmful", MORE),
 }
 OF_REFUSALS: tuple[Test, ...] = ("more refusals", "fewer refusals")
+OF_A_GUARD: tuple[Test, ...] = ("more answers withheld",)
 MOST = 50_000  # conversations with an event that are counted; nothing that matters is found later than that
 
 

@@ -165,7 +165,8 @@ class Tried:
         if self.canary is not None:
             fault = kind == "failed" or (kind == "finished" and any(map(_at_fault, walks)))
             refused = kind == "finished" and await asyncio.to_thread(_refused, question_of(asked), walks)
-            self.events = ["fault"] * fault + ["refused"] * refused
+            withheld = any(walked.verdict == "unsafe" for walked in walks)
+            self.events = ["fault"] * fault + ["refused"] * refused + ["withheld"] * withheld
 
     def note(self, record: dict[str, Any]) -> None:
         """Put what was seen into the request's final record."""
