@@ -27,9 +27,10 @@ quickstart: install
 smoke: install
 	$(BIN)/ascl run quickstart --smoke
 
-# Two processes, each file in one of them: what a file's tests share is made once.
+# Three processes, also on two cores: tests wait for servers and timeouts. Each file in one of them: what its tests share
+# is made once.
 test: install-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # verl pins transformers below what `train` needs, so it has an environment of its own (docs/verl.md).
 .venv-verl/.installed: pyproject.toml
