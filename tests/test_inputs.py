@@ -171,6 +171,17 @@ def test_a_line_may_be_as_long_as_the_bound(tmp_path: Path, monkeypatch: pytest.
         list(iterate_jsonl(path))
 
 
+def test_many_small_values_are_refused_before_they_are_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": [[], [], []]}\n')
+    monkeypatch.setattr(inputs, "MOST_VALUES", 7)
+    assert inputs.read_json(path) == {"a": [[], [], []]} == next(iterate_jsonl(path))[1]
+    monkeypatch.setattr(inputs, "MOST_VALUES", 6)
+    for read, where in ((inputs.read_json, path), (inputs.read_jsonl, f"{path}, line 1")):
+        with pytest.raises(InputError, match=rf"^{where}: may hold more than 6 values, which is not read; split it$"):
+            read(path)
+
+
 @pytest.mark.parametrize("suffix", [".yaml", ".csv", ".md"])
 def test_a_nul_in_a_text_is_named_with_its_line(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"rules{suffix}"

@@ -13,9 +13,11 @@ from typing import IO, Any
 import yaml
 
 from ascl.errors import InputError
+from ascl.json_values import too_many_values
 
 LONGEST_TEXT = 8 << 20  # bytes of a configuration or a rule book: about 25,000 rules
 LONGEST_LINE = 256 << 20  # bytes of a line of JSONL, and of a JSON file
+MOST_VALUES = 10_000_000  # commas and opening brackets of one, those in its texts counted: about a gigabyte of values
 # How files begin that are no text, and what is to be done with them. None of them is unpacked here.
 _UNPACK, _WRITE_ROWS = "unpack it first", "write its rows as JSONL, an object a line"
 _PACKED = {
@@ -184,14 +186,14 @@ def parse_yaml(path: Path, text: str) -> Any:
 
 def read_json(path: Path) -> Any:
     """The value of a JSON file. Raises InputError naming the file, and the line where the JSON breaks."""
+    text = read_text(path, LONGEST_LINE)
+    _check_values(text.encode(), str(path))
     try:
-        return json.loads(read_text(path, LONGEST_LINE))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
     except RecursionError as error:
         raise InputError(f"{path}: can't be read: nested too deeply") from error
-    except InputError:
-        raise
     except ValueError as error:  # a number of thousands of digits
         raise InputError(f"{path}: not JSON: {error}") from error
 
@@ -233,8 +235,14 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
             raise _unreadable(path, error.strerror) from error
 
 
+def _check_values(content: bytes, where: str) -> None:
+    if too_many_values(content, MOST_VALUES):
+        raise InputError(f"{where}: may hold more than {MOST_VALUES} values, which is not read; split it")
+
+
 def json_object(content: bytes, where: str) -> dict[str, Any]:
     """The object in a JSON text. Raises InputError that begins with `where`."""
+    _check_values(content, where)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
