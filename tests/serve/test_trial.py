@@ -211,6 +211,17 @@ def test_what_happens_in_an_answer_is_recorded(
     assert ended["canary"]["events"] == events
 
 
+@pytest.mark.parametrize(("status", "events"), [(503, []), (429, []), (500, ["fault"]), (400, ["fault"])])
+def test_no_book_is_to_blame_for_a_server_that_is_not_there(
+    serving: Serve, books: dict[str, str], status: int, events: list[str]
+) -> None:
+    with serving(answers("Yes."), canary=0.5, **books) as served:
+        served.script.status = status
+        assert ask(served).status_code >= 400
+    (failed,) = trail(served, "failed")
+    assert failed["canary"]["events"] == events
+
+
 def test_an_answer_that_the_guard_withholds_is_an_event_and_a_test(
     serving: Serve, books: dict[str, str], guard: Guarding
 ) -> None:

@@ -26,6 +26,7 @@ from ascl.serve.trial.canary import TESTS, Arm, Comparison, Test
 
 NOBODY = ""  # the tenant of records that are no request's
 LONGEST = 2000  # characters of an answer that may be a refusal: the reader takes milliseconds for so many
+_OUTAGES = (429, 503, 504)
 _FAULTS = (StopReason.EMPTY, StopReason.MALFORMED, StopReason.TRUNCATED, StopReason.TURN_LIMIT)
 
 
@@ -154,8 +155,11 @@ class Tried:
                 raise
         return {"candidate": self.candidate.version, "arm": self.arm}
 
-    async def look(self, kind: str, asked: Asked, walks: list[Walked]) -> None:
-        """Look at an answer that has ended: what the candidate would have returned, and what happened in it."""
+    async def look(self, kind: str, status: int, asked: Asked, walks: list[Walked]) -> None:
+        """Look at an answer that has ended: what the candidate would have returned, and what happened in it.
+
+        kind, status: how the request ended. No book is to blame for a server that is busy, slow or not there.
+        """
         if self.arm == "active":
             search = self.candidate.tool.book.search
             self.shadow = [
@@ -163,7 +167,7 @@ class Tried:
                 for walked in walks
             ]
         if self.canary is not None:
-            fault = kind == "failed" or (kind == "finished" and any(map(_at_fault, walks)))
+            fault = (kind == "failed" and status not in _OUTAGES) or (kind == "finished" and any(map(_at_fault, walks)))
             refused = kind == "finished" and await asyncio.to_thread(_refused, question_of(asked), walks)
             withheld = any(walked.verdict == "unsafe" for walked in walks)
             self.events = ["fault"] * fault + ["refused"] * refused + ["withheld"] * withheld
