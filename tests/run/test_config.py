@@ -127,7 +127,7 @@ ARM_FAULTS = [
 ]
 OF_AN_ARM = [
     ("{}", ": Unable to extract tag using discriminator 'method'"),
-    ("{method: dpo}", f": method: dpo: use one of sft, preference, rl, edit, {OWN}"),
+    ("{method: dpo}", f": method: dpo: use one of sft, preference, rl, edit, distill, {OWN}"),
     ("{method: sft, from: b}", ".from: there is no arm b"),
     ("{method: sft, from: a}", ".from: it leads back to a"),
     ("{method: sft, tau: 1}", ".tau: there is no such setting"),

@@ -60,7 +60,9 @@ def test_blocks_change_nothing(tokens: int, block: int) -> None:
     gradients = []
     for size in (block, 100):
         student = hidden.clone().requires_grad_()
-        loss = kl_in_blocks(before, head, student, head, size) + cross_entropy_in_blocks(labels, student, head, size)
+        loss = kl_in_blocks(before, head, student, head, block=size) + cross_entropy_in_blocks(
+            labels, student, head, size
+        )
         loss.backward()
         gradients.append(student.grad)
     torch.testing.assert_close(gradients[0], gradients[1])

@@ -15,8 +15,8 @@ from ascl.run.config import RunConfig
 from ascl.run.costs import costs_of, memory_of
 from ascl.train.checkpoints import trainable_model
 from ascl.train.costs import ModelShape, activation_bytes, model_shape, trained_parameters
-from ascl.train.plan import GIB, Lengths, Memory, plan_memory, steps_of
-from ascl.train.rl import prompt_order
+from ascl.train.plan import GIB, Lengths, Memory, plan_memory
+from ascl.train.prompt_order import prompt_order, steps_of
 from ascl.train.settings import Lora, RlSettings
 from ascl.train.training import Training
 

@@ -27,7 +27,7 @@ from ascl.rules.rule import Rule
 from ascl.train.advantages import Grpo, Ifpo
 from ascl.train.advantages.grpo import grpo_advantages
 from ascl.train.checkpoints import accumulation
-from ascl.train.rl import prompt_order
+from ascl.train.prompt_order import prompt_order
 from ascl.train.settings import Lora, RlSettings
 
 

@@ -17,9 +17,10 @@ from ascl.judges.lexical.offline import OfflineJudge
 from ascl.train.advantages import BaseAlgorithm, Grpo
 from ascl.train.checkpoints import trainable_model
 from ascl.train.decision import decision_length
+from ascl.train.prompt_order import prompt_order
 from ascl.train.reward import RewardWeights
 from ascl.train.reward_function import RewardFunction
-from ascl.train.rl import ConsultTrainer, grpo_config, prompt_order, rl_dataset
+from ascl.train.rl import ConsultTrainer, grpo_config, rl_dataset
 from ascl.train.rollouts import Rollouts
 from ascl.train.settings import Lora, RlSettings
 from ascl.train.training import Training

@@ -1,6 +1,6 @@
 """Whole runs of `run_sft` and `run_rl` on the tiny model; as a script, one that dies where it is told to.
 
-    training_runs.py {sft,preference,rl,both} MODEL OUT [step:N | save:N]
+    training_runs.py {sft,preference,distill,rl,both} MODEL OUT [step:N | save:N]
 
 kills itself (SIGKILL) behind optimiser step N, or while checkpoint N is written but not yet marked as complete.
 """
@@ -33,11 +33,14 @@ from ascl.judges.lexical.offline import OfflineJudge
 from ascl.models.models import load_model, load_renderer
 from ascl.rules.book import RuleBook
 from ascl.train.advantages import BaseAlgorithm, Decoupled, Ifpo
-from ascl.train.settings import Lora, PreferenceSettings, RlSettings, SftSettings
+from ascl.train.settings import DistillSettings, Lora, PreferenceSettings, RlSettings, SftSettings
 from ascl.train.training import ROLLOUTS, Training
 
 SFT = SftSettings(learning_rate=1e-2, epochs=2, batch_size=4, micro_batch_size=2, save_steps=2)  # 6 steps
 PREFERENCE = PreferenceSettings(learning_rate=1e-2, epochs=2, batch_size=4, micro_batch_size=2, save_steps=1)  # 3 steps
+DISTILL = DistillSettings(
+    learning_rate=1e-2, prompts_per_step=2, micro_batch_size=1, max_steps=3, max_tokens=6, save_steps=1
+)
 IFPO, LORA = Ifpo(), Lora(r=4, alpha=8)
 RL = RlSettings(  # 6 steps, three for each pass over the prompts
     group_size=GROUP, prompts_per_step=2, micro_batch_size=4, learning_rate=1e-2, max_tokens=4, save_steps=2
@@ -108,6 +111,13 @@ def preference(
 
     given = globals()["pairs"]() if pairs is None else pairs
     run_preference(training(model, out, lora), given, PREFERENCE.model_copy(update=changes))
+
+
+def distill(model: Path, out: Path, lora: Lora | None = None, prompts: list[Prompt] = PROMPTS, **changes: Any) -> None:
+    from ascl.train.distill import run_distill
+
+    teacher = changes.pop("teacher", "rag")
+    run_distill(training(model, out, lora), prompts, tool(), DISTILL.model_copy(update=changes), teacher)
 
 
 def rollouts(out: Path) -> list[dict[str, Any]]:
@@ -181,7 +191,7 @@ def main(name: str, model: str, out: str, *death: str) -> None:
     """What this file does as a script."""
     if death:
         die_at(death[0])
-    {"sft": sft, "preference": preference, "rl": rl, "both": both}[name](Path(model), Path(out))
+    {"sft": sft, "preference": preference, "distill": distill, "rl": rl, "both": both}[name](Path(model), Path(out))
 
 
 def die_at(where: str) -> None:

@@ -9,10 +9,10 @@
   `job.training.out`. Same job, same model. A training that was killed is started again, with what stands in
   `job.training.work`. Heavy imports belong into the method: configurations are read where torch is not installed.
 
-`sft`, `preference`, `rl` and `edit` are four of them. One of your own needs no fork: `method: package.module:ClassName`
-in an arm (a class that Python can import). One that wants the rows of a recipe is a subclass of `SftArm`, one that
-wants pairs of `PreferenceArm`, one that wants RL's prompts of `RlArm`; any other of `BaseArm`. The run does the rest:
-what is checked, resumed, evaluated and shown.
+`sft`, `preference`, `rl`, `edit` and `distill` are five of them. One of your own needs no fork: write
+`method: package.module:ClassName` in an arm (a class that Python can import). One that wants the rows of a recipe is a
+subclass of `SftArm`, one that wants pairs of `PreferenceArm`, one that wants RL's prompts of `RlArm`; any other of
+`BaseArm`. The run does the rest: what is checked, resumed, evaluated and shown.
 """
 
 from collections.abc import Collection, Sequence
@@ -49,6 +49,7 @@ from ascl.servers import optional_address
 from ascl.train.advantages import Algorithm
 from ascl.train.edit.settings import EditSettings
 from ascl.train.installed import check_installed
+from ascl.train.settings import DistillSettings
 from ascl.train.training import Training
 
 DIRECTION = (Kind.HARMFUL, Kind.PLAIN)  # prompts that the refusal direction is found with
@@ -284,12 +285,12 @@ class RlArm(BaseArm):
         run_rl(job.training, prompts, tool, judge, self.algorithm, job.settings)
 
 
-def check_kinds(prompts: Sequence[Prompt], kinds: Sequence[Kind]) -> None:
-    """Raise InputError where RL would find no train prompt of a kind it is to train on."""
+def check_kinds(prompts: Sequence[Prompt], kinds: Sequence[Kind], where: str = "rl.kinds") -> None:
+    """Raise InputError where a training would find no train prompt of a kind it is to train on."""
     if missing := [kind.value for kind in kinds if not choose(prompts, "train", [kind])]:
         raise InputError(
-            f"rl.kinds: there is no train prompt of kind {' or '.join(missing)}; add some to `prompts`, "
-            "or leave the kind out of rl.kinds"
+            f"{where}: there is no train prompt of kind {' or '.join(missing)}; add some to `prompts`, "
+            f"or leave the kind out of {where}"
         )
 
 
@@ -320,8 +321,29 @@ class EditArm(BaseArm, EditSettings):
         run_edit(job.training, prompts, job.world.reward_judge(job.data), self)
 
 
-Ours = SftArm | PreferenceArm | RlArm | EditArm
-METHODS = ("sft", "preference", "rl", "edit")
+class DistillArm(BaseArm, DistillSettings):
+    """OPSA: the model with the rules in its prompt teaches itself without them (`train/distill.py`).
+
+    On the run's train prompts of these kinds. The fields are `DistillSettings`'.
+    """
+
+    method: Literal["distill"]
+
+    def check(self, name: str, settings: Any, world: World) -> None:
+        """See `BaseArm`: packages, and prompts of every kind."""
+        check_installed(self)
+        check_kinds(world.train_prompts(self.kinds, 0, ()), self.kinds, f"arms.{name}.kinds")
+
+    def train(self, job: Job) -> None:
+        """See `BaseArm` and `train/distill.py`."""
+        from ascl.train.distill import run_distill
+
+        prompts = job.world.train_prompts(self.kinds, job.seed, job.shown)
+        run_distill(job.training, prompts, job.world.tool("train", job.seed), self)
+
+
+Ours = SftArm | PreferenceArm | RlArm | EditArm | DistillArm
+METHODS = ("sft", "preference", "rl", "edit", "distill")
 
 
 def _read(value: Any, check: ValidatorFunctionWrapHandler) -> Any:

@@ -16,7 +16,7 @@ from ascl.errors import InputError, first_problem
 from ascl.evals.settings import AnyJudge, EvalSettings
 from ascl.judges.settings import JudgeSettings
 from ascl.models.dtype import Dtype
-from ascl.run.arms import Arm, ArmName, BaseArm, DataArm, EditArm, PreferenceArm, RlArm, SftArm
+from ascl.run.arms import Arm, ArmName, BaseArm, DataArm, DistillArm, EditArm, PreferenceArm, RlArm, SftArm
 from ascl.settings_file import read_settings
 from ascl.train.settings import Lora, PreferenceSettings, RlSettings, SftSettings
 
@@ -131,6 +131,8 @@ class RunConfig(BaseModel):
                 given |= {"settings": arm.settings | {"epochs": 1}, "data": data}
             elif isinstance(arm, EditArm):
                 given |= {"prompts": 8, "shares": arm.shares[:1], "iterations": 1, "max_tokens": 16}
+            elif isinstance(arm, DistillArm):
+                given |= {"max_steps": 2, "prompts_per_step": 2, "micro_batch_size": 2, "max_tokens": 16}
         changed = {"arms": arms, "evaluate": evaluate, "seeds": self.seeds[:1]}
         return RunConfig.model_validate(self.model_dump(by_alias=True, exclude_unset=True) | changed)
 

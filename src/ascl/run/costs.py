@@ -8,12 +8,13 @@ from ascl.errors import InputError
 from ascl.models.dtype import machine_dtype
 from ascl.models.model_folder import load_config as model_config
 from ascl.recipes.demonstrations import fitting
-from ascl.run.arms import DataArm, EditArm, RlArm
+from ascl.run.arms import DataArm, DistillArm, EditArm, RlArm
 from ascl.run.config import RunConfig
 from ascl.run.stages import stages
 from ascl.run.world import ConfiguredWorld, plays_demonstrations
 from ascl.train.costs import model_shape
-from ascl.train.plan import Lengths, MeasuredStep, Memory, lengths_of, measure_step, plan_memory, steps_of
+from ascl.train.plan import Lengths, MeasuredStep, Memory, lengths_of, measure_step, plan_memory
+from ascl.train.prompt_order import steps_of
 from ascl.train.settings import PreferenceSettings, SftSettings
 from ascl.train.training import Training
 
@@ -42,6 +43,8 @@ def costs_of(config: RunConfig, measured: bool = False) -> list[str]:
             does = _rl(name, arm, world, measured)
         elif isinstance(arm, EditArm):
             does = _edit(arm)
+        elif isinstance(arm, DistillArm):
+            does = _distill(arm, world)
         lines.append(f"{name}: {does}")
     return lines
 
@@ -85,6 +88,11 @@ def _rl(name: str, arm: RlArm, world: ConfiguredWorld, measured: bool) -> str:
 def _edit(arm: EditArm) -> str:
     states = len(arm.shares) * (arm.iterations + 1)
     return f"edit, at most {states} times {4 * arm.prompts} replies of at most {arm.max_tokens} tokens"
+
+
+def _distill(arm: DistillArm, world: ConfiguredWorld) -> str:
+    steps = steps_of(arm, len(world.train_prompts(arm.kinds, 0, ())))
+    return f"distill, {steps} steps of {arm.prompts_per_step} replies of at most {arm.max_tokens} tokens"
 
 
 def rl_arm(name: str, config: RunConfig) -> RlArm:

@@ -20,7 +20,7 @@ from ascl.progress import progress_bar
 from ascl.provenance import changes
 from ascl.saved import read_saved
 from ascl.train.portable import write_facts
-from ascl.train.settings import PreferenceSettings, RlSettings, SftSettings
+from ascl.train.settings import DistillSettings, PreferenceSettings, RlSettings, SftSettings
 from ascl.train.shared_prefix import share_prefixes
 from ascl.train.training import LOG, ROLLOUTS, Training
 
@@ -85,7 +85,7 @@ def precision(dtype: str) -> dict[str, Any]:
 
 
 def trainer_arguments(
-    settings: SftSettings | PreferenceSettings | RlSettings, work: Path, seed: int, dtype: str
+    settings: SftSettings | PreferenceSettings | RlSettings | DistillSettings, work: Path, seed: int, dtype: str
 ) -> dict[str, Any]:
     """What every trainer here is told, as keyword arguments of TRL's configurations.
 

@@ -4,12 +4,13 @@ import importlib.util
 import os
 
 from ascl.errors import InputError
-from ascl.train.settings import PreferenceSettings, RlSettings, SftSettings
+from ascl.train.settings import DistillSettings, PreferenceSettings, RlSettings, SftSettings
 
 
-def check_installed(settings: SftSettings | PreferenceSettings | RlSettings) -> None:
+def check_installed(settings: SftSettings | PreferenceSettings | RlSettings | DistillSettings) -> None:
     """Raise InputError where the settings name a package that is not there, or can't work with the launcher's."""
-    where = {SftSettings: "sft", PreferenceSettings: "preference", RlSettings: "rl"}[type(settings)]
+    names = {SftSettings: "sft", PreferenceSettings: "preference", RlSettings: "rl", DistillSettings: "distill"}
+    where = next(name for kind, name in names.items() if isinstance(settings, kind))
     wanted: list[tuple[str, str]] = [] if settings.report_to == "none" else [("report_to", settings.report_to)]
     if isinstance(settings, RlSettings):
         if settings.vllm != "off":

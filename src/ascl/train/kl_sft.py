@@ -43,7 +43,7 @@ class KlTrainer(SFTTrainer):
         """See the class. `return_outputs` is not used by a training."""
         read = {key: inputs[key] for key in ("input_ids", "attention_mask")}
         labels, benign = inputs["labels"][:, 1:], inputs["benign"][:, None]
-        hidden = _last_hidden(self.student, lambda: model(**read, use_cache=False, logits_to_keep=1))[:, :-1]
+        hidden = last_hidden(self.student, lambda: model(**read, use_cache=False, logits_to_keep=1))[:, :-1]
         with torch.no_grad():
             before = self.reference(read)[:, :-1]
         head = self.student.get_output_embeddings()
@@ -79,7 +79,7 @@ def reference_of(model: Any, training: Training) -> tuple[Callable[[dict[str, An
     return lambda read: decoder(**read, use_cache=False).last_hidden_state, whole.get_output_embeddings()
 
 
-def _last_hidden(model: Any, forward: Callable[[], Any]) -> torch.Tensor:
+def last_hidden(model: Any, forward: Callable[[], Any]) -> torch.Tensor:
     """The last hidden states of a forward pass, which may go through wrappers around the model."""
     seen: list[torch.Tensor] = []
     hook = model.get_decoder().register_forward_hook(lambda module, given, output: seen.append(output[0]))

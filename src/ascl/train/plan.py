@@ -73,11 +73,6 @@ def lengths_of(prompts: Sequence[Prompt], renderer: Renderer, tool: ConsultTool)
     return Lengths(max(asked), max(answered))
 
 
-def steps_of(settings: RlSettings, prompts: int) -> int:
-    """Optimiser steps of a run; as `rl.prompt_order` has it."""
-    return settings.max_steps or max(1, int(prompts * settings.epochs) // settings.prompts_per_step)
-
-
 def plan_memory(
     shape: ModelShape,
     settings: RlSettings,

@@ -5,11 +5,7 @@ the sampled ids kept as they are and tool tokens masked. `ConsultTrainer` puts t
 place of TRL's; with algorithm grpo it is stock GRPO.
 """
 
-import math
 import os
-import random
-from collections.abc import Iterator, Sequence
-from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +40,7 @@ from ascl.train.cpu import fit_trl_to_cpu
 from ascl.train.decision import decision_length
 from ascl.train.exploration import behaviour_share, mode_log_ratio
 from ascl.train.installed import check_installed
+from ascl.train.prompt_order import prompt_order
 from ascl.train.reward_function import RewardFunction
 from ascl.train.rollouts import BOOK, Rollouts
 from ascl.train.settings import RlSettings
@@ -171,30 +168,6 @@ def rl_dataset(prompts: list[Prompt], tool: ConsultTool) -> list[dict[str, Any]]
             messages[-1][BOOK] = prompt.book.model_dump_json()
         rows.append({"prompt": messages, "prompt_id": prompt.id})
     return rows
-
-
-def prompt_order(kinds: Sequence[Kind], settings: RlSettings, seed: int) -> list[int]:
-    """The places in `kinds` of every step's prompts, one step after the other; whole steps only.
-
-    Of the first n prompts, floor(n * harmful_share) are harmful, so that every step has its part of them: a step with
-    prompts of one kind alone pays one mode alone. The other kinds take turns. Where all prompts are harmful, or none
-    is, they are all there is to take. The prompts of a kind are taken in passes, each shuffled again. TRL's own
-    sampler, resumed in a later pass, would go through the first one again.
-    """
-    steps = settings.max_steps or max(1, int(len(kinds) * settings.epochs) // settings.prompts_per_step)
-    generator = random.Random(seed)
-    of_kind = {kind: [i for i, one in enumerate(kinds) if one is kind] for kind in sorted(set(kinds))}
-    passes = {kind: _passes(places, generator) for kind, places in of_kind.items()}
-    harmful = passes.get(Kind.HARMFUL)
-    others = cycle([of for kind, of in passes.items() if kind is not Kind.HARMFUL] or passes.values())
-    due = [math.floor(n * settings.harmful_share + 1e-9) for n in range(steps * settings.prompts_per_step + 1)]
-    return [next(harmful if after > before and harmful else next(others)) for before, after in pairwise(due)]
-
-
-def _passes(places: list[int], generator: random.Random) -> Iterator[int]:
-    """The places, each pass over them in another order, without end."""
-    while True:
-        yield from generator.sample(places, len(places))
 
 
 def grpo_config(settings: RlSettings, work: Path, seed: int, dtype: str) -> GRPOConfig:

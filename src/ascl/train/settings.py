@@ -1,6 +1,6 @@
 """Settings of SFT and RL (pydantic; light to import). Names follow TRL where TRL has one."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -85,13 +85,43 @@ class PreferenceSettings(BaseModel):
         return self
 
 
+class DistillSettings(BaseModel):
+    """On-policy self-distillation (OPSA, arXiv 2605.15239): a learning rate of 1e-5, one reply for each prompt.
+
+    kinds: of the prompts that are trained on. prompts_per_step, harmful_share, epochs, max_steps: as in `RlSettings`.
+    max_tokens: of a reply.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    kinds: list[Kind] = [Kind.HARMFUL, Kind.SENSITIVE]
+    prompts_per_step: int = Field(default=16, ge=1, le=ranges.BATCH)
+    harmful_share: float = Field(default=0.5, ge=0, le=1)
+    micro_batch_size: int = Field(default=4, ge=1, le=ranges.BATCH)
+    learning_rate: float = Field(default=1e-5, gt=0, le=ranges.LEARNING_RATE)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    epochs: float = Field(default=1, gt=0, le=ranges.EPOCHS)
+    max_steps: int = Field(default=0, ge=0, le=ranges.STEPS)
+    temperature: float = Field(default=1.0, gt=0, le=ranges.TEMPERATURE)
+    max_tokens: int = Field(default=512, ge=1, le=ranges.TOKENS)
+    save_steps: int = Field(default=20, ge=1, le=ranges.STEPS)
+    gradient_checkpointing: bool = False
+    report_to: Literal["none", "trackio", "wandb", "tensorboard"] = "none"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.prompts_per_step % min(self.micro_batch_size, self.prompts_per_step):
+            raise ValueError("micro_batch_size must divide prompts_per_step")
+        return self
+
+
 class RlSettings(BaseModel):
     """What all algorithms of RL share; what one has for itself is in its class (`advantages/`). Defaults: the paper's.
 
     kinds: of the prompts that are trained on. reward: what each part of it is worth. prompts_per_step x group_size
     rollouts make one optimiser step. harmful_share: the part of every step's prompts that is harmful (see
-    `rl.prompt_order`). max_steps bounds the run (0: `epochs` passes over the prompts). vllm: TRL's engine for rollouts,
-    inside the training processes (`colocate`, with that share of their memory) or behind `vllm_server`.
+    `train/prompt_order.py`). max_steps bounds the run (0: `epochs` passes over the prompts). vllm: TRL's engine for
+    rollouts, inside the training processes (`colocate`, with that share of their memory) or behind `vllm_server`.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)

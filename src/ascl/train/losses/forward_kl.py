@@ -35,14 +35,19 @@ def branch_weights(harmful: int, benign: int, by: Literal["equal", "tokens"]) ->
 
 
 def kl_in_blocks(
-    reference: torch.Tensor, reference_head: Any, student: torch.Tensor, head: Any, block: int = BLOCK
+    reference: torch.Tensor,
+    reference_head: Any,
+    student: torch.Tensor,
+    head: Any,
+    divergence: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = forward_kl,
+    block: int = BLOCK,
 ) -> torch.Tensor:
-    """The sum of `forward_kl` over tokens, of last hidden states [N, H]; logits of `block` tokens are held at once."""
+    """The sum of a divergence over tokens, of last hidden states [N, H]; logits of `block` tokens are held at once."""
 
     def part(before: torch.Tensor, now: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             logits = reference_head(before)
-        return forward_kl(logits, head(now)).sum()
+        return divergence(logits, head(now)).sum()
 
     return _in_blocks(part, reference, student, block)
 
