@@ -13,7 +13,7 @@ from trl.kernels import chunked_logprob
 
 from ascl.chat.render import Renderer
 from ascl.files import read_finished
-from ascl.train.advantages import Ifpo
+from ascl.train.advantages import Grpo, Ifpo
 from ascl.train.advantages.grpo import grpo_advantages
 from ascl.train.cpu import fit_trl_to_cpu
 from ascl.train.rl import ConsultTrainer
@@ -40,6 +40,35 @@ def test_without_weights_the_trainer_is_stock_grpo(make: Make, lora: Lora | None
     assert is_stock()
     assert is_stock(algorithm=Ifpo(tau=0))
     assert not is_stock(algorithm=Ifpo())
+
+
+class SecondAlike(Grpo):
+    """GRPO where the second of a step's prompts gave all its rollouts one reward."""
+
+    def advantages(self, rewards: torch.Tensor, *others: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        rewards = rewards.clone()
+        rewards[1] = 1.5
+        return super().advantages(rewards, *others)
+
+
+def test_groups_without_spread_are_not_read_and_the_training_is_the_same(make: Make) -> None:
+    def noting(trainer: GRPOTrainer) -> list[int]:
+        """How many rows the model reads to learn, as it does so."""
+        whole, read = trainer._get_per_token_logps_and_entropies, list[int]()
+
+        def noted(model: Any, ids: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+            read.append(len(ids))
+            return whole(model, ids, *args, **kwargs)
+
+        trainer._get_per_token_logps_and_entropies = noted
+        return read
+
+    ours, stock = make(ConsultTrainer, algorithm=SecondAlike()), make(ConsultTrainer, algorithm=SecondAlike())
+    stock._compute_loss = lambda model, inputs: GRPOTrainer._compute_loss(stock, model, inputs)
+    few, all_ = noting(ours), noting(stock)
+    after, expected = trained(ours), trained(stock)
+    assert all(torch.equal(after[name], expected[name]) for name in expected)
+    assert 3 * sum(few) == 2 * sum(all_) > 0
 
 
 def test_a_micro_batch_holds_the_rollouts_of_one_prompt(make: Make) -> None:

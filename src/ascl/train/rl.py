@@ -89,6 +89,16 @@ class ConsultTrainer(GRPOTrainer):
         self._log_advantages(decision, content, consulted)
         return output
 
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """TRL's loss, which is 0 where all advantages are, with gradient 0: the model does not read such a micro-batch.
+
+        Its entropy and clipping are then no part of TRL's means. Of several processes each must read, as those means
+        are gathered from all.
+        """
+        if self.accelerator.num_processes > 1 or inputs["advantages"].any():
+            return super()._compute_loss(model, inputs)
+        return torch.stack([p.flatten()[0] * 0 for p in model.parameters() if p.requires_grad]).sum()
+
     def _grouped(self, values: list[Any]) -> torch.Tensor:
         """The values of all processes' rollouts, [groups, G]."""
         local = torch.tensor(values, device=self.accelerator.device)
