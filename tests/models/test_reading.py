@@ -58,6 +58,17 @@ def test_what_contexts_share_goes_through_the_model_once(model: torch.nn.Module)
     assert sum(seen) == 150 + 2 + 90
 
 
+def test_each_group_of_contexts_is_read_with_all_that_it_shares(model: torch.nn.Module) -> None:
+    seen: list[int] = []
+    hook = model.get_input_embeddings().register_forward_hook(lambda _m, args, _o: seen.append(args[0].numel()))
+    system = [i % 400 for i in range(80)]
+    groups = [[*system, 401 + n, *range(n, n + 99)] for n in range(3)]  # each with a prompt of a hundred ids of its own
+    with torch.no_grad():
+        read(model, [[*group, 410 + n] for group in groups for n in range(8)], filler=1)
+    hook.remove()
+    assert sum(seen) == 3 * (180 + 8)
+
+
 @given(st.lists(st.integers(0, 2)), st.lists(st.integers(0, 2)))
 def test_shared_length(first: list[int], second: list[int]) -> None:
     length = shared_length(first, second)

@@ -42,6 +42,8 @@ def shared_length(first: Sequence[int], second: Sequence[int]) -> int:
 def _parts(model: Any, contexts: list[tuple[int, ...]]) -> list[Part]:
     """Sorted contexts, cut where neighbours share little; those that share with none are one part.
 
+    They are cut as well where a part that went on would share less, so that its contexts read more of what they have in
+    common again than a new part reads of it: the groups of an RL step share a system text, and each its prompt besides.
     On a GPU one pass over all is faster than several, and other caches than plain ones can't be joined.
     """
     from ascl.models.growing_cache import GrowingLayer, growing_cache
@@ -54,7 +56,7 @@ def _parts(model: Any, contexts: list[tuple[int, ...]]) -> list[Part]:
     for before, context in pairwise(contexts):
         shared = min(shared_length(before, context), len(before) - 1, len(context) - 1)
         together, least = parts[-1]
-        if shared >= LEAST:
+        if shared >= LEAST and len(together) * ((least or shared) - shared) <= shared:
             parts[-1] = ([*together, context], min(shared, least or shared))
         else:
             parts.append(([context], 0))
