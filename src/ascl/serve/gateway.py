@@ -219,9 +219,8 @@ class Request:
 
     async def _finish(self, kind: str, status: int, error: str | None = None) -> None:
         if self.tried is not None and not self.ended:
-            await self.tried.look(
-                kind, status, self.asked, self.walks
-            )  # may be cancelled: nothing has been handed over yet
+            # may be cancelled: nothing has been handed over yet
+            await self.tried.look(kind, status, self.asked, self.walks)
         if self.ended:
             return
         self.ended = True
