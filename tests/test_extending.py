@@ -229,5 +229,5 @@ def test_what_stands_at_a_path_must_be_of_its_kind() -> None:
         arms(method="mine.signs:Signs")
     with pytest.raises(ValueError, match=r"mine\.methods:Copy: strength: there is no such setting"):
         arms(method="mine.methods:Copy", strength=1)
-    with pytest.raises(ValueError, match=r"method: merge: use one of sft, preference, rl, edit, distill, or a class of"):
+    with pytest.raises(ValueError, match=r"method: merge: use one of sft, preference, rl, edit, distill, or"):
         arms(method="merge")
