@@ -93,9 +93,9 @@ class ConsultTrainer(GRPOTrainer):
         """TRL's loss, which is 0 where all advantages are, with gradient 0: the model does not read such a micro-batch.
 
         Its entropy and clipping are then no part of TRL's means. Of several processes each must read, as those means
-        are gathered from all.
+        are gathered from all; so must a mixture of experts, whose router has a loss of its own.
         """
-        if self.accelerator.num_processes > 1 or inputs["advantages"].any():
+        if self.accelerator.num_processes > 1 or self.aux_loss_enabled or inputs["advantages"].any():
             return super()._compute_loss(model, inputs)
         return torch.stack([p.flatten()[0] * 0 for p in model.parameters() if p.requires_grad]).sum()
 

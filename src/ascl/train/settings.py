@@ -121,7 +121,8 @@ class RlSettings(BaseModel):
     kinds: of the prompts that are trained on. reward: what each part of it is worth. prompts_per_step x group_size
     rollouts make one optimiser step. harmful_share: the part of every step's prompts that is harmful (see
     `train/prompt_order.py`). max_steps bounds the run (0: `epochs` passes over the prompts). vllm: TRL's engine for
-    rollouts, inside the training processes (`colocate`, with that share of their memory) or behind `vllm_server`.
+    rollouts, inside the training processes (`colocate`, with that share of their memory) or in a server of its own, at
+    `vllm_server`.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
